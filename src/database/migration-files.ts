@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { StartupError } from '../startup-error.ts'
+
+export interface Migration {
+  /** The folder's name, e.g. 001_original_tables. */
+  readonly name: string
+  readonly sql: string
+  /** Of the text with \n line ends, in hex: a checkout that turns them into \r\n is no edit. */
+  readonly sha256: string
+}
+
+/** prisma/migrations of this package; src/database and the compiled dist/database are both two levels below its root. */
+export const packagedMigrations = fileURLToPath(new URL('../../prisma/migrations', import.meta.url))
+
+/**
+ * Reads every NNN_name/migration.sql of the directory, in order of their numbers. Files beside the folders are ignored.
+ * @throws StartupError for a folder that isn't named so or is empty, for a number missing or used twice
+ */
+export async function readMigrations(directory: string = packagedMigrations): Promise<readonly Migration[]> {
+  const names = await folderNames(directory)
+  return Promise.all(
+    names.map(async (name, index) => {
+      const number = /^(\d{3})_[a-z0-9_]+$/.exec(name)?.[1]
+      if (Number(number) !== index + 1) {
+        throw new StartupError(
+          `${join(directory, name)}: expected a folder named ${String(index + 1).padStart(3, '0')}_name here; migrations are numbered 001, 002, ... without a gap.`,
+        )
+      }
+      const sql = await readMigration(join(directory, name, 'migration.sql'))
+      return { name, sql, sha256: createHash('sha256').update(sql).digest('hex') }
+    }),
+  )
+}
+
+async function folderNames(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true })
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort()
+  } catch (cause) {
+    throw new StartupError(`Cannot read the migrations in ${directory}: copy prisma/migrations there.`, { cause })
+  }
+}
+
+async function readMigration(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).replaceAll('\r\n', '\n')
+  } catch (cause) {
+    throw new StartupError(`Cannot read ${path}: restore it from the release.`, { cause })
+  }
+}
