@@ -101,7 +101,7 @@ CREATE INDEX IF NOT EXISTS crawl_checkpoint_other_other_platform_crawled
 
 -- To take this back (docs/database.md, Rolling back): only while nothing but twitter/bookmarks is stored. Times stay
 -- TIMESTAMPTZ, which is what any client reads correctly.
--- ROLLBACK BEGIN
+-- rollback:
 -- DO $$
 -- BEGIN
 --   IF EXISTS (SELECT FROM crawler.crawl_checkpoint_other) THEN
@@ -123,5 +123,4 @@ CREATE INDEX IF NOT EXISTS crawl_checkpoint_other_other_platform_crawled
 -- DROP INDEX crawler.crawl_session_started, crawler.crawl_session_user_started, crawler.crawl_session_status_started,
 --   crawler.crawl_session_other_platform_started;
 -- ALTER TABLE crawler.crawl_session DROP COLUMN stream;
--- DELETE FROM crawler.schema_migration WHERE name = '002_streams';
--- ROLLBACK END
+-- end of rollback

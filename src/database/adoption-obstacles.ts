@@ -1,0 +1,75 @@
+import pg from 'pg'
+import type { FoundObject } from './catalog.ts'
+import { expectedSchema } from './expected-schema.ts'
+
+/**
+ * What adopted tables may bring that stands in Waymark's way, or that it reads in a way of its own.
+ * @returns each in one sentence that says the remedy
+ */
+export async function adoptionObstacles(client: pg.Client, found: readonly FoundObject[]): Promise<string[]> {
+  return [...(await userTable(client)), ...(await obstacles(client)), ...(await unknownStatuses(client, found))]
+}
+
+/** Only "id" of public."user" is Waymark's, and any text type will do. */
+async function userTable(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ type: string | null; present: boolean }>(
+    `SELECT to_regclass('public."user"') IS NOT NULL AS present, (SELECT atttypid::regtype::text FROM pg_attribute
+       WHERE attrelid = to_regclass('public."user"') AND attname = 'id' AND NOT attisdropped) AS type`,
+  )
+  const [row] = rows
+  if (!row?.present) return ['Table public."user" is missing: run migrate, or restore it from a backup.']
+  if (row.type !== null) return []
+  return ['Column id of public."user" is missing: name the column with the users\' IDs id, which crawler.* refer to.']
+}
+
+/** What an adopted table may bring that no Waymark write could satisfy. */
+async function obstacles(client: pg.Client): Promise<string[]> {
+  const tables = [...new Set(expectedSchema.flatMap(({ table }) => table ?? []))]
+  const columns = await client.query<{ table: string; column: string }>(
+    `SELECT attrelid::regclass::text AS table, quote_ident(attname) AS column FROM pg_attribute
+     WHERE attrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
+       AND attnum > 0 AND attnotnull AND NOT atthasdef AND attidentity = '' AND NOT attisdropped
+       AND attrelid::regclass::text || '.' || attname <> ALL ($2)
+     ORDER BY 1, 2`,
+    [tables, expectedSchema.filter(({ kind }) => kind === 'column').map(({ table, name }) => `${table ?? ''}.${name}`)],
+  )
+  const keys = await client.query<{ table: string; name: string }>(
+    `SELECT conrelid::regclass::text AS table, quote_ident(conname) AS name FROM pg_constraint
+     WHERE conrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
+       AND contype = 'f' AND confrelid = to_regclass('public."user"') AND confdeltype <> 'c' AND conparentid = 0
+     ORDER BY 1, 2`,
+    [tables],
+  )
+  return [
+    ...columns.rows.map(
+      ({ table, column }) =>
+        `Column ${column} of ${table} may not be NULL and has no default, so Waymark cannot insert there: ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL, or give it a default.`,
+    ),
+    ...keys.rows.map(
+      ({ table, name }) =>
+        `Foreign key ${name} of ${table} keeps users from being deleted: ALTER TABLE ${table} DROP CONSTRAINT ${name} (another one cascades).`,
+    ),
+  ]
+}
+
+async function unknownStatuses(client: pg.Client, found: readonly FoundObject[]): Promise<string[]> {
+  if (
+    !found.some(({ table, name, inForce }) => table === 'crawler.crawl_session' && !inForce && name.includes('status'))
+  ) {
+    return []
+  }
+  try {
+    const { rows } = await client.query<{ status: string; count: string }>(
+      `SELECT status, count(*) FROM crawler.crawl_session
+       WHERE status NOT IN ('running', 'completed', 'stopped', 'failed') GROUP BY 1 ORDER BY 1`,
+    )
+    return rows.map(
+      ({ status, count }) =>
+        `crawler.crawl_session has ${count} rows of status ${pg.escapeLiteral(status)}, which read as failed: UPDATE crawler.crawl_session SET status = 'failed' WHERE status = ${pg.escapeLiteral(status)}.`,
+    )
+  } catch (error) {
+    // Without SELECT on the sessions the constraint, reported above as not valid, must do.
+    if (error instanceof pg.DatabaseError && error.code === '42501') return []
+    throw error
+  }
+}
