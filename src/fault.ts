@@ -1,0 +1,25 @@
+/** Every code that a top-level GraphQL error can carry in extensions.code. */
+export type FaultCode =
+  | 'BAD_USER_INPUT'
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'RATE_LIMITED'
+  | 'OVERLOADED'
+  | 'SERVICE_UNAVAILABLE'
+  | 'CURSOR_EXPIRED'
+  | 'INTERNAL_SERVER_ERROR'
+
+/**
+ * Something that is the caller's or the server's fault, as opposed to what a caller can expect (a member of a result union).
+ * Its message reaches the client word for word: it says what to do next and repeats nothing that a database, a driver or the
+ * system said. Those belong in `options.cause`, which is logged only.
+ */
+export class Fault extends Error {
+  override readonly name = 'Fault'
+  readonly code: FaultCode
+
+  constructor(code: FaultCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

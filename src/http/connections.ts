@@ -1,0 +1,48 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/**
+ * Which sockets carry a request right now. server.closeIdleConnections() knows less: it leaves a socket open that has not sent
+ * its first byte yet (browsers open some in advance), and one whose answer began before the shutdown and ends after it.
+ */
+export class Connections {
+  readonly #answers = new Map<Socket, Set<ServerResponse>>()
+  #isDraining = false
+
+  constructor(server: Server) {
+    server.on('connection', (socket: Socket) => {
+      this.#answers.set(socket, new Set())
+      socket.once('close', () => this.#answers.delete(socket))
+    })
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      this.#begin(request.socket, response)
+    })
+  }
+
+  /** Closes what is idle now, and each other socket when its answer is out; asks clients not to reuse it. */
+  drain(): void {
+    this.#isDraining = true
+    for (const [socket, answers] of this.#answers) {
+      if (answers.size === 0) socket.destroy()
+      for (const answer of answers) announceClose(answer)
+    }
+  }
+
+  destroyAll(): void {
+    for (const socket of this.#answers.keys()) socket.destroy()
+  }
+
+  #begin(socket: Socket, response: ServerResponse): void {
+    const answers = this.#answers.get(socket)
+    answers?.add(response)
+    if (this.#isDraining) announceClose(response)
+    response.once('close', () => {
+      answers?.delete(response)
+      if (this.#isDraining && answers?.size === 0) socket.destroySoon()
+    })
+  }
+}
+
+function announceClose(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('connection', 'close')
+}

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+
+/** What a request's GraphQL context is made from. */
+export interface RequestInfo {
+  /** Also in the x-request-id header of the answer and in each of its log lines. */
+  readonly requestId: string
+  /** Aborts when the client has gone before its answer was complete. */
+  readonly signal: AbortSignal
+}
+
+/** One request and its answer, as the log sees it; filled in as the request is understood. */
+export interface Exchange extends RequestInfo {
+  readonly startedAtMs: number
+  operationName: string | undefined
+  operationType: 'query' | 'mutation' | 'subscription' | undefined
+  rootFields: readonly string[]
+  /** extensions.code of each error answered, each once. */
+  readonly errorCodes: Set<string>
+  /** Events delivered, where it is a subscription. */
+  events: number
+}
+
+export function beginExchange(request: IncomingMessage, signal: AbortSignal): Exchange {
+  return {
+    requestId: chooseRequestId(request),
+    signal,
+    startedAtMs: performance.now(),
+    operationName: undefined,
+    operationType: undefined,
+    rootFields: [],
+    errorCodes: new Set(),
+    events: 0,
+  }
+}
+
+/** Takes the caller's x-request-id if it is 1 to 64 of [A-Za-z0-9_-], so that one search finds it in both logs. */
+function chooseRequestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
+}

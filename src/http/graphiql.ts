@@ -1,0 +1,55 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
+import { graphiqlExamples } from './graphiql-examples.ts'
+
+/** A browser that opens /graphql, as opposed to a program that should have sent a POST. */
+export function asksForGraphiQL({ method, headers }: IncomingMessage): boolean {
+  return (method === 'GET' || method === 'HEAD') && /(^|,)\s*text\/html\s*(;|,|$)/i.test(headers.accept ?? '')
+}
+
+// The page brings all it needs. That it asks no other host for anything is the browser's to enforce.
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'unsafe-inline' 'unsafe-eval' blob:",
+  'worker-src blob:',
+  "style-src 'unsafe-inline'",
+  'img-src data: blob:',
+  'font-src data:',
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+let page: Promise<{ plain: Buffer; zipped: Buffer }> | undefined
+
+/** Sends GraphiQL with the example operations in its tabs. Rendered and compressed once, on first use: it is 9 MB. */
+export async function sendGraphiQL(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  page ??= renderPage()
+  const { plain, zipped } = await page
+  const zips = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
+  const bytes = zips ? zipped : plain
+  response.writeHead(200, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-length': bytes.byteLength,
+    'content-security-policy': contentSecurityPolicy,
+    vary: 'accept, accept-encoding',
+    ...(zips ? { 'content-encoding': 'gzip' } : {}),
+  })
+  response.end(bytes)
+}
+
+async function renderPage(): Promise<{ plain: Buffer; zipped: Buffer }> {
+  const html = renderGraphiQL({
+    title: 'Waymark',
+    defaultTabs: graphiqlExamples.map(({ query }) => ({ query })),
+    // Its client would GET subscriptions, which a foreign page could do as well.
+    method: 'POST',
+    inputValueDeprecation: true,
+    schemaDescription: true,
+  })
+  const plain = Buffer.from(html)
+  return { plain, zipped: await promisify(gzip)(plain) }
+}

@@ -1,0 +1,28 @@
+import type { ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { describeError } from './describe-error.ts'
+import { sendJson } from './send.ts'
+
+export interface Readiness {
+  readonly ready: boolean
+  /** Why not, in words of ours: it is answered to anybody. */
+  readonly reason?: string
+}
+
+/** GET /health: the process answers. Says nothing of the database, so that an outage there doesn't get replicas restarted. */
+export function answerHealth(response: ServerResponse): void {
+  sendJson(response, 200, { status: 'ok' })
+}
+
+/** GET /ready: whether requests should be sent here now; 503 with the reason if not. */
+export async function answerReady(
+  response: ServerResponse,
+  isReady: () => Promise<Readiness>,
+  log: Logger,
+): Promise<void> {
+  const { ready, reason } = await isReady().catch((error: unknown): Readiness => {
+    log.error({ error: describeError(error, { stack: true }) }, 'the readiness check failed')
+    return { ready: false, reason: 'the readiness check failed; the log says why' }
+  })
+  sendJson(response, ready ? 200 : 503, ready ? { status: 'ok' } : { status: 'unavailable', reason })
+}

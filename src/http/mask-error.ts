@@ -1,0 +1,107 @@
+import { GraphQLError, type ExecutionResult } from 'graphql'
+import type { Logger } from 'pino'
+import { Fault, type FaultCode } from '../fault.ts'
+import { describeError } from './describe-error.ts'
+
+export interface Masking {
+  readonly requestId: string
+  readonly log: Logger
+  /** Adds stack traces of server faults to the log; unexpected errors always have theirs. */
+  readonly debug: boolean
+  /** Recognises other layers' errors (a library's validation error, a lost database) as faults; undefined: not one. */
+  readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
+}
+
+/**
+ * The HTTP status of an answer that has no data because of such a fault. A caller's mistake found while executing stays 200, as
+ * the GraphQL over HTTP specification recommends; what a proxy, a monitor or a retrying client must notice doesn't.
+ */
+const statusWithoutData: Partial<Record<FaultCode, number>> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  RATE_LIMITED: 429,
+  INTERNAL_SERVER_ERROR: 500,
+  OVERLOADED: 503,
+  SERVICE_UNAVAILABLE: 503,
+}
+const retryAfterSeconds = 1
+
+/**
+ * The one place where errors become what a client may read. Let through: a Fault, and a request error of GraphQL itself (syntax,
+ * validation, variables, arguments), which repeats nothing but the request. All else, also GraphQL's complaint that a value
+ * from the database doesn't fit the schema, becomes INTERNAL_SERVER_ERROR with the request id; the original is logged.
+ */
+export function maskError(error: unknown, masking: Masking): GraphQLError {
+  const fault = findFault(error, masking)
+  if (fault !== undefined) return presentFault(fault, error, masking)
+  if (isRequestError(error)) return presentRequestError(error)
+  const path = error instanceof GraphQLError ? error.path?.join('.') : undefined
+  const description = describeError(originOf(error), { stack: true })
+  masking.log.error({ requestId: masking.requestId, path, error: description }, 'unexpected error')
+  return toGraphQLError(
+    `Unexpected error. It was logged: when you report it, quote request id ${masking.requestId}.`,
+    error,
+    { code: 'INTERNAL_SERVER_ERROR', requestId: masking.requestId },
+  )
+}
+
+/** Masks each error of a result, and gives the answer its HTTP status (in extensions.http, which yoga applies and removes). */
+export function maskResult(result: ExecutionResult, masking: Masking): ExecutionResult {
+  if (result.errors === undefined) return result
+  const hasData = result.data !== undefined && result.data !== null
+  // yoga turns an aborted operation into an empty list of errors, which tells a client nothing.
+  const errors = result.errors.length > 0 ? result.errors : [new Error('the operation was aborted')]
+  return { ...result, errors: errors.map((error) => withStatus(maskError(error, masking), hasData)) }
+}
+
+function findFault(error: unknown, masking: Masking): Fault | undefined {
+  for (const layer of layers(error)) {
+    const fault = layer instanceof Fault ? layer : masking.toFault?.(layer)
+    if (fault !== undefined) return fault
+  }
+  return undefined
+}
+
+function presentFault(fault: Fault, error: unknown, { log, requestId, debug }: Masking): GraphQLError {
+  const { code } = fault
+  const isServers = code === 'SERVICE_UNAVAILABLE' || code === 'OVERLOADED' || code === 'INTERNAL_SERVER_ERROR'
+  if (isServers) log.warn({ requestId, error: describeError(fault, { stack: debug }) }, 'could not serve a request')
+  return toGraphQLError(fault.message, error, isServers ? { code, requestId } : { code })
+}
+
+/** Without a path it was found before execution; with one, only an argument's error carries syntax nodes of its own. */
+function isRequestError(error: unknown): error is GraphQLError {
+  const origin = originOf(error)
+  if (!(error instanceof GraphQLError) || !(origin instanceof GraphQLError)) return false
+  return error.path === undefined || (origin !== error && origin.path === undefined && origin.nodes !== undefined)
+}
+
+function presentRequestError(error: GraphQLError): GraphQLError {
+  const http = error.path === undefined ? (error.extensions['http'] ?? { spec: true, status: 400 }) : undefined
+  return toGraphQLError(error.message, error, { code: 'BAD_USER_INPUT', ...(http === undefined ? {} : { http }) })
+}
+
+function toGraphQLError(message: string, error: unknown, extensions: Record<string, unknown>): GraphQLError {
+  if (!(error instanceof GraphQLError)) return new GraphQLError(message, { extensions })
+  const { nodes, source, positions, path } = error
+  return new GraphQLError(message, { nodes, source, positions, path, extensions })
+}
+
+function withStatus(error: GraphQLError, hasData: boolean): GraphQLError {
+  const status = statusWithoutData[error.extensions['code'] as FaultCode]
+  if (status === undefined || hasData) return error
+  const headers: Record<string, string> =
+    status === 503 || status === 429 ? { 'retry-after': String(retryAfterSeconds) } : {}
+  error.extensions['http'] = { status, headers }
+  return error
+}
+
+function originOf(error: unknown): unknown {
+  return [...layers(error)].at(-1)
+}
+
+function* layers(error: unknown): Generator {
+  let layer = error
+  for (; layer instanceof GraphQLError && layer.originalError != null; layer = layer.originalError) yield layer
+  yield layer
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage } from 'node:http'
+import { RefusedRequest } from './refused-request.ts'
+
+export const bodyLimitBytes = 1024 * 1024
+
+/**
+ * Reads a JSON object from the request.
+ * @throws RefusedRequest 415 unless it is application/json in UTF-8: what a form of a foreign page can send without the browser
+ * asking first is refused, which is the protection against CSRF; 413 above 1 MiB; 400 if it isn't an object
+ */
+export async function readJsonObject(request: IncomingMessage): Promise<Record<string, unknown>> {
+  assertJson(request)
+  const body = parse(await readText(request))
+  if (Array.isArray(body)) throw new RefusedRequest(400, 'Batches are not served: send one operation per request.')
+  if (typeof body !== 'object' || body === null) {
+    throw new RefusedRequest(400, 'The request body must be a JSON object: {"query": "...", "variables": {...}}.')
+  }
+  return body as Record<string, unknown>
+}
+
+function assertJson(request: IncomingMessage): void {
+  const [mediaType = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';')
+  const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='))?.split('=')[1]
+  const isUtf8 = charset === undefined || ['utf-8', '"utf-8"', 'utf8'].includes(charset.trim())
+  if (mediaType.trim() !== 'application/json' || !isUtf8) {
+    throw new RefusedRequest(415, 'Send the request as Content-Type: application/json, in UTF-8.', {
+      accept: 'application/json',
+    })
+  }
+  const encoding = request.headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity') throw new RefusedRequest(415, 'Send the request body uncompressed.')
+}
+
+async function readText(request: IncomingMessage): Promise<string> {
+  const tooLarge = new RefusedRequest(413, `The request body is over the limit of ${bodyLimitBytes} bytes (1 MiB).`)
+  if (Number(request.headers['content-length'] ?? 0) > bodyLimitBytes) throw tooLarge
+  const chunks: Buffer[] = []
+  let bytes = 0
+  return new Promise((resolve, reject) => {
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.byteLength
+      if (bytes > bodyLimitBytes) {
+        // The rest is read and dropped, not cut off: a client that is reset while it sends never reads the 413.
+        chunks.length = 0
+        reject(tooLarge)
+      } else chunks.push(chunk)
+    })
+    request.once('end', () => {
+      resolve(Buffer.concat(chunks).toString('utf8'))
+    })
+    request.once('error', (cause) => {
+      reject(new RefusedRequest(400, 'The request was cut off.', {}, { cause }))
+    })
+  })
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new RefusedRequest(400, 'The request body is not valid JSON.', {}, { cause })
+  }
+}

@@ -1,0 +1,12 @@
+/** Thrown where a request is refused before GraphQL sees it. `message` is for the client and says what to send instead. */
+export class RefusedRequest extends Error {
+  override readonly name = 'RefusedRequest'
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(status: number, message: string, headers: Readonly<Record<string, string>> = {}, options?: ErrorOptions) {
+    super(message, options)
+    this.status = status
+    this.headers = headers
+  }
+}

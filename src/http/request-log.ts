@@ -1,0 +1,69 @@
+import type { ServerResponse } from 'node:http'
+import { Kind, getOperationAST, type DocumentNode } from 'graphql'
+import type { Logger } from 'pino'
+import type { Exchange } from './exchange.ts'
+
+const longestName = 100
+const mostRootFields = 10
+
+/** Makes a client's text fit for a log line: name characters only, at most 100 of them. */
+export function safeName(name: unknown): string | undefined {
+  return typeof name === 'string' && name !== '' ? name.slice(0, longestName).replaceAll(/\W/g, '?') : undefined
+}
+
+/** Notes what a valid document asks for. Field names are the schema's, not the client's: aliases are left out. */
+export function noteOperation(
+  exchange: Exchange,
+  document: DocumentNode,
+  operationName: string | null | undefined,
+): void {
+  const operation = getOperationAST(document, operationName)
+  if (operation == null) return
+  const fields = operation.selectionSet.selections.flatMap((node) =>
+    node.kind === Kind.FIELD ? [node.name.value] : [],
+  )
+  exchange.operationName = safeName(operation.name?.value)
+  exchange.operationType = operation.operation
+  exchange.rootFields = [...new Set(fields)].slice(0, mostRootFields)
+}
+
+/** Writes a subscription's first line; its second is the one that every request gets when its answer is over. */
+export function logSubscriptionStart(log: Logger, exchange: Exchange): void {
+  log.info(operationOf(exchange), 'subscription started')
+}
+
+/**
+ * One line for each request: what was asked, how long it took, how it went. No variables, no document, no header.
+ * @param level debug for health checks, which come every few seconds
+ */
+export function logRequest(
+  log: Logger,
+  level: 'debug' | 'info',
+  path: string,
+  exchange: Exchange,
+  { statusCode: status, writableFinished }: ServerResponse,
+): void {
+  const isSubscription = exchange.operationType === 'subscription' && status === 200
+  const codes = [...exchange.errorCodes]
+  // A subscription usually ends by its reader leaving: that is no failure.
+  const outcome = !writableFinished && !isSubscription ? 'client left' : codes.join(' ') || 'ok'
+  log[level](
+    {
+      ...operationOf(exchange),
+      ...(exchange.operationType === undefined ? { path: safePath(path) } : {}),
+      status,
+      outcome,
+      durationMs: Math.round(performance.now() - exchange.startedAtMs),
+      ...(isSubscription ? { events: exchange.events } : {}),
+    },
+    isSubscription ? 'subscription ended' : 'request',
+  )
+}
+
+function safePath(path: string): string {
+  return path.slice(0, longestName).replaceAll(/[^\w/.-]/g, '?')
+}
+
+function operationOf({ requestId, operationName, operationType, rootFields }: Exchange) {
+  return { requestId, operationName, operationType, rootFields }
+}

@@ -1,0 +1,88 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { describeError } from './describe-error.ts'
+import { beginExchange, type Exchange } from './exchange.ts'
+import { asksForGraphiQL, sendGraphiQL } from './graphiql.ts'
+import type { GraphQLEndpoint } from './graphql-endpoint.ts'
+import { answerHealth, answerReady, type Readiness } from './health.ts'
+import { RefusedRequest } from './refused-request.ts'
+import { logRequest } from './request-log.ts'
+import { sendError } from './send.ts'
+
+/** Answers a request, whatever it is; never rejects. Resolves when nothing of it is left to do. */
+export type Router = (request: IncomingMessage, response: ServerResponse) => Promise<void>
+
+export function createRouter(
+  { log, isReady }: { readonly log: Logger; readonly isReady: () => Promise<Readiness> },
+  answerGraphQL: GraphQLEndpoint,
+): Router {
+  return async (request, response) => {
+    const left = new AbortController()
+    const exchange = beginExchange(request, left.signal)
+    const path = pathOf(request)
+    const isProbe = path === '/health' || path === '/ready'
+    response.setHeader('x-request-id', exchange.requestId)
+    response.once('close', () => {
+      if (!response.writableFinished) left.abort()
+      logRequest(log, isProbe ? 'debug' : 'info', path, exchange, response)
+    })
+    try {
+      await answer(request, response, exchange, path)
+    } catch (error) {
+      answerFailure(response, error, exchange, log)
+    }
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange, path: string) {
+    switch (path) {
+      case '/graphql':
+        if (asksForGraphiQL(request)) return sendGraphiQL(request, response)
+        assertMethod(
+          request,
+          ['POST'],
+          'Send GraphQL operations by POST; a browser that opens this address gets GraphiQL.',
+        )
+        return answerGraphQL(request, response, exchange)
+      case '/health':
+        assertMethod(request, ['GET', 'HEAD'], 'Ask by GET or HEAD.')
+        answerHealth(response)
+        return
+      case '/ready':
+        assertMethod(request, ['GET', 'HEAD'], 'Ask by GET or HEAD.')
+        return answerReady(response, isReady, log)
+      default:
+        throw new RefusedRequest(404, 'Nothing is served here. GraphQL is at /graphql, health at /health and /ready.')
+    }
+  }
+}
+
+/** Exact: yoga's own health check answers any URL that ends in its path. */
+function pathOf({ url = '/' }: IncomingMessage): string {
+  const queryAt = url.indexOf('?')
+  return queryAt === -1 ? url : url.slice(0, queryAt)
+}
+
+function assertMethod({ method = '' }: IncomingMessage, allowed: readonly string[], message: string): void {
+  if (!allowed.includes(method)) throw new RefusedRequest(405, message, { allow: allowed.join(', ') })
+}
+
+function answerFailure(response: ServerResponse, error: unknown, exchange: Exchange, log: Logger): void {
+  const { requestId, errorCodes } = exchange
+  const refused = error instanceof RefusedRequest ? error : undefined
+  const code = refused === undefined ? 'INTERNAL_SERVER_ERROR' : 'BAD_USER_INPUT'
+  errorCodes.add(code)
+  if (refused === undefined && !exchange.signal.aborted) {
+    log.error({ requestId, error: describeError(error, { stack: true }) }, 'unexpected error outside GraphQL')
+  }
+  if (response.destroyed) return
+  if (response.headersSent) {
+    response.destroy()
+    return
+  }
+  if (refused !== undefined) {
+    sendError(response, refused.status, { message: refused.message, extensions: { code } }, refused.headers)
+  } else {
+    const message = `Unexpected error. It was logged: when you report it, quote request id ${requestId}.`
+    sendError(response, 500, { message, extensions: { code, requestId } })
+  }
+}

@@ -1,0 +1,129 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { GraphQLSchema } from 'graphql'
+import type { Logger } from 'pino'
+import type { Fault } from '../fault.ts'
+import { StartupError } from '../startup-error.ts'
+import { Connections } from './connections.ts'
+import type { RequestInfo } from './exchange.ts'
+import { createGraphQLEndpoint } from './graphql-endpoint.ts'
+import type { Readiness } from './health.ts'
+import { LiveStreams } from './live-streams.ts'
+import { createRouter } from './router.ts'
+
+export interface HttpServerOptions<Ctx extends object> {
+  readonly host: string
+  /** 0 lets the system choose a free one. */
+  readonly port: number
+  readonly schema: GraphQLSchema
+  readonly log: Logger
+  /** Adds stack traces of server faults to the log. Never changes what a client sees. */
+  readonly debug: boolean
+  /** Called once for each operation. What it throws is masked like any other error. */
+  readonly createContext: (request: RequestInfo) => Ctx
+  /** Asked by each GET /ready. */
+  readonly isReady: () => Promise<Readiness>
+  /** Recognises other layers' errors as faults that a client may read; undefined: not one, so it is masked. */
+  readonly toFault?: (error: unknown) => Fault | undefined
+}
+
+export interface HttpServer {
+  /** Of the GraphQL endpoint: http://host:port/graphql */
+  readonly url: string
+  readonly port: number
+  /**
+   * Refuses new connections and ends subscriptions at once, waits up to drainTimeoutMs for requests in flight, then cuts what is
+   * left. Resolves when every socket is closed. Calling it again returns the same promise.
+   */
+  close(options: { drainTimeoutMs: number }): Promise<void>
+}
+
+/**
+ * Serves GraphQL and GraphiQL at /graphql, /health and /ready.
+ * @throws StartupError where the address can't be listened on
+ */
+export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
+  const streams = new LiveStreams()
+  const route = createRouter(options, createGraphQLEndpoint(options, streams))
+  const inFlight = new Set<Promise<void>>()
+  const server = createServer({
+    // Of the request's receipt: an answer may take as long as it takes.
+    requestTimeout: 30_000,
+    headersTimeout: 15_000,
+    connectionsCheckingInterval: 5_000,
+    // Above the 60 s after which common load balancers drop an idle connection: they must be the ones who do it.
+    keepAliveTimeout: 65_000,
+    // Finds event stream readers that vanished without a word.
+    keepAlive: true,
+  })
+  const connections = new Connections(server)
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const answered = route(request, response).finally(() => inFlight.delete(answered))
+    inFlight.add(answered)
+  })
+  const port = await listen(server, options)
+  let closing: Promise<void> | undefined
+  return {
+    url: `http://${hostInUrl(options.host)}:${port}/graphql`,
+    port,
+    close: ({ drainTimeoutMs }) => (closing ??= drain(server, connections, streams, inFlight, drainTimeoutMs)),
+  }
+}
+
+async function drain(
+  server: Server,
+  connections: Connections,
+  streams: LiveStreams,
+  inFlight: ReadonlySet<Promise<void>>,
+  drainTimeoutMs: number,
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+  })
+  connections.drain()
+  streams.endAll()
+  const deadline = new AbortController()
+  // A client that leaves closes its socket; what it asked for goes on, and may still need the database.
+  const finished = closed.then(() => Promise.all(inFlight))
+  await Promise.race([finished, sleep(drainTimeoutMs, undefined, { signal: deadline.signal }).catch(() => undefined)])
+  deadline.abort()
+  connections.destroyAll()
+  await closed
+}
+
+function listen(server: Server, { host, port }: { host: string; port: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(new StartupError(whyNotListening(cause, host, port), { cause }))
+    })
+    server.listen({ host, port }, () => {
+      server.removeAllListeners('error')
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+function whyNotListening({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return `PORT=${port} is in use on ${host}: stop the other program or set PORT.`
+    case 'EACCES':
+      return `PORT=${port} needs rights that this user lacks: set PORT to 1024 or above.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `HOST=${host} is no address of this machine: set HOST to 127.0.0.1, or to one that is.`
+    case undefined:
+    default:
+      return `cannot listen on HOST=${host} PORT=${port} (${code ?? message}): set HOST and PORT to a free address.`
+  }
+}
+
+/** A wildcard is no address that a browser could open. */
+function hostInUrl(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost'
+  return host.includes(':') ? `[${host}]` : host
+}
