@@ -65,7 +65,7 @@ async function unknownStatuses(client: pg.Client, found: readonly FoundObject[])
     )
     return rows.map(
       ({ status, count }) =>
-        `crawler.crawl_session has ${count} rows of status ${pg.escapeLiteral(status)}, which read as failed: UPDATE crawler.crawl_session SET status = 'failed' WHERE status = ${pg.escapeLiteral(status)}.`,
+        `crawler.crawl_session holds status ${pg.escapeLiteral(status)} (rows: ${count}), which reads as failed: UPDATE crawler.crawl_session SET status = 'failed' WHERE status = ${pg.escapeLiteral(status)}.`,
     )
   } catch (error) {
     // Without SELECT on the sessions the constraint, reported above as not valid, must do.

@@ -260,13 +260,6 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'index',
     table: 'crawler.crawl_session',
-    name: 'crawler.crawl_session_status_started',
-    definition:
-      'CREATE INDEX crawl_session_status_started ON crawler.crawl_session USING btree (status, started_at, session_id)',
-  },
-  {
-    kind: 'index',
-    table: 'crawler.crawl_session',
     name: 'crawler.crawl_session_stream_started',
     definition:
       'CREATE INDEX crawl_session_stream_started ON crawler.crawl_session USING btree (stream, started_at, session_id)',
@@ -280,10 +273,17 @@ export const expectedSchema: readonly SchemaObject[] = [
   },
   {
     kind: 'index',
+    table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_user_stream_started',
+    definition:
+      'CREATE INDEX crawl_session_user_stream_started ON crawler.crawl_session USING btree (user_id, stream, started_at, session_id)',
+  },
+  {
+    kind: 'index',
     table: 'crawler.twitter_crawl_checkpoint',
     name: 'crawler.twitter_crawl_checkpoint_crawled',
     definition:
-      'CREATE INDEX twitter_crawl_checkpoint_crawled ON crawler.twitter_crawl_checkpoint USING btree (last_crawled_at, user_id)',
+      'CREATE INDEX twitter_crawl_checkpoint_crawled ON crawler.twitter_crawl_checkpoint USING btree (last_crawled_at, user_id, stream)',
   },
   {
     kind: 'table',

@@ -197,7 +197,7 @@ $$;
 
 -- To take this back, after the later ones (docs/database.md, Rolling back). Tables that Waymark adopted stay, with what was
 -- added to them; tables that it made are dropped when they are empty, and keep it from going on when they are not.
--- rollback:
+-- ROLLBACK BEGIN
 -- DROP TRIGGER IF EXISTS zz_set_updated_at ON crawler.twitter_crawl_checkpoint;
 -- DROP FUNCTION IF EXISTS crawler.set_updated_at();
 -- DO $$
@@ -221,4 +221,5 @@ $$;
 -- END
 -- $$;
 -- ALTER TABLE IF EXISTS crawler.crawl_session DROP CONSTRAINT IF EXISTS crawl_session_status_is_known;
--- end of rollback
+-- DELETE FROM crawler.schema_migration WHERE name = '001_original_tables';
+-- ROLLBACK END
