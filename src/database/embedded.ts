@@ -2,8 +2,10 @@ import { resolve } from 'node:path'
 import { StartupError } from '../startup-error.ts'
 import { findBinaries, findPackage } from './embedded-binaries.ts'
 import { clusterDirOf, openCluster } from './embedded-cluster.ts'
+import { explainFileError } from './embedded-errors.ts'
 import { chooseIdentity, findBarrier, type Identity } from './embedded-identity.ts'
-import { acquire, Owner, type Held, type Log } from './embedded-owner.ts'
+import { acquire } from './embedded-lock.ts'
+import { Owner, type Log } from './embedded-owner.ts'
 
 /** The PostgreSQL that Waymark brings along, running and owned by this process. */
 export interface EmbeddedDatabase {
@@ -47,21 +49,18 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
     const cluster = await openCluster(dataDir, binaries, identity)
     const held = await acquire(cluster, binaries, identity, undefined, new AbortController().signal)
     const owner = new Owner(cluster, binaries, identity, log, held)
-    await createDatabaseWaymark(held).catch(async (error: unknown) => {
-      await owner.stop()
-      throw error
-    })
     if (held.adopted) notes.push('took over the PostgreSQL that a killed Waymark had left running')
     log.info({ dataDir: cluster.dataDir, port: held.port, adopted: held.adopted }, 'embedded PostgreSQL is up')
     return {
-      url: `postgresql://postgres:${cluster.password}@127.0.0.1:${held.port}/waymark`,
+      // sslmode is said, since pg otherwise goes by PGSSLMODE.
+      url: `postgresql://postgres:${cluster.password}@127.0.0.1:${held.port}/waymark?sslmode=disable`,
       dataDir: cluster.dataDir,
       notes,
       adopted: held.adopted,
       stop: () => owner.stop(),
     }
   } catch (error) {
-    throw explain(error, dataDir, identity)
+    throw explainFileError(error, dataDir, identity)
   }
 }
 
@@ -84,36 +83,4 @@ async function chooseDataDir(
     `data are in ${systemDir}, because the user ${identity.user} can't reach ${wanted} (PostgreSQL does not run as root)`,
   )
   return systemDir
-}
-
-async function createDatabaseWaymark({ client }: Held): Promise<void> {
-  const { rowCount } = await client.query(`SELECT FROM pg_database WHERE datname = 'waymark'`)
-  if (rowCount === 0) await client.query('CREATE DATABASE waymark')
-}
-
-/** One clear line for what the file system refuses; anything else is a fault and passes as it is. */
-function explain(error: unknown, dataDir: string, identity: Identity | undefined): unknown {
-  if (!(error instanceof Error && 'code' in error && 'syscall' in error) || error instanceof StartupError) return error
-  const user = identity ? `${identity.user} and root` : 'the user that runs Waymark'
-  switch (error.code) {
-    case 'EEXIST':
-    case 'ENOTDIR':
-      return new StartupError(`DATA_DIR ${dataDir} is not a folder (${error.message}): choose another DATA_DIR.`, {
-        cause: error,
-      })
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new StartupError(
-        `DATA_DIR ${dataDir} is not writable for ${user} (${error.message}): change its owner, or choose another DATA_DIR.`,
-        { cause: error },
-      )
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new StartupError(`DATA_DIR ${dataDir}: the disk is full (${error.message}): free some space.`, {
-        cause: error,
-      })
-    default:
-      return error
-  }
 }
