@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
@@ -9,11 +10,7 @@ const flag = z
   .default('')
   .transform((text) => ['1', 'true', 'yes'].includes(text))
 const wholeNumber = (minimum: number, maximum: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().int().min(minimum).max(maximum))
+  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().int().min(minimum).max(maximum))
 
 const settings = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
@@ -24,6 +21,7 @@ const settings = z.object({
     .transform((text) => (text ? toPostgresUrl(text) : undefined)),
   DATABASE_POOL_SIZE: wholeNumber(2, 1000).default(10),
   DATABASE_CONNECT_TIMEOUT_MS: wholeNumber(100, 4_000).default(3_000),
+  DATABASE_STATEMENT_TIMEOUT_MS: wholeNumber(100, 600_000).default(4_000),
   DATA_DIR: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   DEBUG: flag,
@@ -44,6 +42,8 @@ export interface Config {
   readonly databaseUrl: string | undefined
   readonly databasePoolSize: number
   readonly databaseConnectTimeoutMs: number
+  /** After this the database gives a statement up, milliseconds. */
+  readonly databaseStatementTimeoutMs: number
   /** Absolute path; undefined lets the embedded server choose (./.data, or /var/lib/waymark: see database/embedded.ts). */
   readonly dataDir: string | undefined
   readonly logLevel: string
@@ -79,12 +79,22 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     databaseUrl: data.DATABASE_URL,
     databasePoolSize: data.DATABASE_POOL_SIZE,
     databaseConnectTimeoutMs: data.DATABASE_CONNECT_TIMEOUT_MS,
+    databaseStatementTimeoutMs: data.DATABASE_STATEMENT_TIMEOUT_MS,
     dataDir: data.DATA_DIR === undefined ? undefined : resolve(data.DATA_DIR),
     logLevel: data.LOG_LEVEL,
     debug: data.DEBUG,
     migrateOnStart: data.MIGRATE_ON_START,
     drainTimeoutMs: data.DRAIN_TIMEOUT_MS,
   })
+}
+
+/**
+ * The settings of this process: its environment, and below it a .env file in the working directory, if there is one.
+ * @throws StartupError as readConfig does
+ */
+export function loadConfig(): Config {
+  if (existsSync('.env')) process.loadEnvFile('.env')
+  return readConfig(process.env)
 }
 
 function isLoopback(host: string): boolean {

@@ -4,6 +4,7 @@ import { createYoga, isAsyncIterable, type Plugin } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import { acceptedMediaTypes, type MediaType } from './accept.ts'
+import { DocumentCache } from './document-cache.ts'
 import type { Exchange, RequestInfo } from './exchange.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
@@ -50,6 +51,7 @@ export function createGraphQLEndpoint<Ctx extends object>(
     graphiql: false,
     landingPage: false,
     cors: false,
+    parserAndValidationCache: { documentCache: new DocumentCache<DocumentNode>(), errorCache: new DocumentCache() },
     batching: false,
     multipart: false,
     maxRequestBodySize: false, // read-body.ts holds the limit

@@ -31,22 +31,19 @@ function assertJson(request: IncomingMessage): void {
   if (encoding !== 'identity') throw new RefusedRequest(415, 'Send the request body uncompressed.')
 }
 
-async function readText(request: IncomingMessage): Promise<string> {
-  const tooLarge = new RefusedRequest(413, `The request body is over the limit of ${bodyLimitBytes} bytes (1 MiB).`)
-  if (Number(request.headers['content-length'] ?? 0) > bodyLimitBytes) throw tooLarge
+/** Reads to the end, also where it is too long: a client that is cut off while it sends never gets to read the 413. */
+function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   return new Promise((resolve, reject) => {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.byteLength
-      if (bytes > bodyLimitBytes) {
-        // The rest is read and dropped, not cut off: a client that is reset while it sends never reads the 413.
-        chunks.length = 0
-        reject(tooLarge)
-      } else chunks.push(chunk)
+      if (bytes <= bodyLimitBytes) chunks.push(chunk)
+      else chunks.length = 0
     })
     request.once('end', () => {
-      resolve(Buffer.concat(chunks).toString('utf8'))
+      if (bytes <= bodyLimitBytes) resolve(Buffer.concat(chunks).toString('utf8'))
+      else reject(new RefusedRequest(413, `The request body is over the limit of ${bodyLimitBytes} bytes (1 MiB).`))
     })
     request.once('error', (cause) => {
       reject(new RefusedRequest(400, 'The request was cut off.', {}, { cause }))

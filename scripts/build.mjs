@@ -1,0 +1,5 @@
+import { build, generate, install } from './prepare.mjs'
+
+install()
+generate()
+build()

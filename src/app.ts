@@ -1,0 +1,105 @@
+import type { Logger } from 'pino'
+import { localOperator } from './caller.ts'
+import { MAX_SET_SIZE, saveCheckpoints, type SaveOutcome } from './checkpoint/save-store.ts'
+import type { SaveCommand } from './checkpoint/model.ts'
+import type { Config } from './config.ts'
+import { createDatabaseClock } from './database/clock.ts'
+import { type Database, openDatabase } from './database/database.ts'
+import { startEmbedded } from './database/embedded.ts'
+import { faultOf } from './database/errors.ts'
+import { createGroupCommit } from './database/group-commit.ts'
+import { migrate } from './database/migrate.ts'
+import { startFeed } from './events/feed.ts'
+import { Fault } from './fault.ts'
+import { createContext } from './graphql/context.ts'
+import { schema } from './graphql/schema.ts'
+import { startHttpServer } from './http/server.ts'
+
+const CLOCK_MEASURE_MS = 60_000
+
+export interface App {
+  /** http://host:port/graphql */
+  readonly url: string
+  /** Which database it serves from, and what whoever starts it should know about that. */
+  readonly notes: readonly string[]
+  /** Stops accepting, finishes what is in flight, ends subscriptions, closes the pool and the embedded server. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * Puts the parts together: database, schema, feed, HTTP; and takes them apart in reverse order, also when a later one fails to start.
+ * @throws StartupError for what whoever starts it can mend
+ */
+export async function startApp(config: Config, log: Logger): Promise<App> {
+  const releasers: (() => Promise<void>)[] = []
+  const release = async () => {
+    for (let releaser = releasers.pop(); releaser; releaser = releasers.pop()) await releaser()
+  }
+  try {
+    const { url: databaseUrl, notes } = await locateDatabase(config, log, releasers)
+    if (config.migrateOnStart) await migrate({ databaseUrl, log })
+    const database = openDatabase({
+      url: databaseUrl,
+      poolSize: config.databasePoolSize,
+      connectTimeoutMs: config.databaseConnectTimeoutMs,
+      statementTimeoutMs: config.databaseStatementTimeoutMs,
+      log,
+    })
+    releasers.push(() => database.close())
+
+    const clock = createDatabaseClock(database)
+    await clock.measure()
+    const measuring = setInterval(() => {
+      clock.measure().catch((error: unknown) => log.debug({ err: error }, 'the database’s clock could not be read'))
+    }, CLOCK_MEASURE_MS)
+    releasers.push(() => Promise.resolve(clearInterval(measuring)))
+
+    const feed = await startFeed(database, log)
+    releasers.push(() => feed.close())
+
+    const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(
+      (commands) => saveCheckpoints(database, commands),
+      MAX_SET_SIZE,
+    )
+    const http = await startHttpServer({
+      host: config.host,
+      port: config.port,
+      schema,
+      log,
+      debug: config.debug,
+      createContext: ({ requestId }) => createContext({ database, clock, submitSave, feed }, localOperator, requestId),
+      isReady: () => readiness(database),
+      toFault: (error) => {
+        const fault = faultOf(error)
+        return fault instanceof Fault ? fault : undefined
+      },
+    })
+    releasers.push(() => http.close({ drainTimeoutMs: config.drainTimeoutMs }))
+
+    let closing: Promise<void> | undefined
+    return { url: http.url, notes, close: () => (closing ??= release()) }
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+async function locateDatabase(
+  config: Config,
+  log: Logger,
+  releasers: (() => Promise<void>)[],
+): Promise<{ url: string; notes: readonly string[] }> {
+  if (config.databaseUrl !== undefined) return { url: config.databaseUrl, notes: ['database: DATABASE_URL'] }
+  const embedded = await startEmbedded({ dataDir: config.dataDir, log })
+  releasers.push(() => embedded.stop())
+  return { url: embedded.url, notes: [`embedded PostgreSQL in ${embedded.dataDir}`, ...embedded.notes] }
+}
+
+async function readiness(database: Database): Promise<{ ready: boolean; reason?: string }> {
+  try {
+    await database.query({ text: 'SELECT 1', values: [] })
+    return { ready: true }
+  } catch {
+    return { ready: false, reason: 'the database cannot be reached' }
+  }
+}

@@ -1,0 +1,140 @@
+import { requireScope } from '../caller.ts'
+import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
+import { builder } from '../graphql/builder.ts'
+import { checkpointNodeKey, parseCheckpointNodeKey } from '../graphql/node-id.ts'
+import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
+import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
+import { DEFAULT_STREAM, platformOf } from '../stream/model.ts'
+import { UserType } from '../user/graphql.ts'
+import { type CheckpointFilter, countCheckpoints, listCheckpoints } from './store.ts'
+
+export const CheckpointType = builder.prismaNode('Checkpoint', {
+  description: 'How far the crawls of a (user, stream) have got. One per (user, stream).',
+  id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
+  findUnique: (key) => ({ userId_stream: parseCheckpointNodeKey(key) }),
+  nullable: true,
+  fields: (t) => ({
+    user: t.field({
+      type: UserType,
+      description: 'Whose list it is.',
+      // The foreign key promises that there is one, and its ID is all there is to know: no statement.
+      resolve: ({ userId }) => ({ userId }),
+    }),
+    userId: t.exposeString('userId', { description: "The user's natural key." }),
+    stream: t.exposeString('stream', { description: '"<platform>/<list>", e.g. twitter/bookmarks, reddit/saved.' }),
+    platform: t.field({
+      type: PlatformEnum,
+      description: 'Read from the stream.',
+      resolve: ({ stream }) => platformOf(stream).name,
+    }),
+    lastItemId: t.exposeString('lastItemId', {
+      description: 'The last item processed, as the platform names it. Always a string: tweet IDs exceed 2^53.',
+    }),
+    lastTweetId: t.string({
+      nullable: true,
+      description: 'The same value where platform is TWITTER, else null.',
+      resolve: ({ stream, lastItemId }) => (platformOf(stream).name === 'TWITTER' ? lastItemId : null),
+    }),
+    lastCrawledAt: t.expose('lastCrawledAt', { type: 'DateTime', description: 'When the last save was made.' }),
+    bookmarksCount: t.exposeInt('bookmarksCount', { description: 'Bookmarks processed so far, repeats included.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the first save was made.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the row last changed; kept by the database.',
+    }),
+  }),
+})
+
+builder.objectField(UserType, 'checkpoint', (t) =>
+  t.field({
+    type: CheckpointType,
+    nullable: true,
+    description: "The user's checkpoint of a stream. null: none saved.",
+    args: { stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
+    resolve: ({ userId }, args, { loaders }) =>
+      loaders.checkpoints.byKey.load({ userId, stream: requireStream('stream', args.stream ?? DEFAULT_STREAM) }),
+  }),
+)
+
+builder.objectField(UserType, 'checkpoints', (t) =>
+  t.field({
+    type: [CheckpointType],
+    description: "All of the user's checkpoints, by stream.",
+    resolve: async ({ userId }, _args, { loaders }) => [...(await loaders.checkpoints.ofUser.load(userId))],
+  }),
+)
+
+builder.queryField('checkpoint', (t) =>
+  t.field({
+    type: CheckpointType,
+    nullable: true,
+    description: 'The checkpoint of a user and stream: where the next run resumes. null: none saved.',
+    args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
+    resolve: (_parent, { userId, stream }, { caller, loaders }) => {
+      requireScope(caller, 'read')
+      return loaders.checkpoints.byKey.load({
+        userId: requireIdentifier('userId', userId),
+        stream: requireStream('stream', stream ?? DEFAULT_STREAM),
+      })
+    },
+  }),
+)
+
+const CheckpointFilterInput = builder.inputType('CheckpointFilter', {
+  description: 'Which checkpoints; all that is given must hold.',
+  fields: (t) => ({
+    userId: t.string({ description: 'Of this user.' }),
+    stream: t.string({ description: 'Of this stream.' }),
+    platform: t.field({ type: PlatformEnum, description: 'Of any stream of this platform.' }),
+    crawledBefore: t.field({ type: 'DateTime', description: 'lastCrawledAt earlier than this.' }),
+    crawledAfter: t.field({ type: 'DateTime', description: 'lastCrawledAt later than this.' }),
+  }),
+})
+
+const CheckpointOrderEnum = builder.enumType('CheckpointOrder', {
+  description: 'The order of a list of checkpoints; equal times are ordered by user and stream.',
+  values: {
+    LAST_CRAWLED_AT_DESC: { value: 'DESC', description: 'The latest crawled first.' },
+    LAST_CRAWLED_AT_ASC: { value: 'ASC', description: 'The longest not crawled first.' },
+  } as const,
+})
+
+const CheckpointConnection = builder.connectionObject(
+  { type: CheckpointType, name: 'CheckpointConnection', description: 'A page of checkpoints.' },
+  { name: 'CheckpointEdge', description: 'A checkpoint in a page.' },
+)
+
+builder.queryField('checkpoints', (t) =>
+  t.connection(
+    {
+      type: CheckpointType,
+      description:
+        'Checkpoints of all users. One that is saved while the list is paged moves in it, and may be missed or met twice.',
+      args: {
+        filter: t.arg({ type: CheckpointFilterInput }),
+        orderBy: t.arg({ type: CheckpointOrderEnum, defaultValue: 'DESC' }),
+      },
+      validate: pageArgumentsSchema,
+      resolve: async (_parent, args, { caller, database }) => {
+        requireScope(caller, 'read')
+        const direction = args.orderBy ?? 'DESC'
+        const filter = toCheckpointFilter(args.filter ?? {})
+        const list = `checkpoints ${direction}`
+        const page = toKeysetPage(list, 3, args)
+        const rows = await listCheckpoints(database, filter, direction, page)
+        return toConnection(list, page, rows, () => countCheckpoints(database, filter))
+      },
+    },
+    CheckpointConnection,
+  ),
+)
+
+function toCheckpointFilter(input: typeof CheckpointFilterInput.$inferInput): CheckpointFilter {
+  return {
+    userId: input.userId == null ? undefined : requireIdentifier('filter.userId', input.userId),
+    stream: input.stream == null ? undefined : requireStream('filter.stream', input.stream),
+    platform: input.platform == null ? undefined : platformOfEnum(input.platform),
+    crawledBefore: input.crawledBefore ?? undefined,
+    crawledAfter: input.crawledAfter ?? undefined,
+  }
+}

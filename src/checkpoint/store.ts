@@ -1,0 +1,114 @@
+import type { Database } from '../database/database.ts'
+import { Prisma } from '../database/generated/client.ts'
+import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
+import { DEFAULT_STREAM } from '../stream/model.ts'
+import { type Platform } from '../stream/platform.ts'
+import { platformSql } from '../stream/store.ts'
+import type { Checkpoint, CheckpointKey } from './model.ts'
+
+/** A row as the driver gives it (Date), or as to_jsonb gives it (ISO text). */
+export interface CheckpointRow {
+  readonly user_id: string
+  readonly stream: string
+  readonly last_tweet_id: string
+  readonly last_crawled_at: Date | string
+  readonly bookmarks_count: number
+  readonly created_at: Date | string
+  readonly updated_at: Date | string
+}
+
+const COLUMNS = 'c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at'
+
+export function toCheckpoint(row: CheckpointRow): Checkpoint {
+  return {
+    userId: row.user_id,
+    stream: row.stream,
+    lastItemId: row.last_tweet_id,
+    lastCrawledAt: new Date(row.last_crawled_at),
+    bookmarksCount: row.bookmarks_count,
+    createdAt: new Date(row.created_at),
+    updatedAt: new Date(row.updated_at),
+  }
+}
+
+/** The stored ones among the keys, in no order. */
+export async function findCheckpoints(database: Database, keys: readonly CheckpointKey[]): Promise<Checkpoint[]> {
+  const rows = await database.query<CheckpointRow>({
+    name: 'checkpoints_by_key',
+    text: `SELECT ${COLUMNS} FROM unnest($1::text[], $2::text[]) AS k (user_id, stream)
+      JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream`,
+    values: [keys.map((key) => key.userId), keys.map((key) => key.stream)],
+  })
+  return rows.map(toCheckpoint)
+}
+
+/** All checkpoints of the users, by user and stream. */
+export async function findCheckpointsOfUsers(database: Database, userIds: readonly string[]): Promise<Checkpoint[]> {
+  const rows = await database.query<CheckpointRow>({
+    name: 'checkpoints_by_user',
+    text: `SELECT ${COLUMNS} FROM crawler.crawl_checkpoint c WHERE c.user_id = ANY ($1::text[]) ORDER BY c.user_id, c.stream`,
+    values: [userIds],
+  })
+  return rows.map(toCheckpoint)
+}
+
+/** Removes the checkpoint; answers what it was, or undefined where there was none. */
+export async function deleteCheckpoint(database: Database, key: CheckpointKey): Promise<Checkpoint | undefined> {
+  const rows = await database.query<CheckpointRow>({
+    name: 'checkpoint_delete',
+    text: `DELETE FROM crawler.crawl_checkpoint c WHERE c.user_id = $1 AND c.stream = $2 RETURNING ${COLUMNS}`,
+    values: [key.userId, key.stream],
+  })
+  return rows.map(toCheckpoint)[0]
+}
+
+export interface CheckpointFilter {
+  readonly userId: string | undefined
+  readonly stream: string | undefined
+  readonly platform: Platform | undefined
+  /** Exclusive, both. */
+  readonly crawledBefore: Date | undefined
+  readonly crawledAfter: Date | undefined
+}
+
+/** A page of checkpoints by (lastCrawledAt, userId, stream). A row that is saved while being paged may be missed or met twice. */
+export async function listCheckpoints(
+  database: Database,
+  filter: CheckpointFilter,
+  direction: Direction,
+  page: KeysetPage,
+): Promise<Page<Checkpoint>> {
+  const key = [Prisma.sql`c.last_crawled_at`, Prisma.sql`c.user_id`, Prisma.sql`c.stream`]
+  const rows = await database.query<CheckpointRow & { crawled_at_text: string }>(
+    Prisma.sql`SELECT ${Prisma.raw(COLUMNS)}, c.last_crawled_at AT TIME ZONE 'UTC' || '+00' AS crawled_at_text
+      FROM crawler.crawl_checkpoint c
+      WHERE ${conditionSql(filter)} AND ${keysetSql.after(key, direction, page)}
+      ${keysetSql.orderAndLimit(key, direction, page)}`,
+  )
+  return pageOf(rows, page, (row) => ({
+    node: toCheckpoint(row),
+    position: [row.crawled_at_text, row.user_id, row.stream],
+  }))
+}
+
+export async function countCheckpoints(database: Database, filter: CheckpointFilter): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_checkpoint c WHERE ${conditionSql(filter)}`,
+  )
+  return row?.count ?? 0
+}
+
+function conditionSql(filter: CheckpointFilter): Prisma.Sql {
+  const conditions: Prisma.Sql[] = [Prisma.sql`TRUE`]
+  if (filter.userId !== undefined) conditions.push(Prisma.sql`c.user_id = ${filter.userId}`)
+  if (filter.stream !== undefined) conditions.push(Prisma.sql`c.stream = ${filter.stream}`)
+  if (filter.platform) {
+    conditions.push(platformSql(filter.platform))
+    // Tells the planner that the partition of twitter/bookmarks has nothing for this: an expression prunes no partition.
+    if (filter.platform.slug !== 'twitter')
+      conditions.push(Prisma.sql`c.stream <> ${Prisma.raw(`'${DEFAULT_STREAM}'`)}`)
+  }
+  if (filter.crawledBefore) conditions.push(Prisma.sql`c.last_crawled_at < ${filter.crawledBefore}`)
+  if (filter.crawledAfter) conditions.push(Prisma.sql`c.last_crawled_at > ${filter.crawledAfter}`)
+  return Prisma.join(conditions, ' AND ')
+}

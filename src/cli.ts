@@ -1,0 +1,110 @@
+import { pino } from 'pino'
+import { startApp } from './app.ts'
+import { type Config, loadConfig } from './config.ts'
+import { startEmbedded } from './database/embedded.ts'
+import { migrate } from './database/migrate.ts'
+import { verifySchema } from './database/verify.ts'
+import { printApi } from './graphql/schema.ts'
+import { seed } from './seed.ts'
+import { StartupError } from './startup-error.ts'
+
+const USAGE = `usage: waymark <command>
+  serve          serve the API (default)
+  migrate        bring the database to this version's schema
+  verify         name each difference between the database and this version's schema; exit 1 if there is any
+  seed           fill the database with a small data set to try things on
+  print-schema   print the API as SDL
+Settings come from the environment and from .env; README.md lists them.`
+
+const commands: Record<string, (config: Config) => Promise<number>> = {
+  serve,
+  migrate: (config) =>
+    onDatabase(config, async (databaseUrl) => {
+      const { applied, present } = await migrate({ databaseUrl })
+      print(
+        applied.length > 0
+          ? applied.map((name) => `applied ${name}`).join('\n')
+          : `nothing to apply: ${present.length} migrations are there`,
+      )
+      return 0
+    }),
+  verify: (config) =>
+    onDatabase(config, async (databaseUrl) => {
+      const differences = await verifySchema({ databaseUrl })
+      print(differences.length > 0 ? differences.join('\n') : 'the schema is as it should be')
+      return differences.length > 0 ? 1 : 0
+    }),
+  seed: (config) =>
+    onDatabase(config, async (databaseUrl) => {
+      await migrate({ databaseUrl })
+      print(await seed(databaseUrl))
+      return 0
+    }),
+  'print-schema': () => {
+    process.stdout.write(printApi())
+    return Promise.resolve(0)
+  },
+}
+
+async function serve(config: Config): Promise<number> {
+  const log = pino({ level: config.debug ? 'debug' : config.logLevel })
+  const stopped = stopSignal()
+  const app = await startApp(config, log)
+  const line = `Waymark serves ${app.url} (${app.notes.join('; ')})`
+  if (process.stdout.isTTY || !log.isLevelEnabled('info')) print(line)
+  log.info({ url: app.url }, line)
+  const signal = await stopped
+  log.info({ signal }, 'stopping')
+  await app.close()
+  log.info('stopped')
+  return 0
+}
+
+/** Also remembers a signal that comes while the server still starts. A second one ends the process at once. */
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(1))
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** Runs a command on DATABASE_URL, or on the embedded server, started for as long as that takes. */
+async function onDatabase(config: Config, run: (databaseUrl: string) => Promise<number>): Promise<number> {
+  if (config.databaseUrl !== undefined) return run(config.databaseUrl)
+  const embedded = await startEmbedded({ dataDir: config.dataDir, log: pino({ level: 'warn' }) })
+  try {
+    return await run(embedded.url)
+  } finally {
+    await embedded.stop()
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/**
+ * Runs one command.
+ * @param argv what follows the program's name
+ * @returns the exit code: 0, 1 where the command's answer is no, 2 where it could not begin (one line on stderr says why)
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [name = 'serve', ...rest] = argv
+  const command = commands[name]
+  if (!command || rest.length > 0) {
+    const wantsHelp = ['help', '--help', '-h'].includes(name)
+    ;(wantsHelp ? process.stdout : process.stderr).write(`${USAGE}\n`)
+    return wantsHelp ? 0 : 2
+  }
+  try {
+    return await command(loadConfig())
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error
+    process.stderr.write(`waymark: ${error.message}\n`)
+    return 2
+  }
+}

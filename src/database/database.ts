@@ -1,0 +1,95 @@
+import { PrismaPg } from '@prisma/adapter-pg'
+import pg from 'pg'
+import type { Logger } from 'pino'
+import { faultOf } from './errors.ts'
+import { PrismaClient } from './generated/client.ts'
+
+/** What a pool sends: text with $1 places and their values. Prisma.sql`...` makes one. */
+export interface Statement {
+  /** Prepared under this name once per connection; leave it out where the text varies. */
+  readonly name?: string
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+
+export type Prisma = ReturnType<typeof createPrisma>
+
+/** The one way to the tables. Its errors are faults already where a client may see them (errors.ts). */
+export interface Database {
+  readonly prisma: Prisma
+  /** Runs one statement in a transaction of its own. */
+  query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
+  /** A connection outside the pool, for LISTEN; whoever asks closes it. */
+  connect(applicationName: string): Promise<pg.Client>
+  /** Waits for statements in flight. */
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly url: string
+  readonly poolSize: number
+  readonly connectTimeoutMs: number
+  readonly statementTimeoutMs: number
+  readonly log: Logger
+}
+
+/** How much longer than the server the client waits before it takes the database for dead. */
+const SILENCE_MARGIN_MS = 500
+const LOCK_TIMEOUT_MS = 2_000
+
+/** Opens no connection yet: a database that is down now may be up for the first request. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const connection = {
+    connectionString: options.url,
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    keepAlive: true,
+  }
+  const pool = new pg.Pool({
+    ...connection,
+    application_name: 'waymark',
+    max: options.poolSize,
+    idleTimeoutMillis: 30_000,
+    statement_timeout: options.statementTimeoutMs,
+    query_timeout: options.statementTimeoutMs + SILENCE_MARGIN_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: 10_000,
+  })
+  // An idle connection that breaks is thrown away by the pool; without a listener it would end the process.
+  pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
+  const prisma = createPrisma(pool)
+  return {
+    prisma,
+    async query<Row extends pg.QueryResultRow>({ name, text, values }: Statement) {
+      try {
+        const result = await pool.query<Row>({ ...(name && { name }), text, values: [...values] })
+        return result.rows
+      } catch (error) {
+        throw faultOf(error)
+      }
+    },
+    async connect(applicationName) {
+      const client = new pg.Client({ ...connection, application_name: applicationName })
+      await client.connect()
+      return client
+    },
+    async close() {
+      await prisma.$disconnect()
+      await pool.end()
+    },
+  }
+}
+
+function createPrisma(pool: pg.Pool) {
+  const adapter = new PrismaPg(pool, { disposeExternalPool: false })
+  return new PrismaClient({ adapter }).$extends({
+    query: {
+      async $allOperations({ args, query }) {
+        try {
+          return await query(args)
+        } catch (error) {
+          throw faultOf(error)
+        }
+      },
+    },
+  })
+}

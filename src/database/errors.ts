@@ -1,0 +1,82 @@
+import { Fault } from '../fault.ts'
+
+const UNREACHABLE =
+  'The database cannot be reached just now. Nothing is known about this operation; try again in a few seconds.'
+const LOCKED = 'Another transaction holds a row that this needs. Nothing was written; try again.'
+const TOO_LONG = 'The database took too long. Try again, or ask for less at once.'
+const BAD_DATE = 'A date, or the date in a cursor, is out of range.'
+
+const NETWORK_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+])
+
+/** Prisma's: can't reach, timed out reaching, connection closed, pool timeout. */
+const PRISMA_UNREACHABLE = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037'])
+
+/** node-postgres and pg-pool throw these as plain errors, without a code (read in pg 8.23, client.js and pg-pool index.js). */
+const UNREACHABLE_MESSAGES =
+  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|Can't reach database server)/
+
+/** The SQLSTATE that PostgreSQL gave, also below Prisma's wrapping; undefined where it did not come to that. */
+export function sqlState(error: unknown): string | undefined {
+  for (const layer of layersOf(error)) {
+    for (const key of ['code', 'originalCode']) {
+      const code = (layer as Record<string, unknown>)[key]
+      if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith('P1') && !code.startsWith('P2')) {
+        return code
+      }
+    }
+  }
+  return undefined
+}
+
+/**
+ * Turns what the database and its drivers throw into the fault a client may see, with the original as its cause.
+ * What it does not know is returned as it is, to be masked and logged further up.
+ */
+export function faultOf(error: unknown): unknown {
+  if (error instanceof Fault) return error
+  const state = sqlState(error)
+  if (state === undefined ? isNetworkFailure(error) : isUnreachableState(state)) {
+    return new Fault('SERVICE_UNAVAILABLE', UNREACHABLE, { cause: error })
+  }
+  if (state === '55P03' || state === '40P01' || state === '40001') {
+    return new Fault('SERVICE_UNAVAILABLE', LOCKED, { cause: error })
+  }
+  if (state === '57014') return new Fault('SERVICE_UNAVAILABLE', TOO_LONG, { cause: error })
+  if (state === '22007' || state === '22008') return new Fault('BAD_USER_INPUT', BAD_DATE, { cause: error })
+  return error
+}
+
+function isUnreachableState(state: string): boolean {
+  // 08: connection exception; 57P0x: shutting down, crashed, starting up; 53: too many connections, out of memory or disk.
+  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53')
+}
+
+function isNetworkFailure(error: unknown): boolean {
+  return layersOf(error).some((layer) => {
+    const code = (layer as { code?: unknown }).code
+    if (typeof code === 'string' && (NETWORK_CODES.has(code) || PRISMA_UNREACHABLE.has(code))) return true
+    return layer instanceof Error && UNREACHABLE_MESSAGES.test(layer.message)
+  })
+}
+
+/** The error and what it wraps: `cause`, AggregateError's members, Prisma's meta.driverAdapterError. */
+function layersOf(error: unknown, depth = 0): object[] {
+  if (typeof error !== 'object' || error === null || depth > 4) return []
+  const { cause, meta, errors } = error as {
+    cause?: unknown
+    meta?: { driverAdapterError?: unknown }
+    errors?: unknown
+  }
+  const inner = [cause, meta?.driverAdapterError, ...(Array.isArray(errors) ? (errors as unknown[]) : [])]
+  return [error, ...inner.flatMap((layer) => layersOf(layer, depth + 1))]
+}

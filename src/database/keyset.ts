@@ -1,0 +1,54 @@
+import { Prisma } from './generated/client.ts'
+
+/** Where a page begins or ends: the sort key's values as text, in full precision. */
+export type Position = readonly string[]
+
+/** A page of an ordered list, by the keys of the rows around it, not by offset: rows added or gone meanwhile shift nothing. */
+export interface KeysetPage {
+  /** Rows at the most, 0 to 100. */
+  readonly limit: number
+  /** True: the last rows of the range rather than the first. */
+  readonly backward: boolean
+  readonly after: Position | undefined
+  readonly before: Position | undefined
+}
+
+export interface Page<Node> {
+  readonly rows: readonly { readonly node: Node; readonly position: Position }[]
+  /** Whether there is at least one more row in the direction of paging. */
+  readonly hasMore: boolean
+}
+
+export type Direction = 'ASC' | 'DESC'
+
+const opposite = { ASC: 'DESC', DESC: 'ASC' } as const
+
+export const keysetSql = {
+  /** The condition that keeps the rows between `after` and `before`; columns are compared as one row value. */
+  after(columns: readonly Prisma.Sql[], direction: Direction, page: KeysetPage): Prisma.Sql {
+    const [greater, less] =
+      direction === 'ASC' ? [Prisma.raw('>'), Prisma.raw('<')] : [Prisma.raw('<'), Prisma.raw('>')]
+    const conditions = [
+      page.after && Prisma.sql`(${Prisma.join([...columns])}) ${greater} (${Prisma.join([...page.after])})`,
+      page.before && Prisma.sql`(${Prisma.join([...columns])}) ${less} (${Prisma.join([...page.before])})`,
+    ].filter((condition) => condition !== undefined)
+    return conditions.length === 0 ? Prisma.sql`TRUE` : Prisma.join(conditions, ' AND ')
+  },
+
+  /** One row more than the page holds, to know whether there are more. */
+  orderAndLimit(columns: readonly Prisma.Sql[], direction: Direction, page: KeysetPage): Prisma.Sql {
+    const order = Prisma.raw(page.backward ? opposite[direction] : direction)
+    const terms = columns.map((column) => Prisma.sql`${column} ${order}`)
+    return Prisma.sql`ORDER BY ${Prisma.join(terms)} LIMIT ${page.limit + 1}`
+  },
+}
+
+/** Cuts the extra row off and puts a backward page into the list's order. */
+export function pageOf<Row, Node>(
+  rows: readonly Row[],
+  page: KeysetPage,
+  toEntry: (row: Row) => { readonly node: Node; readonly position: Position },
+): Page<Node> {
+  const kept = rows.slice(0, page.limit).map(toEntry)
+  return { rows: page.backward ? kept.reverse() : kept, hasMore: rows.length > page.limit }
+}

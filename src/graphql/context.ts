@@ -1,0 +1,32 @@
+import type { Caller } from '../caller.ts'
+import type { Saving } from '../checkpoint/service.ts'
+import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
+import type { Feed } from '../events/feed.ts'
+import { createSessionLoaders } from '../session/loaders.ts'
+
+/** What the process has one of, and every resolver may use. */
+export interface Parts extends Saving {
+  readonly feed: Feed
+}
+
+/** What a resolver gets: the process' parts, and this operation's caller and loaders. */
+export interface Context extends Parts {
+  readonly caller: Caller
+  readonly requestId: string
+  readonly loaders: {
+    readonly checkpoints: ReturnType<typeof createCheckpointLoaders>
+    readonly sessions: ReturnType<typeof createSessionLoaders>
+  }
+}
+
+export function createContext(parts: Parts, caller: Caller, requestId: string): Context {
+  return {
+    ...parts,
+    caller,
+    requestId,
+    loaders: {
+      checkpoints: createCheckpointLoaders(parts.database),
+      sessions: createSessionLoaders(parts.database),
+    },
+  }
+}

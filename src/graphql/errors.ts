@@ -1,0 +1,58 @@
+import { type DomainErrorCode, DomainError, InvalidInputError, type InputIssue } from '../domain-error.ts'
+import { UserNotFoundError } from '../user/model.ts'
+import { SessionNotFoundError } from '../session/model.ts'
+import { builder } from './builder.ts'
+
+/** The one map from domain errors to the contract's types; those that show a session are in session/graphql.ts, beside its type. */
+
+const ErrorCode = builder.enumType('ErrorCode', {
+  description: 'What kept an operation from succeeding. May grow: treat an unknown code as a failure with a message.',
+  values: {
+    INVALID_INPUT: { description: 'A value is wrong; `issues` names each.' },
+    USER_NOT_FOUND: { description: 'There is no such user.' },
+    CHECKPOINT_NOT_FOUND: { description: 'There is no such checkpoint.' },
+    SESSION_NOT_FOUND: { description: 'There is no such session of this user and stream.' },
+    SESSION_EXISTS: { description: 'A session with this ID was started already.' },
+    SESSION_CLOSED: { description: 'The session has ended.' },
+  } satisfies Record<DomainErrorCode, { description: string }>,
+})
+
+export const UserErrorInterface = builder.interfaceRef<DomainError>('UserError').implement({
+  description: 'Something that a caller can expect. Nothing was written.',
+  fields: (t) => ({
+    code: t.field({ type: ErrorCode, resolve: (error) => error.code }),
+    message: t.exposeString('message', { description: 'What was wrong and what to do.' }),
+  }),
+})
+
+const InputIssueType = builder.objectRef<InputIssue>('InputIssue').implement({
+  description: 'One wrong value.',
+  fields: (t) => ({
+    path: t.stringList({
+      description: 'Where it stands in the arguments, e.g. ["input", "itemId"].',
+      resolve: ({ path }) => [...path],
+    }),
+    message: t.exposeString('message', { description: 'What is wrong with it.' }),
+  }),
+})
+
+export const InvalidInputErrorType = builder.objectType(InvalidInputError, {
+  name: 'InvalidInputError',
+  description: 'One or more values are wrong.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({
+    issues: t.field({ type: [InputIssueType], resolve: ({ issues }) => [...issues] }),
+  }),
+})
+
+export const UserNotFoundErrorType = builder.objectType(UserNotFoundError, {
+  name: 'UserNotFoundError',
+  description: 'There is no such user: register it first.',
+  interfaces: [UserErrorInterface],
+})
+
+export const SessionNotFoundErrorType = builder.objectType(SessionNotFoundError, {
+  name: 'SessionNotFoundError',
+  description: 'There is no such session of this user and stream.',
+  interfaces: [UserErrorInterface],
+})

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import type { KeysetPage, Page } from '../database/keyset.ts'
+import { Fault } from '../fault.ts'
+
+const DEFAULT_PAGE_SIZE = 20
+const MAX_PAGE_SIZE = 100
+
+/** The arguments of every list. */
+export interface PageArguments {
+  readonly first?: number | null | undefined
+  readonly after?: string | null | undefined
+  readonly last?: number | null | undefined
+  readonly before?: string | null | undefined
+}
+
+const size = z
+  .number()
+  .int()
+  .min(0, 'must not be negative')
+  .max(MAX_PAGE_SIZE, `must not be above ${MAX_PAGE_SIZE}: ask for the next page with after: endCursor`)
+  .nullish()
+
+/** For the validation plugin: the page sizes of a list's arguments. */
+export const pageArgumentsSchema = z
+  .looseObject({ first: size, last: size })
+  .refine(
+    ({ first, last }) => !(isGiven(first) && isGiven(last)),
+    'first and last cannot go together: send one of them',
+  )
+
+/**
+ * A list's arguments as a page to read.
+ * @param list names list and order; a cursor of another one is refused
+ * @param width how many values a position of this list has
+ * @throws Fault BAD_USER_INPUT for a cursor that this list did not make
+ */
+export function toKeysetPage(list: string, width: number, args: PageArguments): KeysetPage {
+  const backward = isGiven(args.last)
+  return {
+    limit: (backward ? args.last : args.first) ?? DEFAULT_PAGE_SIZE,
+    backward,
+    after: isGiven(args.after) ? decodeCursor(list, width, args.after) : undefined,
+    before: isGiven(args.before) ? decodeCursor(list, width, args.before) : undefined,
+  }
+}
+
+/** A page as the relay plugin wants it. `totalCount` is a function: it is counted only where it was selected. */
+export function toConnection<Node>(
+  list: string,
+  page: KeysetPage,
+  { rows, hasMore }: Page<Node>,
+  totalCount: () => Promise<number>,
+) {
+  const edges = rows.map(({ node, position }) => ({ node, cursor: encodeCursor(list, position) }))
+  return {
+    edges,
+    totalCount,
+    pageInfo: {
+      hasNextPage: page.backward ? page.before !== undefined : hasMore,
+      hasPreviousPage: page.backward ? hasMore : page.after !== undefined,
+      startCursor: edges.at(0)?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+  }
+}
+
+function encodeCursor(list: string, position: readonly string[]): string {
+  return Buffer.from(JSON.stringify([list, ...position])).toString('base64url')
+}
+
+function decodeCursor(list: string, width: number, cursor: string): readonly string[] {
+  try {
+    const parts: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
+    const parsed = z
+      .array(z.string().refine((text) => !text.includes('\0')))
+      .length(width + 1)
+      .parse(parts)
+    if (parsed[0] === list) return parsed.slice(1)
+  } catch {
+    // Answered below.
+  }
+  throw new Fault(
+    'BAD_USER_INPUT',
+    `${JSON.stringify(cursor.slice(0, 100))} is no cursor of this list in this order: send startCursor or endCursor of one of its pages.`,
+  )
+}
+
+function isGiven<Value>(value: Value | null | undefined): value is Value {
+  return value !== null && value !== undefined
+}

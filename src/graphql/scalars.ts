@@ -1,0 +1,25 @@
+import { GraphQLError, GraphQLScalarType } from 'graphql'
+import { GraphQLDateTime } from 'graphql-scalars'
+
+/** PostgreSQL knows no year 0, and RFC 3339 none above 9999. */
+const EARLIEST = new Date('0001-01-01T00:00:00Z')
+
+/** graphql-scalars' DateTime, for values in variables and literals alike, without the dates that PostgreSQL has not. */
+export const DateTime = new GraphQLScalarType<Date, string>({
+  ...GraphQLDateTime.toConfig(),
+  name: 'DateTime',
+  description:
+    'A moment as RFC 3339 has it, in UTC, with milliseconds: 2026-11-24T07:33:00.000Z. Other offsets are taken and converted.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
+  serialize: (value) => {
+    if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString()
+    throw new TypeError('a DateTime field resolved to something that is no date')
+  },
+  parseValue: (value) => inRange(GraphQLDateTime.parseValue(value)),
+  parseLiteral: (node, variables) => inRange(GraphQLDateTime.parseLiteral(node, variables)),
+})
+
+function inRange(date: Date): Date {
+  if (date >= EARLIEST) return date
+  throw new GraphQLError('DateTime cannot represent a date before the year 1')
+}

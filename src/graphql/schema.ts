@@ -1,0 +1,16 @@
+import { lexicographicSortSchema, printSchema } from 'graphql'
+import '../checkpoint/graphql.ts'
+import '../checkpoint/graphql-mutations.ts'
+import '../session/graphql.ts'
+import '../session/graphql-mutations.ts'
+import '../session/graphql-subscription.ts'
+import '../user/graphql.ts'
+import { builder } from './builder.ts'
+
+/** The API, made of what each domain adds to the builder. */
+export const schema = builder.toSchema()
+
+/** The API as SDL, sorted: what schema.graphql holds. */
+export function printApi(): string {
+  return `${printSchema(lexicographicSortSchema(schema))}\n`
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod'
+
+/** VARCHAR(255) counts characters, not bytes or UTF-16 units. */
+const MAX_LENGTH = 255
+
+// C0, DEL and C1 controls, and lone surrogates (which UTF-8 can't carry, so PostgreSQL would store something else).
+const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u
+
+const TYPE_NAMES = ['User', 'Checkpoint', 'CrawlSession']
+
+/** Says what keeps a text from being stored as a name: empty, over 255 characters, control characters; undefined where nothing does. */
+export function nameProblem(text: string): string | undefined {
+  if (text === '') return 'must not be empty'
+  if ([...text].length > MAX_LENGTH) return `must not be longer than ${MAX_LENGTH} characters`
+  if (FORBIDDEN.test(text)) return 'must not contain control characters'
+  return undefined
+}
+
+/**
+ * Says what is wrong with a natural key (user ID, session ID), or undefined where nothing is.
+ * A global `id` is refused although it would be a legal text: whoever sends one has mixed up the two kinds of names,
+ * and would make a second, empty user out of it.
+ */
+export function identifierProblem(text: string): string | undefined {
+  const problem = nameProblem(text)
+  if (problem) return problem
+  if (isGlobalId(text)) return 'is a global id; send the natural key (userId, sessionId), or ask node(id:) with it'
+  return undefined
+}
+
+/** True where the text decodes to what `id: ID!` of this API encodes: base64 of "<type>:<key>". */
+function isGlobalId(text: string): boolean {
+  if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) return false
+  const decoded = Buffer.from(text, 'base64').toString('utf8')
+  return TYPE_NAMES.some((name) => decoded.startsWith(`${name}:`))
+}
+
+/** A natural key, as an input field: 1 to 255 characters, none a control character, not a global id. */
+export const identifierSchema = z.string().superRefine((text, context) => {
+  const problem = identifierProblem(text)
+  if (problem) context.addIssue({ code: 'custom', message: problem })
+})
+
+/** Free text (paths, messages): everything that PostgreSQL can store, up to a length in characters. */
+export function freeTextSchema(maxLength: number) {
+  return z
+    .string()
+    .refine((text) => !/\u0000|\p{Surrogate}/u.test(text), 'must not contain NUL or unpaired surrogates')
+    .refine((text) => [...text].length <= maxLength, `must not be longer than ${maxLength} characters`)
+}
+
+/** A total or an increment of bookmarks: 0 to 2^31-1, the range of the column. */
+export const bookmarkCountSchema = z.number().int().min(0, 'must not be negative').max(2_147_483_647)

@@ -1,0 +1,78 @@
+import { Fault } from '../fault.ts'
+import { builder } from '../graphql/builder.ts'
+import { encodeNodeId } from '../graphql/node-id.ts'
+import { type SessionStatusEvent, watchSessions } from './feed.ts'
+import { SessionFilterInput, SessionStatusEnum, SessionType, toSessionFilter } from './graphql.ts'
+
+const SessionEventKindEnum = builder.enumType('SessionEventKind', {
+  description: 'What happened to a session. May grow.',
+  values: {
+    STARTED: { description: 'It is there now.' },
+    STATUS_CHANGED: { description: 'It has another status.' },
+    DELETED: { description: 'It is gone.' },
+  } as const,
+})
+
+const SessionStatusEventType = builder.objectRef<SessionStatusEvent>('SessionStatusEvent').implement({
+  description: 'A change of a session, whoever made it: this API, psql, another program, a cascade.',
+  fields: (t) => ({
+    cursor: t.exposeString('cursor', { description: 'Opaque; names this event.' }),
+    kind: t.field({ type: SessionEventKindEnum, resolve: ({ kind }) => kind }),
+    occurredAt: t.expose('occurredAt', { type: 'DateTime', description: "By the database's clock." }),
+    nodeId: t.id({
+      description: "The session's id, also once it is gone.",
+      resolve: ({ sessionId }) => encodeNodeId('CrawlSession', sessionId),
+    }),
+    sessionId: t.exposeString('sessionId'),
+    userId: t.exposeString('userId'),
+    stream: t.exposeString('stream'),
+    previousStatus: t.field({
+      type: SessionStatusEnum,
+      nullable: true,
+      description: 'null on STARTED.',
+      resolve: ({ previousStatus }) => previousStatus,
+    }),
+    status: t.field({
+      type: SessionStatusEnum,
+      description: 'As of this event; on DELETED the last one.',
+      resolve: ({ status }) => status,
+    }),
+    session: t.field({
+      type: SessionType,
+      nullable: true,
+      description: 'Read when the event is delivered; null once deleted.',
+      resolve: ({ sessionId }, _args, { loaders }) => loaders.sessions.byId.load(sessionId),
+    }),
+  }),
+})
+
+builder.subscriptionField('sessionStatusChanged', (t) =>
+  t.field({
+    type: SessionStatusEventType,
+    description:
+      'Each session that starts, changes its status or is deleted, from now on, in the order in which it happened to it.',
+    args: {
+      filter: t.arg({
+        type: SessionFilterInput,
+        description:
+          'Only these. status matches the new or the previous status, so that a session is seen leaving; times are BAD_USER_INPUT here.',
+      }),
+      after: t.arg.string({
+        description: 'Reserved for resuming after an event; BAD_USER_INPUT until that is served.',
+      }),
+    },
+    subscribe: (_parent, { filter, after }, { feed, caller }) => {
+      if (after != null) {
+        throw new Fault('BAD_USER_INPUT', 'after is not served yet: leave it out to watch from now on.')
+      }
+      if (filter?.startedBefore != null || filter?.startedAfter != null) {
+        throw new Fault(
+          'BAD_USER_INPUT',
+          'startedBefore and startedAfter select rows of a list, not events: leave them out.',
+        )
+      }
+      return watchSessions(feed, caller, toSessionFilter(filter ?? {}))
+    },
+    resolve: (event) => event,
+  }),
+)

@@ -1,0 +1,19 @@
+import { z } from 'zod'
+import { type Platform, platformNamed } from './platform.ts'
+
+/** The stream that a caller means who names none: what the original Python project crawled. */
+export const DEFAULT_STREAM = 'twitter/bookmarks'
+
+const MAX_LENGTH = 255
+const NAME = /^[a-z0-9-]+\/[a-z0-9_.-]+$/
+
+/** A stream's name as an input field: "<platform>/<list>" in lower case, at most 255 characters. */
+export const streamNameSchema = z
+  .string()
+  .max(MAX_LENGTH, `must not be longer than ${MAX_LENGTH} characters`)
+  .regex(NAME, 'must be "<platform>/<list>" in lower case ([a-z0-9-]+/[a-z0-9_.-]+), e.g. twitter/bookmarks')
+
+/** The platform of a stream; one that we don't know, or a name that isn't "<platform>/<list>" (a foreign writer's), is OTHER. */
+export function platformOf(stream: string): Platform {
+  return platformNamed(stream.slice(0, Math.max(0, stream.indexOf('/'))))
+}

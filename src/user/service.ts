@@ -1,0 +1,33 @@
+import { type Caller, requireScope } from '../caller.ts'
+import type { Database } from '../database/database.ts'
+import { InvalidInputError } from '../domain-error.ts'
+import { identifierProblem } from '../identifier.ts'
+import type { User } from './model.ts'
+import { insertUser } from './store.ts'
+
+/**
+ * Makes a user known; a known one is returned as it is.
+ * @returns the user, or InvalidInputError where the ID is no good or this database's users are made by another application
+ */
+export async function registerUser(
+  database: Database,
+  caller: Caller,
+  input: { readonly userId: string },
+): Promise<User | InvalidInputError> {
+  requireScope(caller, 'operate')
+  const { userId } = input
+  const refuse = (message: string) => new InvalidInputError([{ path: ['input', 'userId'], message }])
+  const problem = identifierProblem(userId)
+  if (problem) return refuse(problem)
+  switch (await insertUser(database, userId)) {
+    case 'ok':
+      return { userId }
+    case 'too-long':
+      return refuse('is longer than public."user".id of this database allows')
+    case 'not-ours':
+      return refuse(
+        'cannot be made here: the owner of public."user" makes the users of this database (it needs more than an id, or Waymark may only read it). ' +
+          'Create the user in that application, then crawl.',
+      )
+  }
+}
