@@ -1,0 +1,212 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { bodyLimitBytes } from '../../src/http/read-body.ts'
+import { post, rawRequest, schemaOf, send, serve } from './http-support.ts'
+
+let saved: string[] = []
+beforeEach(() => {
+  saved = []
+})
+
+const schema = () =>
+  schemaOf(
+    `type Query { hello(name: String! = "you"): String! length(text: String!): Int! }
+     type Mutation { save(text: String!, count: Int): Boolean! }
+     type Subscription { ticks: Int! }`,
+    {
+      'Query.hello': (_, { name }) => `hello ${String(name)}`,
+      'Query.length': (_, { text }) => String(text).length,
+      'Mutation.save': (_, { text }) => saved.push(String(text)) > 0,
+      'Subscription.ticks': () => {
+        saved.push('a source was opened')
+        throw new Error('unreachable')
+      },
+    },
+  )
+const graphqlResponse = { accept: 'application/graphql-response+json' }
+const saveSomething = 'mutation { save(text: "x") }'
+
+describe('an operation by POST', () => {
+  it('is answered with data as plain JSON where the client has no preference', async () => {
+    const answer = await post(await serve(schema()), { query: '{ hello }' })
+    expect(answer).toMatchObject({ status: 200, data: { hello: 'hello you' } })
+    expect(answer.headers.get('content-type')).toBe('application/json; charset=utf-8')
+    expect(answer.errors).toBeUndefined()
+  })
+
+  it('is answered as application/graphql-response+json where the client prefers it', async () => {
+    const answer = await post(await serve(schema()), { query: '{ hello }' }, graphqlResponse)
+    expect(answer.headers.get('content-type')).toBe('application/graphql-response+json; charset=utf-8')
+  })
+
+  it('runs a mutation with variables, and the operation that operationName chooses', async () => {
+    const answer = await post(await serve(schema()), {
+      query: 'query Read { hello } mutation Write($text: String!) { save(text: $text) }',
+      variables: { text: 'ünïcode \u{1f516}' },
+      operationName: 'Write',
+    })
+    expect(answer.data).toEqual({ save: true })
+    expect(saved).toEqual(['ünïcode \u{1f516}'])
+  })
+
+  it.each([
+    ['a syntax error', { query: '{ hello' }],
+    ['an unknown field', { query: '{ nothing }' }],
+    ['a literal of a wrong type', { query: 'mutation { save(text: 12) }' }],
+    ['a variable of a wrong type', { query: 'mutation($t: String!) { save(text: $t) }', variables: { t: 12 } }],
+    ['a missing variable', { query: 'mutation($t: String!) { save(text: $t) }' }],
+    ['an unknown operation name', { query: 'query A { hello } query B { hello }', operationName: 'C' }],
+    ['an operation name that is needed and missing', { query: 'query A { hello } query B { hello }' }],
+    ['no query', { query: '' }],
+  ])('answers %s with BAD_USER_INPUT, 400 where the media type allows it, and runs nothing', async (_, body) => {
+    const server = await serve(schema())
+    const answer = await post(server, body, graphqlResponse)
+    expect(answer.status).toBe(400)
+    expect(answer.errors?.map(({ extensions }) => extensions)).toEqual([{ code: 'BAD_USER_INPUT' }])
+    expect(answer.data).toBeUndefined()
+    expect(saved).toEqual([])
+  })
+
+  it('answers null for an argument with a default, found while executing, with BAD_USER_INPUT', async () => {
+    const query = 'query($name: String = "a") { hello(name: $name) }'
+    const answer = await post(await serve(schema()), { query, variables: { name: null } })
+    expect(answer.errors).toMatchObject([{ path: ['hello'], extensions: { code: 'BAD_USER_INPUT' } }])
+  })
+})
+
+describe('a request that is refused before GraphQL sees it', () => {
+  it('a form, a multipart form, plain text and no type at all: what a foreign page can send', async () => {
+    const server = await serve(schema())
+    const multipart = new FormData()
+    multipart.set('operations', JSON.stringify({ query: saveSomething }))
+    multipart.set('map', '{}')
+    const text = JSON.stringify({ query: saveSomething })
+    const answers = [
+      await send(server, { body: new URLSearchParams({ query: saveSomething }) }),
+      await send(server, { body: multipart }),
+      await send(server, { body: text, headers: { 'content-type': 'text/plain' } }),
+      await send(server, { body: text, headers: { 'content-type': 'text/plain; application/json' } }),
+      await send(server, { body: saveSomething, headers: { 'content-type': 'application/graphql' } }),
+    ]
+    for (const answer of answers) {
+      expect(answer.status).toBe(415)
+      expect(answer.errors?.map(({ extensions }) => extensions)).toEqual([{ code: 'BAD_USER_INPUT' }])
+      expect(answer.text).toContain('application/json')
+    }
+    const untyped = await rawRequest(server, '/graphql', { method: 'POST' }, text)
+    expect(untyped.status).toBe(415)
+    expect(saved).toEqual([])
+  })
+
+  it('a GET, also with an operation in the URL and an event stream asked for', async () => {
+    const server = await serve(schema())
+    for (const accept of ['application/json', 'text/event-stream']) {
+      const path = `/graphql?query=${encodeURIComponent(saveSomething)}`
+      const answer = await rawRequest(server, path, { headers: { accept } })
+      expect(answer).toMatchObject({ status: 405, headers: { allow: 'POST' } })
+    }
+    expect(saved).toEqual([])
+  })
+
+  it('a preflight: no origin is allowed, and none is reflected in an answer', async () => {
+    const server = await serve(schema())
+    const headers = { origin: 'https://elsewhere.example', 'access-control-request-method': 'POST' }
+    const preflight = await rawRequest(server, '/graphql', { method: 'OPTIONS', headers })
+    expect(preflight.status).toBe(405)
+    const answer = await post(server, { query: '{ hello }' }, { origin: 'https://elsewhere.example' })
+    const names = [...Object.keys(preflight.headers), ...answer.headers.keys()]
+    expect(names.filter((name) => name.startsWith('access-control'))).toEqual([])
+  })
+
+  it('a body that is no JSON object', async () => {
+    const server = await serve(schema())
+    const headers = { 'content-type': 'application/json' }
+    for (const body of ['{"query": "{ hello }"', 'null', '"text"', '[{"query": "{ hello }"}]', '']) {
+      const answer = await send(server, { body, headers })
+      expect([answer.status, answer.errors?.[0]?.extensions]).toEqual([400, { code: 'BAD_USER_INPUT' }])
+    }
+    const compressed = await send(server, { body: '{}', headers: { ...headers, 'content-encoding': 'gzip' } })
+    expect(compressed.status).toBe(415)
+    const latin = await send(server, { body: '{}', headers: { 'content-type': 'application/json; charset=latin1' } })
+    expect(latin.status).toBe(415)
+  })
+
+  it('a body over the limit, announced or not, and the client gets to read the answer', async () => {
+    const server = await serve(schema())
+    const fits = { query: 'query($text: String!) { length(text: $text) }', variables: { text: '' } }
+    fits.variables.text = 'x'.repeat(bodyLimitBytes - JSON.stringify(fits).length)
+    expect(await post(server, fits)).toMatchObject({ status: 200, data: { length: fits.variables.text.length } })
+    const body = JSON.stringify({ query: saveSomething, padding: 'x'.repeat(8 * bodyLimitBytes) })
+    const headers = { 'content-type': 'application/json' }
+    const announced = await rawRequest(server, '/graphql', { method: 'POST', headers }, body)
+    const chunked = { ...headers, 'transfer-encoding': 'chunked' }
+    const unannounced = await rawRequest(server, '/graphql', { method: 'POST', headers: chunked }, body)
+    for (const answer of [announced, unannounced]) {
+      expect(answer.status).toBe(413)
+      expect(answer.text).toContain('1 MiB')
+    }
+    expect(saved).toEqual([])
+  })
+
+  it('a mutation whose answer the client would not accept is not run', async () => {
+    const answer = await post(await serve(schema()), { query: saveSomething }, { accept: 'text/html' })
+    expect(answer.status).toBe(406)
+    expect(saved).toEqual([])
+  })
+
+  it('a subscription whose client accepts no event stream: its source is not opened', async () => {
+    const answer = await post(
+      await serve(schema()),
+      { query: 'subscription { ticks }' },
+      { accept: 'application/json' },
+    )
+    expect(answer.status).toBe(406)
+    expect(answer.errors?.[0]?.message).toContain('text/event-stream')
+    expect(saved).toEqual([])
+  })
+
+  it('a parameter that GraphQL over HTTP does not have', async () => {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await send(await serve(schema()), { body: '{"query": "{ hello }", "id": 1}', headers })
+    expect([answer.status, answer.errors?.[0]?.extensions]).toEqual([400, { code: 'BAD_USER_INPUT' }])
+  })
+})
+
+describe('a path or header that is odd', () => {
+  it('gets 404 that names /graphql, unless the path is exact', async () => {
+    const server = await serve(schema())
+    for (const path of ['/', '/graphql/', '/graphql/x', '/GraphQL', '//graphql', '/x/health', '/favicon.ico']) {
+      const answer = await rawRequest(server, path)
+      expect([path, answer.status]).toEqual([path, 404])
+      expect(answer.text).toContain('/graphql')
+      expect(answer.headers['content-type']).toBe('application/json; charset=utf-8')
+    }
+  })
+
+  it('is served whatever the Host header says: no URL is made of it', async () => {
+    const server = await serve(schema())
+    const headers = { host: '[', 'content-type': 'application/json' }
+    const answer = await rawRequest(server, '/graphql?%zz', { method: 'POST', headers }, '{"query":"{ hello }"}')
+    expect(answer).toMatchObject({ status: 200, text: '{"data":{"hello":"hello you"}}' })
+  })
+})
+
+describe('x-request-id', () => {
+  it('is on every answer, a different one each', async () => {
+    const server = await serve(schema())
+    const ids = []
+    for (const path of ['/graphql', '/health', '/ready', '/nothing']) {
+      ids.push((await rawRequest(server, path)).headers['x-request-id'])
+    }
+    ids.push((await post(server, { query: '{ hello }' })).headers.get('x-request-id'))
+    expect(ids.every((id) => typeof id === 'string' && /^[0-9a-f-]{36}$/.test(id))).toBe(true)
+    expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  it('is the one that the caller sent, if it is well-formed', async () => {
+    const server = await serve(schema())
+    const idFor = async (id: string) =>
+      (await post(server, { query: '{ hello }' }, { 'x-request-id': id })).headers.get('x-request-id')
+    expect(await idFor('crawl_7-page-12')).toBe('crawl_7-page-12')
+    for (const bad of ['', 'a b', 'x'.repeat(65), '{"a":1}']) expect(await idFor(bad)).toMatch(/^[0-9a-f-]{36}$/)
+  })
+})

@@ -1,0 +1,66 @@
+import { buildSchema } from 'graphql'
+import { describe, expect, it } from 'vitest'
+import { rawRequest, serve, until } from './http-support.ts'
+
+const schema = buildSchema('type Query { a: Int }')
+
+describe('GET /health', () => {
+  it('answers that the process lives, whatever the database does', async () => {
+    const server = await serve(schema, { isReady: () => Promise.resolve({ ready: false, reason: 'no database' }) })
+    expect(await rawRequest(server, '/health')).toMatchObject({ status: 200, text: '{"status":"ok"}' })
+    expect(await rawRequest(server, '/health?probe=1')).toMatchObject({ status: 200 })
+  })
+
+  it('answers HEAD without a body and refuses other methods', async () => {
+    const server = await serve(schema)
+    for (const path of ['/health', '/ready']) {
+      expect(await rawRequest(server, path, { method: 'HEAD' })).toMatchObject({ status: 200, text: '' })
+      expect(await rawRequest(server, path, { method: 'POST' })).toMatchObject({
+        status: 405,
+        headers: { allow: 'GET, HEAD' },
+      })
+    }
+  })
+
+  it('is no other path that looks like it', async () => {
+    const server = await serve(schema)
+    expect(await rawRequest(server, '/graphql?x=/health')).toMatchObject({ status: 405 })
+    expect(await rawRequest(server, '/x/health')).toMatchObject({ status: 404 })
+    expect(await rawRequest(server, '/health/')).toMatchObject({ status: 404 })
+  })
+
+  it('is logged at debug level only, and so is /ready', async () => {
+    const server = await serve(schema)
+    await rawRequest(server, '/health')
+    await rawRequest(server, '/ready')
+    await until(() => {
+      expect(server.log).toMatchObject([
+        { level: 20, path: '/health', status: 200 },
+        { level: 20, path: '/ready', status: 200 },
+      ])
+    })
+  })
+})
+
+describe('GET /ready', () => {
+  it('follows the database', async () => {
+    let state: { ready: boolean; reason?: string } = { ready: true }
+    const server = await serve(schema, { isReady: () => Promise.resolve(state) })
+    expect(await rawRequest(server, '/ready')).toMatchObject({ status: 200, text: '{"status":"ok"}' })
+    state = { ready: false, reason: 'the database does not answer' }
+    expect(await rawRequest(server, '/ready')).toMatchObject({
+      status: 503,
+      text: '{"status":"unavailable","reason":"the database does not answer"}',
+    })
+    state = { ready: true }
+    expect(await rawRequest(server, '/ready')).toMatchObject({ status: 200 })
+  })
+
+  it('is 503 without details where the check itself fails; the log has them', async () => {
+    const server = await serve(schema, { isReady: () => Promise.reject(new Error('password of waymark is wrong')) })
+    const answer = await rawRequest(server, '/ready')
+    expect(answer.status).toBe(503)
+    expect(answer.text).not.toContain('password')
+    expect(server.logText()).toContain('password of waymark is wrong')
+  })
+})

@@ -1,0 +1,175 @@
+import { connect } from 'node:net'
+import { Repeater } from 'graphql-yoga'
+import { describe, expect, it } from 'vitest'
+import { Fault } from '../../src/fault.ts'
+import { floodSource, post, schemaOf, serve, subscribe, until } from './http-support.ts'
+
+/** A source that says when it is opened and returned, and hands out what is pushed. */
+function tickSource(onOpen?: () => Promise<void>) {
+  const source = {
+    opened: 0,
+    returned: 0,
+    push: (_event: unknown): Promise<unknown> => Promise.reject(new Error('nobody subscribed')),
+    fail: (_error: unknown): void => {
+      throw new Error('nobody subscribed')
+    },
+    schema: schemaOf('type Query { hello: String } type Subscription { ticks: Int! }', {
+      'Query.hello': () => 'hello',
+      'Subscription.ticks': async () => {
+        await onOpen?.()
+        return new Repeater<unknown>(async (push, stop) => {
+          source.opened += 1
+          source.push = (event) => Promise.resolve(push(event))
+          source.fail = stop
+          await stop
+          source.returned += 1
+        })
+      },
+    }),
+  }
+  return source
+}
+
+describe('a subscription', () => {
+  it('delivers events as they come, unbuffered by proxies, and completes when its source is done', async () => {
+    const source = tickSource()
+    const server = await serve(source.schema)
+    const stream = await subscribe(server, 'subscription { ticks }')
+    expect(stream.response.status).toBe(200)
+    expect(stream.response.headers.get('content-type')).toBe('text/event-stream')
+    expect(stream.response.headers.get('x-accel-buffering')).toBe('no')
+    expect(stream.response.headers.get('cache-control')).toBe('no-cache')
+    expect(stream.response.headers.get('content-encoding')).toBeNull()
+    await until(() => expect(source.opened).toBe(1))
+    await source.push({ ticks: 1 })
+    await stream.readUntil('event: next\ndata: {"data":{"ticks":1}}\n\n')
+    await source.push({ ticks: 2 })
+    await stream.readUntil('data: {"data":{"ticks":2}}')
+    source.fail(undefined)
+    expect(await stream.readToEnd()).toMatch(/event: complete\ndata:\n\n$/)
+  })
+
+  it('is returned when its client vanishes while nothing happens', async () => {
+    const source = tickSource()
+    const server = await serve(source.schema)
+    const streams = await Promise.all(Array.from({ length: 20 }, () => subscribe(server, 'subscription { ticks }')))
+    await until(() => expect(source.opened).toBe(20))
+    for (const stream of streams) stream.cancel()
+    await until(() => expect(source.returned).toBe(20))
+  })
+
+  it('is returned when its client vanishes before the source was open', async () => {
+    const opening: { finish?: () => void } = {}
+    const source = tickSource(
+      () =>
+        new Promise((resolve) => {
+          opening.finish = resolve
+        }),
+    )
+    const server = await serve(source.schema)
+    const socket = connect(server.port, '127.0.0.1')
+    const body = JSON.stringify({ query: 'subscription { ticks }' })
+    socket.write(
+      `POST /graphql HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n` +
+        `content-length: ${body.length}\r\n\r\n${body}`,
+    )
+    await until(() => expect(opening.finish).toBeDefined())
+    socket.destroy()
+    await until(() => expect(server.log.some(({ msg }) => msg === 'request' || msg.endsWith('ended'))).toBe(true))
+    opening.finish?.()
+    await until(() => expect(source.returned).toBe(source.opened))
+    await server.close({ drainTimeoutMs: 10_000 })
+    expect(source.returned).toBe(source.opened)
+  })
+
+  it('holds its source back while its client does not read', async () => {
+    const flood = floodSource()
+    const stream = await subscribe(await serve(flood.schema), 'subscription { flood }')
+    await flood.stall()
+    stream.cancel()
+    await until(() => expect(flood.returned()).toBe(1))
+  })
+
+  it('masks what its source throws, and ends', async () => {
+    const source = tickSource()
+    const server = await serve(source.schema)
+    const stream = await subscribe(server, 'subscription { ticks }')
+    await until(() => expect(source.opened).toBe(1))
+    source.fail(new Error('LISTEN lost on postgresql://u:hunter2@db/x'))
+    const text = await stream.readToEnd()
+    const requestId = stream.response.headers.get('x-request-id')
+    expect(text).toContain(`"extensions":{"code":"INTERNAL_SERVER_ERROR","requestId":"${String(requestId)}"}`)
+    expect(text).toMatch(/event: complete\ndata:\n\n$/)
+    expect(text).not.toContain('LISTEN')
+    expect(server.log.filter(({ level }) => level >= 50)).toMatchObject([{ requestId }])
+    expect(server.logText()).not.toContain('hunter2')
+  })
+
+  it('masks what an event’s field throws, and goes on', async () => {
+    const source = tickSource()
+    const server = await serve(source.schema)
+    const stream = await subscribe(server, 'subscription { ticks }')
+    await until(() => expect(source.opened).toBe(1))
+    await source.push({ ticks: 'no number: hunter2' })
+    await source.push({ ticks: 3 })
+    const text = await stream.readUntil('{"data":{"ticks":3}}')
+    expect(text).toContain('INTERNAL_SERVER_ERROR')
+    expect(text).not.toContain('hunter2')
+  })
+
+  it('passes a fault of its source on', async () => {
+    const source = tickSource()
+    const server = await serve(source.schema)
+    const stream = await subscribe(server, 'subscription { ticks }')
+    await until(() => expect(source.opened).toBe(1))
+    source.fail(new Fault('CURSOR_EXPIRED', 'List again.'))
+    const text = await stream.readToEnd()
+    expect(text).toContain('"message":"List again."')
+    expect(text).toContain('"extensions":{"code":"CURSOR_EXPIRED"}')
+  })
+
+  it('that cannot be opened says why in the stream, with the status of its fault', async () => {
+    const schema = schemaOf('type Query { a: Int } type Subscription { ticks: Int! }', {
+      'Subscription.ticks': () => {
+        throw new Fault('BAD_USER_INPUT', 'after is not supported yet.')
+      },
+    })
+    const stream = await subscribe(await serve(schema), 'subscription { ticks }')
+    expect(await stream.readToEnd()).toContain('"message":"after is not supported yet."')
+  })
+
+  it('answers a query by an event and completes, where only an event stream is accepted', async () => {
+    const server = await serve(tickSource().schema)
+    const stream = await subscribe(server, '{ hello }')
+    expect(await stream.readToEnd()).toContain('event: next\ndata: {"data":{"hello":"hello"}}\n\nevent: complete')
+  })
+
+  it('answers a query by JSON where both are accepted', async () => {
+    const accept = 'text/event-stream, application/json'
+    const answer = await post(await serve(tickSource().schema), { query: '{ hello }' }, { accept })
+    expect(answer.data).toEqual({ hello: 'hello' })
+  })
+
+  it('gets two lines in the log: one when it starts, one with its events when it ends', async () => {
+    const source = tickSource()
+    const server = await serve(source.schema)
+    const stream = await subscribe(server, 'subscription Watch { ticks }')
+    await until(() => expect(source.opened).toBe(1))
+    const requestId = stream.response.headers.get('x-request-id')
+    const operation = { requestId, operationName: 'Watch', operationType: 'subscription', rootFields: ['ticks'] }
+    expect(server.log).toMatchObject([{ level: 30, msg: 'subscription started', ...operation }])
+    await source.push({ ticks: 1 })
+    await source.push({ ticks: 2 })
+    await stream.readUntil('"ticks":2')
+    stream.cancel()
+    await until(() => expect(server.log).toHaveLength(2))
+    expect(server.log[1]).toMatchObject({
+      msg: 'subscription ended',
+      ...operation,
+      events: 2,
+      outcome: 'ok',
+      status: 200,
+    })
+    expect(server.log[1]?.['durationMs']).toBeTypeOf('number')
+  })
+})
