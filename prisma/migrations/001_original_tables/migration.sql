@@ -185,7 +185,8 @@ $$;
 
 DO $$
 BEGIN
-  IF NOT EXISTS (
+  -- As a partition it has the trigger of its parent.
+  IF NOT (SELECT relispartition FROM pg_class WHERE oid = 'crawler.twitter_crawl_checkpoint'::regclass) AND NOT EXISTS (
     SELECT FROM pg_trigger WHERE tgrelid = 'crawler.twitter_crawl_checkpoint'::regclass AND tgname = 'zz_set_updated_at'
   ) THEN
     -- zz: triggers fire in the order of their names, and this one has the last word over any that an adopted table brings.
