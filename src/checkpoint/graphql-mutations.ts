@@ -1,7 +1,9 @@
 import { builder } from '../graphql/builder.ts'
-import { InvalidInputErrorType, SessionNotFoundErrorType, UserNotFoundErrorType } from '../graphql/errors.ts'
+import { InvalidInputError } from '../domain-error.ts'
 import { checkpointNodeId } from '../graphql/node-id.ts'
-import { SessionClosedErrorType, SessionType } from '../session/graphql.ts'
+import { SessionType } from '../session/graphql.ts'
+import { SessionClosedError, SessionNotFoundError } from '../session/model.ts'
+import { UserNotFoundError } from '../user/model.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { CheckpointType } from './graphql.ts'
 import { clearCheckpoint, type ClearedCheckpoint, saveCheckpoint, type SavedCheckpoint } from './service.ts'
@@ -43,10 +45,10 @@ const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
   description: 'What became of saveCheckpoint.',
   types: [
     SaveCheckpointSuccess,
-    InvalidInputErrorType,
-    UserNotFoundErrorType,
-    SessionNotFoundErrorType,
-    SessionClosedErrorType,
+    InvalidInputError,
+    UserNotFoundError,
+    SessionNotFoundError,
+    SessionClosedError,
   ],
   resolveType: () => 'SaveCheckpointSuccess',
 })
@@ -90,7 +92,7 @@ const ClearCheckpointSuccess = builder.objectRef<ClearedCheckpoint>('ClearCheckp
 
 const ClearCheckpointResult = builder.errorUnion('ClearCheckpointResult', {
   description: 'What became of clearCheckpoint.',
-  types: [ClearCheckpointSuccess, InvalidInputErrorType],
+  types: [ClearCheckpointSuccess, InvalidInputError],
   resolveType: () => 'ClearCheckpointSuccess',
 })
 

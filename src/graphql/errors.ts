@@ -36,7 +36,7 @@ const InputIssueType = builder.objectRef<InputIssue>('InputIssue').implement({
   }),
 })
 
-export const InvalidInputErrorType = builder.objectType(InvalidInputError, {
+builder.objectType(InvalidInputError, {
   name: 'InvalidInputError',
   description: 'One or more values are wrong.',
   interfaces: [UserErrorInterface],
@@ -45,13 +45,13 @@ export const InvalidInputErrorType = builder.objectType(InvalidInputError, {
   }),
 })
 
-export const UserNotFoundErrorType = builder.objectType(UserNotFoundError, {
+builder.objectType(UserNotFoundError, {
   name: 'UserNotFoundError',
   description: 'There is no such user: register it first.',
   interfaces: [UserErrorInterface],
 })
 
-export const SessionNotFoundErrorType = builder.objectType(SessionNotFoundError, {
+builder.objectType(SessionNotFoundError, {
   name: 'SessionNotFoundError',
   description: 'There is no such session of this user and stream.',
   interfaces: [UserErrorInterface],

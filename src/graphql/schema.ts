@@ -6,6 +6,7 @@ import '../session/graphql-mutations.ts'
 import '../session/graphql-subscription.ts'
 import '../user/graphql.ts'
 import { builder } from './builder.ts'
+import './errors.ts'
 
 /** The API, made of what each domain adds to the builder. */
 export const schema = builder.toSchema()

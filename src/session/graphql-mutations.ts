@@ -1,9 +1,10 @@
 import { CheckpointType } from '../checkpoint/graphql.ts'
 import { builder } from '../graphql/builder.ts'
-import { InvalidInputErrorType, SessionNotFoundErrorType, UserNotFoundErrorType } from '../graphql/errors.ts'
+import { InvalidInputError } from '../domain-error.ts'
+import { UserNotFoundError } from '../user/model.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
-import { SessionClosedErrorType, SessionExistsErrorType, SessionType } from './graphql.ts'
-import type { CrawlSession } from './model.ts'
+import { SessionType } from './graphql.ts'
+import { type CrawlSession, SessionClosedError, SessionExistsError, SessionNotFoundError } from './model.ts'
 import { completeSession, failSession, heartbeat, startSession, type StartedSession, stopSession } from './service.ts'
 
 const TOTAL_SO_FAR = "The session's total so far; a lower one than stored changes nothing."
@@ -35,7 +36,7 @@ const StartSessionSuccess = builder.objectRef<StartedSession>('StartSessionSucce
 
 const StartSessionResult = builder.errorUnion('StartSessionResult', {
   description: 'What became of startSession.',
-  types: [StartSessionSuccess, InvalidInputErrorType, UserNotFoundErrorType, SessionExistsErrorType],
+  types: [StartSessionSuccess, InvalidInputError, UserNotFoundError, SessionExistsError],
   resolveType: () => 'StartSessionSuccess',
 })
 
@@ -54,7 +55,7 @@ const HeartbeatSuccess = builder.objectRef<{ session: CrawlSession }>('Heartbeat
 
 const HeartbeatResult = builder.errorUnion('HeartbeatResult', {
   description: 'What became of heartbeat.',
-  types: [HeartbeatSuccess, InvalidInputErrorType, SessionNotFoundErrorType, SessionClosedErrorType],
+  types: [HeartbeatSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError],
   resolveType: () => 'HeartbeatSuccess',
 })
 
@@ -92,7 +93,7 @@ const EndSessionSuccess = builder.objectRef<{ session: CrawlSession }>('EndSessi
 const EndSessionResult = builder.errorUnion('EndSessionResult', {
   description:
     'What became of ending a session. Ending it in the status that it has already succeeds and changes nothing; in another one is SESSION_CLOSED.',
-  types: [EndSessionSuccess, InvalidInputErrorType, SessionNotFoundErrorType, SessionClosedErrorType],
+  types: [EndSessionSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError],
   resolveType: () => 'EndSessionSuccess',
 })
 

@@ -69,14 +69,14 @@ export const SessionType = builder.prismaNode('CrawlSession', {
   }),
 })
 
-export const SessionClosedErrorType = builder.objectType(SessionClosedError, {
+builder.objectType(SessionClosedError, {
   name: 'SessionClosedError',
   description: 'The session has ended: start a new one, which carries on from the checkpoint.',
   interfaces: [UserErrorInterface],
   fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
 })
 
-export const SessionExistsErrorType = builder.objectType(SessionExistsError, {
+builder.objectType(SessionExistsError, {
   name: 'SessionExistsError',
   description: 'A session with this ID was started already.',
   interfaces: [UserErrorInterface],

@@ -1,5 +1,5 @@
 import { builder } from '../graphql/builder.ts'
-import { InvalidInputErrorType } from '../graphql/errors.ts'
+import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { requireScope } from '../caller.ts'
@@ -69,7 +69,7 @@ const RegisterUserSuccess = builder.objectRef<{ user: { userId: string } }>('Reg
 
 const RegisterUserResult = builder.errorUnion('RegisterUserResult', {
   description: 'What became of registerUser.',
-  types: [RegisterUserSuccess, InvalidInputErrorType],
+  types: [RegisterUserSuccess, InvalidInputError],
   resolveType: () => 'RegisterUserSuccess',
 })
 

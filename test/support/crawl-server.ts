@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readPidFile } from '../../src/database/embedded-postmaster.ts'
 
-const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
+const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 /** A built Waymark with its embedded PostgreSQL, as processes of their own, to be killed. It keeps port and data over restarts. */
 export class CrawlServer implements AsyncDisposable {
@@ -31,7 +31,7 @@ export class CrawlServer implements AsyncDisposable {
 
   /** Resolves when the server takes requests. */
   static async start(): Promise<CrawlServer> {
-    if (!existsSync(cli)) throw new Error('dist/cli.js is missing: run `npm run build`')
+    if (!existsSync(program)) throw new Error('dist/main.js is missing: run `npm run build`')
     const folder = await mkdtemp(join(tmpdir(), 'waymark-crawl-'))
     // As root PostgreSQL runs as another user, who must be able to pass.
     await chmod(folder, 0o755)
@@ -43,7 +43,7 @@ export class CrawlServer implements AsyncDisposable {
 
   launch(): void {
     this.#expectedToEnd = false
-    const child = spawn(process.execPath, [cli, 'serve'], {
+    const child = spawn(process.execPath, [program, 'serve'], {
       // Away from the checkout, where a developer's .env may name another database.
       cwd: this.#folder,
       env: {
