@@ -78,8 +78,11 @@ async function createCluster(
     if (identity) for (const path of [passwordFile, data, unfinished]) await chown(path, identity.uid, identity.gid)
     const { exitCode, stderr } = await run(identity, binaries.initdb, initdbArguments(data, passwordFile))
     if (exitCode !== 0) {
-      const lines = stderr.trim().split('\n')
-      const reason = lines.filter((line) => /error:|FATAL:|PANIC:/.test(line)).join('; ') || lines.join('; ')
+      const lines = stderr
+        .trim()
+        .split('\n')
+        .map((line) => line.replace(/^.*?(error|FATAL|PANIC): +/, '$1: '))
+      const reason = lines.filter((line) => /^(error|FATAL|PANIC): /.test(line)).join('; ') || lines.join('; ')
       throw new StartupError(`PostgreSQL could not make its files in DATA_DIR ${dataDir}: ${reason}`)
     }
     await rename(data, clusterDir)

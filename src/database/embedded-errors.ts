@@ -16,7 +16,8 @@ export function explainFileError(error: unknown, dataDir: string, identity: Iden
   if (hasCode(error, 'EEXIST', 'ENOTDIR')) {
     return new StartupError(`${said.replace('%s', 'is not a folder')}choose another DATA_DIR.`, { cause: error })
   }
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS')) {
+  // ENOENT is what mkdir -p in Node says on a read-only file system.
+  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS') || (hasCode(error, 'ENOENT') && error.message.includes('mkdir'))) {
     const user = identity ? identity.user : 'the user that runs Waymark'
     const line = `${said.replace('%s', `does not let ${user} in`)}make that user its owner, or choose another DATA_DIR.`
     return new StartupError(line, { cause: error })
