@@ -149,7 +149,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     table: 'crawler.crawl_session',
     name: 'crawl_session_status_is_known',
     definition:
-      "CHECK (((status)::text = ANY ((ARRAY['running'::character varying, 'completed'::character varying, 'stopped'::character varying, 'failed'::character varying])::text[])))",
+      "CHECK (((status)::text = ANY (ARRAY['running'::text, 'completed'::text, 'stopped'::text, 'failed'::text])))",
   },
   {
     kind: 'constraint',

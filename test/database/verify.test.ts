@@ -78,6 +78,11 @@ describe('verify', () => {
       'Constraint FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE of crawler.crawl_session is missing: ALTER TABLE crawler.crawl_session ADD CONSTRAINT crawl_session_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE.',
     ],
     [
+      'a missing CHECK',
+      'ALTER TABLE crawler.crawl_session DROP CONSTRAINT crawl_session_status_is_known',
+      `Constraint CHECK (((status)::text = ANY (ARRAY['running'::text, 'completed'::text, 'stopped'::text, 'failed'::text]))) of crawler.crawl_session is missing: ALTER TABLE crawler.crawl_session ADD CONSTRAINT crawl_session_status_is_known CHECK (((status)::text = ANY (ARRAY['running'::text, 'completed'::text, 'stopped'::text, 'failed'::text]))).`,
+    ],
+    [
       'a missing primary key',
       'ALTER TABLE crawler.twitter_crawl_checkpoint DROP CONSTRAINT twitter_crawl_checkpoint_pkey',
       'Constraint PRIMARY KEY (user_id) of crawler.twitter_crawl_checkpoint is missing: ALTER TABLE crawler.twitter_crawl_checkpoint ADD CONSTRAINT twitter_crawl_checkpoint_pkey PRIMARY KEY (user_id).',

@@ -165,8 +165,9 @@ BEGIN
     SELECT FROM pg_constraint WHERE conrelid = 'crawler.crawl_session'::regclass AND conname = 'crawl_session_status_is_known'
   ) THEN
     -- Rows that an adopted table holds outside the four are kept: the CHECK then binds new rows only, and verify says so.
+    -- ::text, because PostgreSQL prints a CHECK on VARCHAR in one way before a dump and in another after it, and verify compares.
     ALTER TABLE crawler.crawl_session ADD CONSTRAINT crawl_session_status_is_known
-      CHECK (status IN ('running', 'completed', 'stopped', 'failed')) NOT VALID;
+      CHECK (status::text IN ('running', 'completed', 'stopped', 'failed')) NOT VALID;
     IF EXISTS (SELECT FROM crawler.crawl_session WHERE status NOT IN ('running', 'completed', 'stopped', 'failed')) THEN
       RAISE WARNING 'crawler.crawl_session has rows whose status is none of running, completed, stopped, failed: they are kept and read as failed';
     ELSE
