@@ -21,7 +21,12 @@ function markDone(stampFile, content) {
 
 function hashOf(files) {
   const hash = createHash('sha256').update(process.version)
-  for (const file of files) hash.update(file).update('\0').update(readFileSync(join(root, file))).update('\0')
+  for (const file of files)
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(root, file)))
+      .update('\0')
   return hash.digest('hex')
 }
 
@@ -33,14 +38,17 @@ function sourcesBelow(folder) {
 }
 
 export function run(command, args, env = {}) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`, ...env } })
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`, ...env },
+  })
   if (result.error) throw result.error
   if (result.status !== 0) {
     process.stderr.write(`waymark: "${command} ${args.join(' ')}" failed: see above\n`)
     process.exit(1)
   }
 }
-
 
 export function install() {
   const content = hashOf(['package-lock.json', 'package.json'])
@@ -65,7 +73,13 @@ export function generate() {
 }
 
 export function build() {
-  const content = hashOf(['package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'prisma/schema.prisma', ...sourcesBelow('src')])
+  const content = hashOf([
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'prisma/schema.prisma',
+    ...sourcesBelow('src'),
+  ])
   const stamp = join(root, 'dist', '.waymark-built')
   if (isDone(stamp, content)) return
   process.stderr.write('waymark: building\n')

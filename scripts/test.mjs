@@ -39,6 +39,8 @@ const results = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : 
 rmSync(folder, { recursive: true, force: true })
 if (results) {
   const skipped = results.numPendingTests + results.numTodoTests
-  process.stdout.write(`\nTests: ${results.numPassedTests} passed, ${results.numFailedTests} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`)
+  process.stdout.write(
+    `\nTests: ${results.numPassedTests} passed, ${results.numFailedTests} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+  )
 }
 process.exit(vitest.status ?? 1)

@@ -37,8 +37,6 @@ export async function saveCheckpoints(
   database: Database,
   commands: readonly SaveCommand[],
 ): Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
-  const [only] = commands
-  if (only && commands.length === 1) return [await saveAlone(database, only)]
   let outcomes: (SaveOutcome | 'BUSY')[]
   try {
     outcomes = await saveSet(database, commands, { skipBusy: true })

@@ -30,7 +30,7 @@ export async function startWaymark(settings: Record<string, string> = {}): Promi
 
 export function startOn(databaseUrl: string, settings: Record<string, string> = {}): Promise<App> {
   const config = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, LOG_LEVEL: 'silent', ...settings })
-  return startApp(config, pino({ level: 'silent' }))
+  return startApp(config, pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }))
 }
 
 async function stop(app: App, database: TestDatabase): Promise<void> {
@@ -75,7 +75,8 @@ export const operations = {
       ... on SaveCheckpointSuccess { created
         checkpoint { id userId stream platform lastItemId lastTweetId lastCrawledAt bookmarksCount createdAt updatedAt }
         session { sessionId status bookmarksProcessed } }
-      ... on SessionClosedError { session { sessionId status } } } }`,
+      # Nullable above and not here: GraphQL lets the two meet under one name only by an alias.
+      ... on SessionClosedError { closed: session { sessionId status } } } }`,
   clearCheckpoint: `mutation ($input: ClearCheckpointInput!) {
     result: clearCheckpoint(input: $input) { ${REFUSAL} ... on ClearCheckpointSuccess { cleared lastItemId nodeId } } }`,
   startSession: `mutation ($input: StartSessionInput!) {

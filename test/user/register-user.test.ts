@@ -45,7 +45,7 @@ describe('registerUser', () => {
     expect(answer.errors?.[0]?.message).toMatch(/String cannot represent/)
   })
 
-  it("says that the owner makes the users where public.user needs more than an id, and changes nothing", async () => {
+  it('says that the owner makes the users where public.user needs more than an id, and changes nothing', async () => {
     await using database = await createTestDatabase('empty')
     await database.query('CREATE TABLE public."user" (id VARCHAR(255) PRIMARY KEY, email TEXT NOT NULL)')
     await database.query(`INSERT INTO public."user" VALUES ('known', 'known@example.org')`)

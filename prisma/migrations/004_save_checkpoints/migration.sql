@@ -19,6 +19,11 @@ DECLARE
   stored_found boolean;
   new_count bigint;
 BEGIN
+  IF skip_busy THEN
+    -- What can't be skipped (a row that another transaction is just inserting, a user that it deletes) fails the set soon, and
+    -- its commands go alone: a whole set must not wait for one of them.
+    PERFORM set_config('lock_timeout', '250ms', true);
+  END IF;
   FOR cmd IN
     WITH commands AS MATERIALIZED (
       SELECT * FROM unnest(user_ids, streams, item_ids, counts, additions, crawled_ats, session_ids)
