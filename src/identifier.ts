@@ -6,7 +6,8 @@ const MAX_LENGTH = 255
 // C0, DEL and C1 controls, and lone surrogates (which UTF-8 can't carry, so PostgreSQL would store something else).
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u
 
-const TYPE_NAMES = ['User', 'Checkpoint', 'CrawlSession']
+/** The types whose objects have an `id: ID!`. */
+export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CrawlSession']
 
 /** Says what keeps a text from being stored as a name: empty, over 255 characters, control characters; undefined where nothing does. */
 export function nameProblem(text: string): string | undefined {
@@ -32,7 +33,7 @@ export function identifierProblem(text: string): string | undefined {
 function isGlobalId(text: string): boolean {
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) return false
   const decoded = Buffer.from(text, 'base64').toString('utf8')
-  return TYPE_NAMES.some((name) => decoded.startsWith(`${name}:`))
+  return NODE_TYPES.some((name) => decoded.startsWith(`${name}:`))
 }
 
 /** A natural key, as an input field: 1 to 255 characters, none a control character, not a global id. */

@@ -194,7 +194,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.save_checkpoints(text[],text[],text[],integer[],integer[],timestamp with time zone[],text[],boolean)',
-    definition: '355a9928a5ebfd789ceb3af9bbe69a8f8e8a94bb68ba80dda3b0926ae435f9ec',
+    definition: 'b2fc3c2f3407bf39ac3925dbfa7ff25eceeba24b5b90d3dbb95e16cbdf8a3afa',
   },
   {
     kind: 'function',

@@ -3,6 +3,7 @@ import ErrorsPlugin from '@pothos/plugin-errors'
 import PrismaPlugin from '@pothos/plugin-prisma'
 import RelayPlugin from '@pothos/plugin-relay'
 import ValidationPlugin from '@pothos/plugin-validation'
+import { z } from 'zod'
 import { Fault } from '../fault.ts'
 import type { Context } from './context.ts'
 import { getDatamodel } from './generated/pothos-types.ts'
@@ -40,6 +41,9 @@ export const builder = new SchemaBuilder<{
       description: 'Any object by its `id`. null: there is no such object (any more).',
     },
     nodesQueryOptions: {
+      validate: z.looseObject({
+        ids: z.array(z.unknown()).max(NODES_AT_ONCE, `must not be more than ${NODES_AT_ONCE} at once`),
+      }),
       description: `Several objects by their ids, at most ${NODES_AT_ONCE}, in the order asked; null where there is none.`,
     },
     nodeTypeOptions: { description: 'What has an `id` of its own.' },

@@ -1,4 +1,5 @@
 import { Fault } from '../fault.ts'
+import { NODE_TYPES } from '../identifier.ts'
 
 /**
  * The contract's `id: ID!`: base64 of "<type>:<key>", opaque to clients and stable.
@@ -12,7 +13,13 @@ export function encodeNodeId(type: string, key: string | number | bigint): strin
 export function decodeNodeId(id: string): { typename: string; id: string } {
   const decoded = /^[A-Za-z0-9+/_-]+={0,2}$/.test(id) ? Buffer.from(id, 'base64').toString('utf8') : ''
   const [, typename, key] = /^([A-Za-z]+):(.+)$/su.exec(decoded) ?? []
-  if (typename === undefined || key === undefined || key.includes('\0') || key.includes('\ufffd')) {
+  if (
+    typename === undefined ||
+    !NODE_TYPES.includes(typename) ||
+    key === undefined ||
+    key.includes('\0') ||
+    key.includes('\ufffd')
+  ) {
     throw new Fault(
       'BAD_USER_INPUT',
       `${JSON.stringify(id.slice(0, 100))} is no id: send the id field of an object of this API.`,

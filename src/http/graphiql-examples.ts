@@ -8,7 +8,8 @@ export interface Example {
 export const graphiqlExamples: readonly Example[] = [
   {
     name: 'Checkpoints',
-    query: `# Where does every crawl stand? Run it with Ctrl-Enter; the next tabs save, start a crawl and watch.
+    query: `# Where does every crawl stand? Ctrl-Enter runs it.
+# The next tabs save, start a crawl and watch.
 query Checkpoints {
   checkpoints(first: 10) {
     totalCount
@@ -60,7 +61,8 @@ query Sessions {
   },
   {
     name: 'SaveCheckpoint',
-    query: `# After each page: the last item processed, and how many more were done. Creates the checkpoint or moves it.
+    query: `# After each page: the last item processed, and how
+# many more were done. Creates the checkpoint or moves it.
 mutation SaveCheckpoint {
   saveCheckpoint(input: { userId: "alice", itemId: "1868123456789012480", bookmarksAdded: 1 }) {
     ... on SaveCheckpointSuccess {
@@ -81,7 +83,8 @@ mutation SaveCheckpoint {
   },
   {
     name: 'WatchSessions',
-    query: `# Runs until you stop it. Meanwhile run the next tab: its session appears here.
+    query: `# Runs until you stop it or leave this tab. Meanwhile run
+# StartSession in a second window: its session appears here.
 subscription WatchSessions {
   sessionStatusChanged {
     kind
@@ -97,7 +100,8 @@ subscription WatchSessions {
   },
   {
     name: 'StartSession',
-    query: `# A crawl begins by asking where to resume. End it with completeSession, stopSession or failSession.
+    query: `# A crawl begins by asking where to resume. End it with
+# completeSession, stopSession or failSession.
 mutation StartSession {
   startSession(input: { userId: "alice" }) {
     ... on StartSessionSuccess {

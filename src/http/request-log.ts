@@ -65,5 +65,6 @@ function safePath(path: string): string {
 }
 
 function operationOf({ requestId, operationName, operationType, rootFields }: Exchange) {
-  return { requestId, operationName, operationType, rootFields }
+  // pino leaves out what is undefined.
+  return { requestId, operationName, operationType, rootFields: operationType === undefined ? undefined : rootFields }
 }

@@ -1,0 +1,135 @@
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { startWaymark, type TestWaymark } from '../support/waymark.ts'
+
+/** What the process sent to PostgreSQL while something ran: every statement of every connection, Prisma's too. */
+async function countStatements(run: () => Promise<unknown>): Promise<{ statements: string[]; rows: number }> {
+  const statements: string[] = []
+  let rows = 0
+  const original = pg.Client.prototype.query
+  const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    const [first] = args
+    const text = typeof first === 'string' ? first : (first as { text: string }).text
+    // The feed's reader ticks on its own; it is no part of a request.
+    if (!text.includes('feed_event')) {
+      statements.push(text)
+      const callback = args.at(-1)
+      if (typeof callback === 'function') {
+        args[args.length - 1] = (error: unknown, result: pg.QueryResult) => {
+          rows += result?.rows?.length ?? 0
+          ;(callback as (error: unknown, result: unknown) => void)(error, result)
+        }
+      }
+    }
+    const sent: unknown = Reflect.apply(original, this, args)
+    if (sent instanceof Promise && !text.includes('feed_event')) {
+      return sent.then((result: pg.QueryResult) => {
+        rows += result.rows.length
+        return result
+      })
+    }
+    return sent
+  } as never)
+  try {
+    await run()
+  } finally {
+    spy.mockRestore()
+  }
+  return { statements, rows }
+}
+
+describe('the number of SQL statements', () => {
+  let waymark: TestWaymark
+  beforeAll(async () => {
+    waymark = await startWaymark()
+    await waymark.database.query(`
+      INSERT INTO public."user" SELECT 'user-' || lpad(n::text, 3, '0') FROM generate_series(1, 100) n;
+      INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id)
+        SELECT id, 'twitter/bookmarks', '20' FROM public."user";
+      INSERT INTO crawler.crawl_session (session_id, user_id, stream, started_at)
+        SELECT id || '-' || n, id, CASE WHEN n = 1 THEN 'reddit/saved' ELSE 'twitter/bookmarks' END, now() + n * interval '1 second'
+        FROM public."user", generate_series(1, 7) n;
+      ANALYZE`)
+  })
+  afterAll(() => waymark[Symbol.asyncDispose]())
+
+  const nested = (first: number) =>
+    `{ users(first: ${first}) { nodes { checkpoint { lastItemId } sessions(first: 5) { nodes { status checkpoint { lastItemId } } } } } }`
+
+  it('for users with their checkpoint and sessions is the same for 10 and for 100 users, at most 6', async () => {
+    await waymark.ask(nested(1))
+    const ten = await countStatements(() => waymark.ask(nested(10)))
+    const hundred = await countStatements(() => waymark.ask(nested(100)))
+    expect(ten.statements.length).toBeGreaterThan(0)
+    expect(ten.statements.length).toBeLessThanOrEqual(6)
+    expect(hundred.statements).toHaveLength(ten.statements.length)
+  })
+
+  it('reads no more rows than it answers plus one per parent', async () => {
+    // Answered: 10 users, 10 checkpoints, 50 sessions, 50 checkpoints of them. One more: of the list, and of each user's sessions.
+    const { rows } = await countStatements(() => waymark.ask(nested(10)))
+    expect(rows).toBeGreaterThanOrEqual(10)
+    expect(rows).toBeLessThanOrEqual(10 + 10 + 50 + 50 + 1 + 10)
+  })
+
+  it('and the rows read stay the same where a user has 100,000 sessions, in the database too', async () => {
+    await waymark.database.query(`
+      INSERT INTO crawler.crawl_session (session_id, user_id, started_at)
+        SELECT 'many-' || n, 'user-001', now() - n * interval '1 second' FROM generate_series(1, 100000) n`)
+    await waymark.database.query('VACUUM ANALYZE crawler.crawl_session')
+    const { statements, rows } = await countStatements(() => waymark.ask(nested(10)))
+    expect(statements.length).toBeLessThanOrEqual(6)
+    expect(rows).toBeLessThanOrEqual(10 + 10 + 50 + 50 + 1 + 10)
+
+    const readBefore = await sessionRowsRead()
+    await waymark.ask(nested(10))
+    // Statistics arrive late; ask until those of this request are there.
+    await expect.poll(sessionRowsRead, { timeout: 20_000 }).toBeGreaterThan(readBefore)
+    expect((await sessionRowsRead()) - readBefore).toBeLessThanOrEqual(10 * 6)
+  })
+
+  it('for a session with its checkpoint and user is two', async () => {
+    const one =
+      '{ session(sessionId: "user-001-2") { status user { userId } checkpoint { lastItemId user { userId } } } }'
+    await waymark.ask(one)
+    expect((await countStatements(() => waymark.ask(one))).statements).toHaveLength(2)
+  })
+
+  it('for a list without totalCount is one, and two with it', async () => {
+    expect((await countStatements(() => waymark.ask('{ sessions { nodes { status } } }'))).statements).toHaveLength(1)
+    expect(
+      (await countStatements(() => waymark.ask('{ sessions { totalCount nodes { status } } }'))).statements,
+    ).toHaveLength(2)
+  })
+
+  it("for every user's count of sessions is one for all of them", async () => {
+    const counted = await countStatements(() =>
+      waymark.ask('{ users(first: 50) { nodes { sessions(first: 1) { totalCount } } } }'),
+    )
+    expect(counted.statements).toHaveLength(3)
+  })
+
+  it('for a save that names its stream is one, also when it names its session', async () => {
+    const save = (more: string) =>
+      waymark.ask(`mutation { saveCheckpoint(input: { userId: "user-002", stream: "twitter/bookmarks", itemId: "21", ${more} }) {
+        ... on SaveCheckpointSuccess { checkpoint { lastItemId user { userId } } session { status } } } }`)
+    expect((await countStatements(() => save('bookmarksAdded: 1'))).statements).toHaveLength(1)
+    const inSession = await countStatements(() => save('bookmarksAdded: 1, sessionId: "user-002-2"'))
+    expect(inSession.statements).toHaveLength(1)
+  })
+
+  it('for many saves at once is less than one each', async () => {
+    const save = (userId: string) =>
+      waymark.ask(`mutation { saveCheckpoint(input: { userId: "${userId}", itemId: "22" }) { __typename } }`)
+    const users = Array.from({ length: 64 }, (_, index) => `user-${String(index + 1).padStart(3, '0')}`)
+    const { statements } = await countStatements(() => Promise.all(users.map(save)))
+    expect(statements.length).toBeLessThan(64)
+  })
+
+  async function sessionRowsRead(): Promise<number> {
+    const [row] = await waymark.database.query<{ read: string }>(
+      `SELECT seq_tup_read + idx_tup_fetch AS read FROM pg_stat_user_tables WHERE relid = 'crawler.crawl_session'::regclass`,
+    )
+    return Number(row?.read)
+  }
+})

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest'
+import { createGroupCommit } from '../../src/database/group-commit.ts'
+
+/** A write that the test lets through, set by set. */
+function controlledWrite() {
+  const sets: {
+    commands: readonly string[]
+    answer: (outcomes: (string | Promise<string>)[]) => void
+    fail: (error: Error) => void
+  }[] = []
+  const write = (commands: readonly string[]) =>
+    new Promise<readonly (string | Promise<string>)[]>((resolve, reject) => {
+      sets.push({ commands, answer: resolve, fail: reject })
+    })
+  return { sets, write }
+}
+
+describe('group commit', () => {
+  it('writes a lone command at once', async () => {
+    const { sets, write } = controlledWrite()
+    const submit = createGroupCommit(write, 10)
+    const outcome = submit('a')
+    await expect.poll(() => sets.length).toBe(1)
+    sets[0]?.answer(['A'])
+    expect(await outcome).toBe('A')
+  })
+
+  it('gathers what comes while a set is in flight, and answers each command with its own outcome', async () => {
+    const { sets, write } = controlledWrite()
+    const submit = createGroupCommit(write, 10)
+    const first = submit('a')
+    await expect.poll(() => sets.length).toBe(1)
+    const rest = [submit('b'), submit('c'), submit('d')]
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(sets).toHaveLength(1)
+    sets[0]?.answer(['A'])
+    await expect.poll(() => sets.length).toBe(2)
+    expect(sets[1]?.commands).toEqual(['b', 'c', 'd'])
+    sets[1]?.answer(['B', 'C', 'D'])
+    expect(await Promise.all([first, ...rest])).toEqual(['A', 'B', 'C', 'D'])
+  })
+
+  it('makes sets of at most the given size', async () => {
+    const sizes: number[] = []
+    const submit = createGroupCommit<number, number>((commands) => {
+      sizes.push(commands.length)
+      return Promise.resolve(commands)
+    }, 4)
+    await Promise.all(Array.from({ length: 10 }, (_, index) => submit(index)))
+    expect(sizes).toEqual([4, 4, 2])
+  })
+
+  it('fails the commands of a set that failed, and goes on with the next', async () => {
+    const { sets, write } = controlledWrite()
+    const submit = createGroupCommit(write, 10)
+    const lost = [submit('a'), submit('b')]
+    await expect.poll(() => sets.length).toBe(1)
+    const next = submit('c')
+    sets[0]?.fail(new Error('database away'))
+    for (const command of lost) await expect(command).rejects.toThrow('database away')
+    await expect.poll(() => sets.length).toBe(2)
+    sets[1]?.answer(['C'])
+    expect(await next).toBe('C')
+  })
+
+  it('does not wait for a command that its set answered with a promise', async () => {
+    const { sets, write } = controlledWrite()
+    const submit = createGroupCommit(write, 10)
+    const [slow, quick] = [submit('slow'), submit('quick')]
+    await expect.poll(() => sets.length).toBe(1)
+    let finish: (outcome: string) => void = () => undefined
+    sets[0]?.answer([new Promise((resolve) => (finish = resolve)), 'QUICK'])
+    expect(await quick).toBe('QUICK')
+    const next = submit('next')
+    await expect.poll(() => sets.length).toBe(2)
+    sets[1]?.answer(['NEXT'])
+    expect(await next).toBe('NEXT')
+    finish('SLOW')
+    expect(await slow).toBe('SLOW')
+  })
+
+  it('fails a command that its set left unanswered, instead of leaving it hanging', async () => {
+    const submit = createGroupCommit<string, string>(() => Promise.resolve([]), 10)
+    await expect(submit('a')).rejects.toThrow(/answered by 0/)
+  })
+})
