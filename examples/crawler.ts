@@ -20,15 +20,15 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abor
 
 /** Repeats what got no answer, for half a minute. Nothing is counted twice by that: counts are totals, ends are final. */
 async function request(url: string, init: RequestInit): Promise<{ reply: Response; body: Body }> {
-  for (let waitMs = 100; ; waitMs *= 2) {
+  for (let attempt = 1; ; attempt += 1) {
     try {
       const reply = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) })
       const body = (await reply.json()) as Body
       if (reply.status <= 500 && body.errors?.[0]?.extensions?.code !== 'SERVICE_UNAVAILABLE') return { reply, body }
       throw new Error(`${url} is out of service`)
     } catch (error) {
-      if (waitMs > 10_000) throw error
-      await sleep(waitMs)
+      if (attempt === 35) throw error
+      await sleep(Math.min(100 * attempt, 1_000))
     }
   }
 }
