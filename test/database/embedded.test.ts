@@ -37,7 +37,8 @@ const silent = { info: () => undefined, warn: () => undefined, debug: () => unde
 let root: string
 let systemDir: string
 let owner: string
-/** The platform package as npm unpacks it: without symlinks. */
+/** The platform package as npm unpacks it, without symlinks; only copied from. */
+let unpacked: string
 let packageDir: string
 /** A cluster that is stopped, with the table t of one row. */
 let stopped: string
@@ -49,8 +50,9 @@ beforeAll(async () => {
   await chmod(root, 0o755)
   systemDir = join(root, 'system')
   owner = await buildOwner(join(root, 'program'))
-  packageDir = join(root, 'package')
-  await copyPackage(packageDir)
+  unpacked = join(root, 'unpacked')
+  await unpackPackage(unpacked)
+  packageDir = await copyPackage(root)
   stopped = await newFolder()
   const database = await start(stopped)
   await query(database.url, 'CREATE TABLE t AS SELECT 1 AS n')
@@ -338,8 +340,7 @@ describe('a start that can not be', () => {
 
 describe('the binaries', () => {
   it('get the symlinks that npm does not unpack, where they can be made', async () => {
-    const own = join(await newFolder(), 'package')
-    await copyPackage(own)
+    const own = await copyPackage(await newFolder())
     const dataDir = await copyOfStopped()
     const database = await start(dataDir, { packageDir: own })
     expect(await readlink(join(own, 'native', 'lib', 'libpq.so.5'))).toMatch(/^libpq\.so\.5\./)
@@ -349,8 +350,7 @@ describe('the binaries', () => {
   it.runIf(isRoot)('are copied beside the data for an ordinary user who can not write to the package', async () => {
     const dataDir = await newFolder()
     await chown(dataDir, nobody.uid, nobody.gid)
-    const unlinked = join(await newFolder(), 'package')
-    await copyPackage(unlinked)
+    const unlinked = await copyPackage(await newFolder())
     // Two at once: both copy.
     const both = [1, 2].map(() => startChild({ dataDir, packageDir: unlinked }, nobody))
     const reports = await Promise.all(both.map((child) => reportOf(child)))
@@ -434,7 +434,7 @@ async function copyOfStopped(): Promise<string> {
   return folder
 }
 
-async function copyPackage(folder: string): Promise<void> {
+async function unpackPackage(folder: string): Promise<void> {
   const withLinks = findPackage()
   const list = await readFile(join(withLinks, 'native', 'pg-symlinks.json'), 'utf8')
   const links = new Set((JSON.parse(list) as { target: string }[]).map(({ target }) => join(withLinks, target)))
@@ -443,6 +443,13 @@ async function copyPackage(folder: string): Promise<void> {
     verbatimSymlinks: true,
     filter: (path) => !links.has(path) && !path.endsWith('.a'),
   })
+}
+
+/** As hard links: the package is 60 MB. */
+async function copyPackage(folder: string): Promise<string> {
+  const copy = join(folder, 'package')
+  await promisify(execFile)('cp', ['-al', unpacked, copy])
+  return copy
 }
 
 async function query(url: string, sql: string): Promise<unknown[]> {
