@@ -51,7 +51,7 @@ export function run(command, args, env = {}) {
 }
 
 export function install() {
-  const content = hashOf(['package-lock.json', 'package.json'])
+  const content = hashOf(['package-lock.json'])
   const stamp = join(root, 'node_modules', '.waymark-installed')
   if (isDone(stamp, content)) return
   process.stderr.write('waymark: installing dependencies (once)\n')

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { toPostgresUrl } from './database/url.ts'
+import { toPostgresUrl } from './database-url.ts'
 import { StartupError } from './startup-error.ts'
 
 const flag = z

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { StartupError } from '../startup-error.ts'
-import { toPostgresUrl } from './url.ts'
+import { toPostgresUrl } from '../database-url.ts'
 
 const connectTimeoutMs = 10_000
 

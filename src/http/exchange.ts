@@ -17,6 +17,8 @@ export interface Exchange extends RequestInfo {
   rootFields: readonly string[]
   /** extensions.code of each error answered, each once. */
   readonly errorCodes: Set<string>
+  /** Whether a subscription's first line is in the log. */
+  isStreaming: boolean
   /** Events delivered, where it is a subscription. */
   events: number
 }
@@ -30,6 +32,7 @@ export function beginExchange(request: IncomingMessage, signal: AbortSignal): Ex
     operationType: undefined,
     rootFields: [],
     errorCodes: new Set(),
+    isStreaming: false,
     events: 0,
   }
 }

@@ -29,6 +29,8 @@ export function noteOperation(
 
 /** Writes a subscription's first line; its second is the one that every request gets when its answer is over. */
 export function logSubscriptionStart(log: Logger, exchange: Exchange): void {
+  if (exchange.signal.aborted) return
+  exchange.isStreaming = true
   log.info(operationOf(exchange), 'subscription started')
 }
 
@@ -43,10 +45,9 @@ export function logRequest(
   exchange: Exchange,
   { statusCode: status, writableFinished }: ServerResponse,
 ): void {
-  const isSubscription = exchange.operationType === 'subscription' && status === 200
   const codes = [...exchange.errorCodes]
   // A subscription usually ends by its reader leaving: that is no failure.
-  const outcome = !writableFinished && !isSubscription ? 'client left' : codes.join(' ') || 'ok'
+  const outcome = !writableFinished && !exchange.isStreaming ? 'client left' : codes.join(' ') || 'ok'
   log[level](
     {
       ...operationOf(exchange),
@@ -54,9 +55,9 @@ export function logRequest(
       status,
       outcome,
       durationMs: Math.round(performance.now() - exchange.startedAtMs),
-      ...(isSubscription ? { events: exchange.events } : {}),
+      ...(exchange.isStreaming ? { events: exchange.events } : {}),
     },
-    isSubscription ? 'subscription ended' : 'request',
+    exchange.isStreaming ? 'subscription ended' : 'request',
   )
 }
 

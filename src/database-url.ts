@@ -1,4 +1,4 @@
-import { StartupError } from '../startup-error.ts'
+import { StartupError } from './startup-error.ts'
 
 /**
  * Turns what people have in DATABASE_URL into what node-postgres accepts.

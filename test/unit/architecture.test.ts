@@ -1,0 +1,142 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+
+const src = fileURLToPath(new URL('../../src', import.meta.url))
+const DOMAINS = ['checkpoint', 'session', 'stream', 'user']
+
+/** From the outside in; an import goes from a lower number to an equal or a higher one. */
+const LAYERS = {
+  main: 0,
+  cli: 1,
+  app: 2,
+  http: 3,
+  schema: 4,
+  'domain graphql': 5,
+  graphql: 6,
+  'graphql context': 7,
+  service: 8,
+  loaders: 8,
+  feed: 8,
+  store: 9,
+  events: 9,
+  database: 10,
+  model: 11,
+  leaf: 12,
+}
+type Layer = keyof typeof LAYERS
+
+function layerOf(file: string): Layer {
+  const [folder = '', name = ''] = file.includes('/')
+    ? [dirname(file), file.slice(file.lastIndexOf('/') + 1, -'.ts'.length)]
+    : ['', file.slice(0, -'.ts'.length)]
+  if (folder === '') {
+    if (name === 'main' || name === 'cli' || name === 'app') return name
+    // Seeding drives the stores, like the CLI that runs it drives the app.
+    if (name === 'seed') return 'app'
+    return 'leaf'
+  }
+  if (DOMAINS.includes(folder)) {
+    if (name.startsWith('graphql')) return 'domain graphql'
+    if (name === 'service' || name === 'loaders' || name === 'feed') return name
+    if (name === 'store' || name.endsWith('-store')) return 'store'
+    // model.ts and the pure files beside it: rows, platforms, ID rules.
+    return 'model'
+  }
+  if (folder === 'graphql') {
+    if (name === 'schema') return 'schema'
+    return name === 'context' ? 'graphql context' : 'graphql'
+  }
+  const top = folder.split('/')[0]
+  if (top === 'http' || top === 'events' || top === 'database') return top
+  throw new Error(`${file} is in no layer: put it where it belongs, or give its folder a layer here`)
+}
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+  (file) => file.endsWith('.ts') && !file.includes('generated/'),
+)
+
+/** Imports of other files of src, type-only ones too: a type is a dependency. */
+function importsOf(file: string): string[] {
+  const source = ts.createSourceFile(file, readFileSync(join(src, file), 'utf8'), ts.ScriptTarget.Latest)
+  const imports: string[] = []
+  const visit = (node: ts.Node): void => {
+    const specifier =
+      ts.isImportDeclaration(node) || ts.isExportDeclaration(node)
+        ? node.moduleSpecifier
+        : ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+          ? node.arguments[0]
+          : ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)
+            ? node.argument.literal
+            : undefined
+    if (specifier && ts.isStringLiteral(specifier) && specifier.text.startsWith('.')) {
+      imports.push(normalize(join(dirname(file), specifier.text)))
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return imports.filter((imported) => !imported.includes('generated/'))
+}
+
+const graph = new Map(files.map((file) => [file, importsOf(file)]))
+
+describe('src', () => {
+  it('is read at all', () => {
+    expect(files.length).toBeGreaterThan(40)
+    expect(graph.get('app.ts')).toContain('graphql/schema.ts')
+  })
+
+  it('has no import that points up', () => {
+    const upward = [...graph].flatMap(([file, imports]) =>
+      imports
+        .filter((imported) => LAYERS[layerOf(imported)] < LAYERS[layerOf(file)])
+        .map((imported) => `${file} (${layerOf(file)}) -> ${imported} (${layerOf(imported)})`),
+    )
+    expect(upward).toEqual([])
+  })
+
+  it('has models that import nothing but models and leaves', () => {
+    const wrong = [...graph]
+      .filter(([file]) => layerOf(file) === 'model')
+      .flatMap(([file, imports]) =>
+        imports
+          .filter((imported) => !['model', 'leaf'].includes(layerOf(imported)))
+          .map((imported) => `${file} -> ${imported}`),
+      )
+    expect(wrong).toEqual([])
+  })
+
+  it('has no circle', () => {
+    const done = new Set<string>()
+    const findCircle = (file: string, path: readonly string[]): readonly string[] | undefined => {
+      if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+      if (done.has(file)) return undefined
+      for (const imported of graph.get(file) ?? []) {
+        const circle = findCircle(imported, [...path, file])
+        if (circle) return circle
+      }
+      done.add(file)
+      return undefined
+    }
+    for (const file of files) expect(findCircle(file, [])?.join(' -> ')).toBeUndefined()
+  })
+
+  it('has no barrels and no junk drawers', () => {
+    const drawers = files.filter((file) => /(^|\/)(index|utils?|helpers?|types|common|misc|lib)\.ts$/.test(file))
+    expect(drawers).toEqual([])
+    const barrels = files.filter((file) => {
+      const text = readFileSync(join(src, file), 'utf8')
+      return /^export \* from/m.test(text)
+    })
+    expect(barrels).toEqual([])
+  })
+
+  it('imports only files that are there', () => {
+    const missing = [...graph].flatMap(([file, imports]) =>
+      imports.filter((imported) => !graph.has(imported)).map((imported) => `${file} -> ${relative('.', imported)}`),
+    )
+    expect(missing).toEqual([])
+  })
+})
