@@ -102,10 +102,14 @@ function useServerContext<Ctx extends object>(
       }
       logSubscriptionStart(log, exchange)
       hook.setResult(
-        streams.track(result, (event: ExecutionResult) => {
-          exchange.events += 1
-          return mask(exchange, event)
-        }),
+        streams.track(
+          result,
+          (event: ExecutionResult) => {
+            exchange.events += 1
+            return mask(exchange, event)
+          },
+          exchange.signal,
+        ),
       )
     },
   }

@@ -10,11 +10,19 @@ export class LiveStreams {
     return this.#streams.size
   }
 
-  /** Passes a source on, through `map`, until it is done, its consumer returns, or endAll(). */
-  track<Event>(source: AsyncIterable<Event>, map: (event: Event) => Event): AsyncIterableIterator<Event> {
+  /**
+   * Passes a source on, through `map`, until it is done, its consumer returns, endAll(), or `signal` aborts: a stream of which
+   * nothing was read yet can't be cancelled by its consumer.
+   */
+  track<Event>(
+    source: AsyncIterable<Event>,
+    map: (event: Event) => Event,
+    signal: AbortSignal,
+  ): AsyncIterableIterator<Event> {
     const stream = new LiveStream(source[Symbol.asyncIterator](), map, () => this.#streams.delete(stream))
     this.#streams.add(stream)
-    if (this.#ended) stream.end()
+    if (this.#ended || signal.aborted) stream.end()
+    else signal.addEventListener('abort', () => stream.end(), { once: true })
     return stream
   }
 

@@ -30,14 +30,11 @@ export function sendError(
 const leftToNode = new Set(['connection', 'content-encoding', 'transfer-encoding'])
 
 /**
- * Passes a fetch Response on, an event stream at the pace of its reader. When the client goes, the stream is cancelled, which
- * returns the subscription's source; also when it goes before there is a stream. Resolves when nothing is left to send.
+ * Passes a fetch Response on, an event stream at the pace of its reader. When the client goes, the stream is cancelled.
+ * Resolves when nothing is left to send.
  */
 export async function sendFetchResponse(response: ServerResponse, fetched: Response): Promise<void> {
-  if (response.destroyed) {
-    await fetched.body?.cancel()
-    return
-  }
+  if (response.destroyed) return // its reader has gone, and with it the exchange's signal ended the stream
   response.statusCode = fetched.status
   fetched.headers.forEach((value, name) => {
     if (!leftToNode.has(name.toLowerCase())) response.setHeader(name, value)

@@ -4,7 +4,8 @@ import { Repeater } from 'graphql-yoga'
 import { describe, expect, it } from 'vitest'
 import { floodSource, post, rawRequest, schemaOf, serve, subscribe, until } from './http-support.ts'
 
-const longDrain = { drainTimeoutMs: 20_000 }
+/** Longer than a test may take: what waits for its end fails. */
+const longDrain = { drainTimeoutMs: 60_000 }
 
 /** A field that answers when it is let go, a mutation that notes that it ran to its end, and a source that never has an event. */
 function slowSchema() {

@@ -1,11 +1,10 @@
-import { connect } from 'node:net'
 import { Repeater } from 'graphql-yoga'
 import { describe, expect, it } from 'vitest'
 import { Fault } from '../../src/fault.ts'
 import { floodSource, post, schemaOf, serve, subscribe, until } from './http-support.ts'
 
 /** A source that says when it is opened and returned, and hands out what is pushed. */
-function tickSource(onOpen?: () => Promise<void>) {
+function tickSource() {
   const source = {
     opened: 0,
     returned: 0,
@@ -15,16 +14,14 @@ function tickSource(onOpen?: () => Promise<void>) {
     },
     schema: schemaOf('type Query { hello: String } type Subscription { ticks: Int! }', {
       'Query.hello': () => 'hello',
-      'Subscription.ticks': async () => {
-        await onOpen?.()
-        return new Repeater<unknown>(async (push, stop) => {
+      'Subscription.ticks': () =>
+        new Repeater<unknown>(async (push, stop) => {
           source.opened += 1
           source.push = (event) => Promise.resolve(push(event))
           source.fail = stop
           await stop
           source.returned += 1
-        })
-      },
+        }),
     }),
   }
   return source
@@ -58,28 +55,34 @@ describe('a subscription', () => {
     await until(() => expect(source.returned).toBe(20))
   })
 
-  it('is returned when its client vanishes before the source was open', async () => {
+  it('is returned when its client vanishes while the source is being opened', async () => {
     const opening: { finish?: () => void } = {}
-    const source = tickSource(
-      () =>
+    let returned = 0
+    const source: AsyncIterableIterator<unknown> = {
+      [Symbol.asyncIterator]: () => source,
+      next: () => new Promise(() => undefined),
+      return: () => {
+        returned += 1
+        return Promise.resolve({ done: true, value: undefined })
+      },
+    }
+    const schema = schemaOf('type Query { a: Int } type Subscription { ticks: Int! }', {
+      'Subscription.ticks': () =>
         new Promise((resolve) => {
-          opening.finish = resolve
+          opening.finish = () => {
+            resolve(source)
+          }
         }),
-    )
-    const server = await serve(source.schema)
-    const socket = connect(server.port, '127.0.0.1')
-    const body = JSON.stringify({ query: 'subscription { ticks }' })
-    socket.write(
-      `POST /graphql HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\ncontent-type: application/json\r\n` +
-        `content-length: ${body.length}\r\n\r\n${body}`,
-    )
+    })
+    const server = await serve(schema)
+    const leave = new AbortController()
+    const subscribing = expect(subscribe(server, 'subscription { ticks }', leave)).rejects.toThrow()
     await until(() => expect(opening.finish).toBeDefined())
-    socket.destroy()
-    await until(() => expect(server.log.some(({ msg }) => msg === 'request' || msg.endsWith('ended'))).toBe(true))
+    leave.abort()
+    await subscribing
+    await until(() => expect(server.log).toMatchObject([{ msg: 'request', outcome: 'client left' }]))
     opening.finish?.()
-    await until(() => expect(source.returned).toBe(source.opened))
-    await server.close({ drainTimeoutMs: 10_000 })
-    expect(source.returned).toBe(source.opened)
+    await until(() => expect(returned).toBe(1))
   })
 
   it('holds its source back while its client does not read', async () => {

@@ -116,11 +116,10 @@ export async function send(
 }
 
 /** Opens a subscription; `cancel` drops the connection as a closed browser tab would. */
-export async function subscribe(server: HttpServer, query: string, headers: Record<string, string> = {}) {
-  const leave = new AbortController()
+export async function subscribe(server: HttpServer, query: string, leave = new AbortController()) {
   const response = await fetch(server.url, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...headers },
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
     body: JSON.stringify({ query }),
     signal: leave.signal,
   })
