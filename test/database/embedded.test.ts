@@ -166,7 +166,10 @@ describe('stopping', () => {
     process.kill(await postmasterPid(database.dataDir), 'SIGKILL')
     await eventually(() => expect(query(database.url, 'SELECT 1')).rejects.toThrow())
     await database.stop()
-    expect(await processesBelow(database.dataDir)).toEqual([])
+    const servers = await processesBelow(database.dataDir)
+    expect(servers.filter(({ command }) => command.includes(' -D '))).toEqual([])
+    // Children of the one that was killed notice it by themselves.
+    await eventually(async () => expect(await processesBelow(database.dataDir)).toEqual([]))
   })
 
   it('lets a server start that begins while the one before is still stopping', async () => {
@@ -366,9 +369,9 @@ describe('the binaries', () => {
     'and the data are in a place of the system where the postgres user can not reach the checkout',
     async () => {
       const checkout = await newFolder(0o700)
-      await copyPackage(join(checkout, 'package'))
+      const closedPackage = await copyPackage(checkout)
       const own = join(root, 'system-of-its-own')
-      const options = { workingDir: checkout, packageDir: join(checkout, 'package'), systemDir: own }
+      const options = { workingDir: checkout, packageDir: closedPackage, systemDir: own }
       const database = await start(undefined, options)
       expect(database.dataDir).toBe(own)
       expect(database.notes.join()).toContain(
