@@ -1,5 +1,3 @@
-import { build, generate, install } from './prepare.mjs'
+import { prepare } from './prepare.mjs'
 
-install()
-generate()
-build()
+prepare()

@@ -1,89 +1,140 @@
-// Brings a checkout to where it can run: installs, generates and builds only what is missing or older than its source.
+// Brings a checkout to where it can run: installs, generates and builds what is missing or was made from other sources.
 // Plain JavaScript without dependencies, because on a fresh clone there are none yet.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const binaries = join(root, 'node_modules', '.bin')
 
-/** Remembers, in a file below node_modules or dist, from which content a step was done last. */
-function isDone(stampFile, content) {
-  return existsSync(stampFile) && readFileSync(stampFile, 'utf8') === content
+/** Each remembers in its stamp file what it was made from; the stamps lie where a clean-up takes them along. */
+const steps = [
+  {
+    stamp: 'node_modules/.waymark-installed',
+    inputs: () => ['package-lock.json'],
+    run() {
+      process.stderr.write('waymark: installing dependencies (once)\n')
+      run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'])
+    },
+  },
+  {
+    stamp: 'node_modules/.waymark-generated',
+    inputs: () => ['package-lock.json', 'prisma/schema.prisma'],
+    outputs: ['src/database/generated/client.ts', 'src/graphql/generated/pothos-types.ts'],
+    run() {
+      // Any file that exists keeps Prisma from downloading its schema engine, which generate does not need.
+      run('prisma', ['generate', '--schema', 'prisma/schema.prisma', '--no-hints'], {
+        PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
+        PRISMA_HIDE_UPDATE_MESSAGE: '1',
+        CHECKPOINT_DISABLE: '1',
+      })
+    },
+  },
+  {
+    stamp: 'dist/.waymark-built',
+    inputs: () => [
+      'package-lock.json',
+      'prisma/schema.prisma',
+      'tsconfig.json',
+      'tsconfig.build.json',
+      ...sourcesBelow('src'),
+    ],
+    run() {
+      process.stderr.write('waymark: building\n')
+      rmSync(join(root, 'dist'), { recursive: true, force: true })
+      run('tsc', ['-p', 'tsconfig.build.json'])
+    },
+  },
+]
+
+/** Makes the checkout ready to run. Where it is, that takes some milliseconds. Exits the process where a step fails. */
+export function prepare() {
+  if (steps.every(isDone)) return
+  exclusively(() => {
+    for (const step of steps) {
+      if (isDone(step)) continue
+      const content = contentOf(step)
+      step.run()
+      const stamp = join(root, step.stamp)
+      mkdirSync(dirname(stamp), { recursive: true })
+      writeFileSync(stamp, content)
+    }
+  })
 }
 
-function markDone(stampFile, content) {
-  mkdirSync(dirname(stampFile), { recursive: true })
-  writeFileSync(stampFile, content)
+/** Runs a program of node_modules or of the machine, its output on stderr; exits the process where it fails. */
+export function run(command, args, env = {}) {
+  const binaries = join(root, 'node_modules', '.bin')
+  const result = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    env: { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`, ...env },
+  })
+  if (result.status === 0) return
+  const reason = result.error ? result.error.message : 'see above'
+  process.stderr.write(`waymark: "${command} ${args.join(' ')}" failed: ${reason}\n`)
+  // Not process.exit: the lock has to be let go on the way out.
+  throw new StepFailed()
 }
 
-function hashOf(files) {
+class StepFailed extends Error {}
+process.on('uncaughtException', (error) => {
+  if (!(error instanceof StepFailed)) console.error(error)
+  process.exit(1)
+})
+
+function isDone(step) {
+  const stamp = join(root, step.stamp)
+  if (!existsSync(stamp) || !(step.outputs ?? []).every((file) => existsSync(join(root, file)))) return false
+  return readFileSync(stamp, 'utf8') === contentOf(step)
+}
+
+function contentOf(step) {
   const hash = createHash('sha256').update(process.version)
-  for (const file of files)
+  for (const file of step.inputs())
     hash
-      .update(file)
-      .update('\0')
+      .update(`${file}\0`)
       .update(readFileSync(join(root, file)))
       .update('\0')
   return hash.digest('hex')
 }
 
 function sourcesBelow(folder) {
-  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.parentPath.includes('generated'))
-    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1))
+  return readdirSync(join(root, folder), { recursive: true })
+    .map((file) => join(folder, file))
+    .filter((file) => file.endsWith('.ts') && !file.includes('generated'))
     .sort()
 }
 
-export function run(command, args, env = {}) {
-  const result = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    env: { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`, ...env },
-  })
-  if (result.error) throw result.error
-  if (result.status !== 0) {
-    process.stderr.write(`waymark: "${command} ${args.join(' ')}" failed: see above\n`)
-    process.exit(1)
+/**
+ * Lets one process at a time change node_modules and dist; the others wait, and then find everything done.
+ * A lock whose process is gone is taken over.
+ */
+function exclusively(change) {
+  const lock = join(tmpdir(), `waymark-prepare-${createHash('sha256').update(root).digest('hex').slice(0, 16)}`)
+  while (!tryLock(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  try {
+    change()
+  } finally {
+    rmSync(lock, { force: true })
   }
 }
 
-export function install() {
-  const content = hashOf(['package-lock.json'])
-  const stamp = join(root, 'node_modules', '.waymark-installed')
-  if (isDone(stamp, content)) return
-  process.stderr.write('waymark: installing dependencies (once)\n')
-  run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'])
-  markDone(stamp, content)
-}
-
-export function generate() {
-  const content = hashOf(['package-lock.json', 'prisma/schema.prisma'])
-  const stamp = join(root, 'node_modules', '.waymark-generated')
-  if (isDone(stamp, content) && existsSync(join(root, 'src/database/generated/client.ts'))) return
-  // Any file that exists keeps Prisma from downloading its schema engine, which generate does not need.
-  run('prisma', ['generate', '--schema', 'prisma/schema.prisma', '--no-hints'], {
-    PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
-    PRISMA_HIDE_UPDATE_MESSAGE: '1',
-    CHECKPOINT_DISABLE: '1',
-  })
-  markDone(stamp, content)
-}
-
-export function build() {
-  const content = hashOf([
-    'package-lock.json',
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'prisma/schema.prisma',
-    ...sourcesBelow('src'),
-  ])
-  const stamp = join(root, 'dist', '.waymark-built')
-  if (isDone(stamp, content)) return
-  process.stderr.write('waymark: building\n')
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
-  run('tsc', ['-p', 'tsconfig.build.json'])
-  markDone(stamp, content)
+function tryLock(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' })
+    return true
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error
+  }
+  try {
+    // Empty for the moment between its making and its writing: then its owner lives.
+    const owner = Number(readFileSync(lock, 'utf8'))
+    if (owner > 0) process.kill(owner, 0)
+  } catch (error) {
+    if (error.code === 'ESRCH') rmSync(lock, { force: true })
+  }
+  return false
 }

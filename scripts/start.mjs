@@ -1,9 +1,7 @@
 // Runs a command of Waymark from a checkout: node scripts/start.mjs serve | migrate | verify | seed | print-schema
 // In this very process, so that signals sent to it reach the server.
-import { build, generate, install } from './prepare.mjs'
+import { prepare } from './prepare.mjs'
 
-install()
-generate()
-build()
+prepare()
 const { main } = await import('../dist/cli.js')
 process.exitCode = await main(process.argv.slice(2))

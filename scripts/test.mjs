@@ -4,14 +4,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build, generate, install, root, run } from './prepare.mjs'
+import { prepare, root, run } from './prepare.mjs'
 
 const quick = process.argv.includes('--quick')
 const rest = process.argv.slice(2).filter((argument) => argument !== '--quick')
 
-install()
-generate()
-build()
+prepare()
 if (rest.length === 0) {
   run('tsc', ['--noEmit', '-p', 'tsconfig.json'])
   run('eslint', ['.', '--max-warnings', '0'])

@@ -9,6 +9,7 @@ import { startEmbedded } from './database/embedded.ts'
 import { faultOf } from './database/errors.ts'
 import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
+import { requireMigrated } from './database/require-migrated.ts'
 import { startFeed } from './events/feed.ts'
 import { Fault } from './fault.ts'
 import { createContext } from './graphql/context.ts'
@@ -38,6 +39,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   try {
     const { url: databaseUrl, notes } = await locateDatabase(config, log, releasers)
     if (config.migrateOnStart) await migrate({ databaseUrl, log })
+    else await requireMigrated({ databaseUrl })
     const database = openDatabase({
       url: databaseUrl,
       poolSize: config.databasePoolSize,

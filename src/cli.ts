@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { startApp } from './app.ts'
 import { type Config, loadConfig } from './config.ts'
-import { startEmbedded } from './database/embedded.ts'
+import { joinEmbedded } from './database/embedded.ts'
 import { migrate } from './database/migrate.ts'
 import { verifySchema } from './database/verify.ts'
 import { printApi } from './graphql/schema.ts'
@@ -20,7 +20,7 @@ const commands: Record<string, (config: Config) => Promise<number>> = {
   serve,
   migrate: (config) =>
     onDatabase(config, async (databaseUrl) => {
-      const { applied, present } = await migrate({ databaseUrl })
+      const { applied, present } = await migrate({ databaseUrl, log: pino({ level: 'warn' }) })
       print(
         applied.length > 0
           ? applied.map((name) => `applied ${name}`).join('\n')
@@ -72,10 +72,10 @@ function stopSignal(): Promise<NodeJS.Signals> {
   })
 }
 
-/** Runs a command on DATABASE_URL, or on the embedded server, started for as long as that takes. */
+/** Runs a command on DATABASE_URL, or on the embedded database: a running server's, or one started for as long as that takes. */
 async function onDatabase(config: Config, run: (databaseUrl: string) => Promise<number>): Promise<number> {
   if (config.databaseUrl !== undefined) return run(config.databaseUrl)
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log: pino({ level: 'warn' }) })
+  const embedded = await joinEmbedded({ dataDir: config.dataDir, log: pino({ level: 'warn' }) })
   try {
     return await run(embedded.url)
   } finally {

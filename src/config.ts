@@ -29,7 +29,7 @@ const settings = z.object({
     .enum(['0', '1'])
     .default('1')
     .transform((text) => text === '1'),
-  DRAIN_TIMEOUT_MS: wholeNumber(0, 60_000).default(8_000),
+  DRAIN_TIMEOUT_MS: wholeNumber(0, 60_000).default(5_000),
   ALLOW_UNAUTHENTICATED: flag,
 })
 

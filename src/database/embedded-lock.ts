@@ -25,11 +25,14 @@ const lockPatienceMs = 2_000
 /** For what passes by itself: the shared memory of a PostgreSQL that was killed is freed when its last child has noticed. */
 const startPatienceMs = 15_000
 
-class LockTaken extends Error {
-  readonly holder: string
-  constructor(holder: string) {
+/** Another Waymark owns the running PostgreSQL. */
+export class LockTaken extends Error {
+  constructor(
+    readonly holder: string,
+    readonly cluster: Cluster,
+    readonly port: number,
+  ) {
     super(`the lock is held by process ${holder}`)
-    this.holder = holder
   }
 }
 
@@ -97,7 +100,7 @@ export async function takeLock(cluster: Cluster, port: number): Promise<pg.Clien
   const client = await connect(cluster, port)
   try {
     const { rows } = await client.query<{ taken: boolean }>(`SELECT pg_try_advisory_lock(${lockKey}) AS taken`)
-    if (rows[0]?.taken !== true) throw new LockTaken(await findHolder(client))
+    if (rows[0]?.taken !== true) throw new LockTaken(await findHolder(client), cluster, port)
     // An owner that stops PostgreSQL loses the lock a moment before PostgreSQL ends. By then no new connection is let in.
     const probe = await connect(cluster, port)
     await probe.end()

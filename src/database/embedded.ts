@@ -4,7 +4,8 @@ import { findBinaries, findPackage } from './embedded-binaries.ts'
 import { clusterDirOf, openCluster } from './embedded-cluster.ts'
 import { explainFileError } from './embedded-errors.ts'
 import { chooseIdentity, findBarrier, type Identity } from './embedded-identity.ts'
-import { acquire } from './embedded-lock.ts'
+import type { Cluster } from './embedded-cluster.ts'
+import { acquire, LockTaken } from './embedded-lock.ts'
 import { Owner, type Log } from './embedded-owner.ts'
 
 /** The PostgreSQL that Waymark brings along, running and owned by this process. */
@@ -52,8 +53,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
     if (held.adopted) notes.push('took over the PostgreSQL that a killed Waymark had left running')
     log.info({ dataDir: cluster.dataDir, port: held.port, adopted: held.adopted }, 'embedded PostgreSQL is up')
     return {
-      // sslmode is said, since pg otherwise goes by PGSSLMODE.
-      url: `postgresql://postgres:${cluster.password}@127.0.0.1:${held.port}/waymark?sslmode=disable`,
+      url: urlOf(cluster, held.port),
       dataDir: cluster.dataDir,
       notes,
       adopted: held.adopted,
@@ -62,6 +62,32 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
   } catch (error) {
     throw explainFileError(error, dataDir, identity)
   }
+}
+
+/**
+ * The embedded database for a command that runs beside a server or without one: a running server's is used and left running by
+ * stop(); without a server it is started here, and stopped by stop().
+ * @throws StartupError as startEmbedded does, but not for a data directory in use
+ */
+export async function joinEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
+  try {
+    return await startEmbedded(options)
+  } catch (error) {
+    if (!(error instanceof StartupError) || !(error.cause instanceof LockTaken)) throw error
+    const { cluster, port } = error.cause
+    return {
+      url: urlOf(cluster, port),
+      dataDir: cluster.dataDir,
+      notes: [],
+      adopted: false,
+      stop: () => Promise.resolve(),
+    }
+  }
+}
+
+function urlOf(cluster: Cluster, port: number): string {
+  // sslmode is said, since pg otherwise goes by PGSSLMODE.
+  return `postgresql://postgres:${cluster.password}@127.0.0.1:${port}/waymark?sslmode=disable`
 }
 
 async function chooseDataDir(

@@ -194,7 +194,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.save_checkpoints(text[],text[],text[],integer[],integer[],timestamp with time zone[],text[],boolean)',
-    definition: 'b2fc3c2f3407bf39ac3925dbfa7ff25eceeba24b5b90d3dbb95e16cbdf8a3afa',
+    definition: 'b6977940bbb0985177fc89320f7a2d8f9e10e8aa71e632b1c1d7a2d50e15118d',
   },
   {
     kind: 'function',
@@ -233,13 +233,6 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'index',
     table: 'crawler.crawl_session',
-    name: 'crawler.crawl_session_known_status_idx',
-    definition:
-      'CREATE INDEX crawl_session_known_status_idx ON crawler.crawl_session USING btree (crawler.known_status((status)::text), started_at, session_id)',
-  },
-  {
-    kind: 'index',
-    table: 'crawler.crawl_session',
     name: 'crawler.crawl_session_other_platform_started',
     definition:
       "CREATE INDEX crawl_session_other_platform_started ON crawler.crawl_session USING btree (started_at, session_id) WHERE (split_part((stream)::text, '/'::text, 1) <> ALL (ARRAY['twitter'::text, 'reddit'::text, 'linkedin'::text, 'mastodon'::text, 'bluesky'::text, 'youtube'::text]))",
@@ -260,6 +253,13 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'index',
     table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_status_started',
+    definition:
+      'CREATE INDEX crawl_session_status_started ON crawler.crawl_session USING btree (crawler.known_status((status)::text), started_at, session_id)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
     name: 'crawler.crawl_session_stream_started',
     definition:
       'CREATE INDEX crawl_session_stream_started ON crawler.crawl_session USING btree (stream, started_at, session_id)',
@@ -270,6 +270,13 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawler.crawl_session_user_started',
     definition:
       'CREATE INDEX crawl_session_user_started ON crawler.crawl_session USING btree (user_id, started_at, session_id)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_user_status_started',
+    definition:
+      'CREATE INDEX crawl_session_user_status_started ON crawler.crawl_session USING btree (user_id, crawler.known_status((status)::text), started_at, session_id)',
   },
   {
     kind: 'index',

@@ -10,8 +10,10 @@ CREATE OR REPLACE FUNCTION crawler.known_status(status text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$ SELECT CASE WHEN status IN ('running', 'completed', 'stopped') THEN status ELSE 'failed' END $$;
 
-CREATE INDEX IF NOT EXISTS crawl_session_known_status_idx
+CREATE INDEX IF NOT EXISTS crawl_session_status_started
   ON crawler.crawl_session (crawler.known_status(status), started_at, session_id);
+CREATE INDEX IF NOT EXISTS crawl_session_user_status_started
+  ON crawler.crawl_session (user_id, crawler.known_status(status), started_at, session_id);
 
 -- The sum of a session's accepted bookmarksAdded, kept apart: bookmarks_processed is the greater of it and of what the crawler reported.
 ALTER TABLE crawler.crawl_session ADD COLUMN IF NOT EXISTS bookmarks_added INTEGER NOT NULL DEFAULT 0;
@@ -88,7 +90,7 @@ CREATE TRIGGER crawl_session_no_truncate BEFORE TRUNCATE ON crawler.crawl_sessio
 -- DROP TABLE IF EXISTS crawler.feed_event;
 -- DROP TABLE IF EXISTS crawler.feed;
 -- ALTER TABLE crawler.crawl_session DROP COLUMN IF EXISTS bookmarks_added;
--- DROP INDEX IF EXISTS crawler.crawl_session_known_status_idx;
+-- DROP INDEX IF EXISTS crawler.crawl_session_status_started, crawler.crawl_session_user_status_started;
 -- DROP FUNCTION IF EXISTS crawler.known_status(text);
 -- DROP FUNCTION IF EXISTS crawler.clock();
 -- DELETE FROM crawler.schema_migration WHERE name = '003_session_feed';
