@@ -54,7 +54,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const measuring = setInterval(() => {
       clock.measure().catch((error: unknown) => log.debug({ err: error }, 'the database’s clock could not be read'))
     }, CLOCK_MEASURE_MS)
-    releasers.push(() => Promise.resolve(clearInterval(measuring)))
+    releasers.push(() => {
+      clearInterval(measuring)
+      return Promise.resolve()
+    })
 
     const feed = await startFeed(database, log)
     releasers.push(() => feed.close())

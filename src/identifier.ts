@@ -9,10 +9,15 @@ const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u
 /** The types whose objects have an `id: ID!`. */
 export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CrawlSession']
 
+/** Characters as PostgreSQL counts them: code points. */
+function countCharacters(text: string): number {
+  return Array.from(text).length
+}
+
 /** Says what keeps a text from being stored as a name: empty, over 255 characters, control characters; undefined where nothing does. */
 export function nameProblem(text: string): string | undefined {
   if (text === '') return 'must not be empty'
-  if ([...text].length > MAX_LENGTH) return `must not be longer than ${MAX_LENGTH} characters`
+  if (countCharacters(text) > MAX_LENGTH) return `must not be longer than ${MAX_LENGTH} characters`
   if (FORBIDDEN.test(text)) return 'must not contain control characters'
   return undefined
 }
@@ -47,7 +52,7 @@ export function freeTextSchema(maxLength: number) {
   return z
     .string()
     .refine((text) => !/\u0000|\p{Surrogate}/u.test(text), 'must not contain NUL or unpaired surrogates')
-    .refine((text) => [...text].length <= maxLength, `must not be longer than ${maxLength} characters`)
+    .refine((text) => countCharacters(text) <= maxLength, `must not be longer than ${maxLength} characters`)
 }
 
 /** A total or an increment of bookmarks: 0 to 2^31-1, the range of the column. */

@@ -43,13 +43,7 @@ const SaveCheckpointSuccess = builder.objectRef<SavedCheckpoint>('SaveCheckpoint
 
 const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
   description: 'What became of saveCheckpoint.',
-  types: [
-    SaveCheckpointSuccess,
-    InvalidInputError,
-    UserNotFoundError,
-    SessionNotFoundError,
-    SessionClosedError,
-  ],
+  types: [SaveCheckpointSuccess, InvalidInputError, UserNotFoundError, SessionNotFoundError, SessionClosedError],
   resolveType: () => 'SaveCheckpointSuccess',
 })
 

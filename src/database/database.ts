@@ -56,6 +56,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   })
   // An idle connection that breaks is thrown away by the pool; without a listener it would end the process.
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
+  // The same of a connection that breaks while it is being handed out.
+  pool.on('connect', (client) => client.on('error', ignore))
   const prisma = createPrisma(pool)
   return {
     prisma,
@@ -69,6 +71,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
     async connect(applicationName) {
       const client = new pg.Client({ ...connection, application_name: applicationName })
+      // A server that is killed in this moment says so before the caller can listen, which would end the process.
+      client.on('error', ignore)
       await client.connect()
       return client
     },
@@ -79,13 +83,16 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 }
 
+/** Whoever uses the connection is told by the statement that fails. */
+function ignore(): void {}
+
 function createPrisma(pool: pg.Pool) {
   const adapter = new PrismaPg(pool, { disposeExternalPool: false })
   return new PrismaClient({ adapter }).$extends({
     query: {
       async $allOperations({ args, query }) {
         try {
-          return await query(args)
+          return (await query(args)) as unknown
         } catch (error) {
           throw faultOf(error)
         }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
+import { coalesce } from './coalesce.ts'
 import { type FeedEvent, readEvents, readGeneration, readHighestEventId, readOpenWriters } from './outbox.ts'
 import { listenForWakeUps } from './wake-up.ts'
 
@@ -35,8 +36,6 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
   let recent: FeedEvent[] = []
   let closed = false
   let failing = false
-  let reading: Promise<void> | undefined
-  let readAgain = false
   const listeners = new Set<() => void>()
 
   function signalMovement(): void {
@@ -53,29 +52,20 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
     }
   }
 
-  async function readUntilQuiet(): Promise<void> {
-    do {
-      readAgain = false
-      try {
-        await advance()
-        if (failing) log.info('the feed reads again')
-        failing = false
-      } catch (error) {
-        if (!failing) log.warn({ err: error }, 'the feed cannot read the outbox; it tries again each second')
-        failing = true
-      }
-    } while (readAgain && !closed)
-    reading = undefined
-  }
-
-  function wake(): void {
+  const reading = coalesce(async () => {
     if (closed) return
-    if (reading) readAgain = true
-    else reading = readUntilQuiet()
-  }
+    try {
+      await advance()
+      if (failing) log.info('the feed reads again')
+      failing = false
+    } catch (error) {
+      if (!failing) log.warn({ err: error }, 'the feed cannot read the outbox; it tries again each second')
+      failing = true
+    }
+  })
 
-  const wakeUp = listenForWakeUps(database, log, wake)
-  const tick = setInterval(wake, TICK_MS)
+  const wakeUp = listenForWakeUps(database, log, reading.trigger)
+  const tick = setInterval(reading.trigger, TICK_MS)
 
   return {
     generation,
@@ -97,7 +87,7 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
       return readEvents(database, { after, upTo: position, limit })
     },
     announce() {
-      wake()
+      reading.trigger()
       wakeUp.send()
     },
     async close() {
@@ -105,7 +95,7 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
       clearInterval(tick)
       signalMovement()
       await wakeUp.close()
-      await reading
+      await reading.settled()
     },
   }
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
+import { coalesce } from './coalesce.ts'
 
 const CHANNEL = 'waymark_feed'
 const RECONNECT_MS = 1_000
@@ -17,8 +18,6 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
   let closed = false
   let listening: pg.Client | undefined
   let retry: NodeJS.Timeout | undefined
-  let sending: Promise<void> | undefined
-  let sendAgain = false
 
   async function listen(): Promise<void> {
     try {
@@ -50,28 +49,24 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
     retry = setTimeout(() => void (connecting = listen()), RECONNECT_MS)
   }
 
-  async function notify(): Promise<void> {
-    do {
-      sendAgain = false
-      await database
-        .query({ name: 'feed_notify', text: `SELECT pg_notify('${CHANNEL}', '')`, values: [] })
-        .catch((error: unknown) => log.debug({ err: error }, 'NOTIFY failed; the others find out by polling'))
-    } while (sendAgain)
-    sending = undefined
-  }
+  const sending = coalesce(async () => {
+    try {
+      await database.query({ name: 'feed_notify', text: `SELECT pg_notify('${CHANNEL}', '')`, values: [] })
+    } catch (error) {
+      log.debug({ err: error }, 'NOTIFY failed; the others find out by polling')
+    }
+  })
 
   let connecting = listen()
   return {
     send() {
-      if (closed) return
-      if (sending) sendAgain = true
-      else sending = notify()
+      if (!closed) sending.trigger()
     },
     async close() {
       closed = true
       clearTimeout(retry)
       await connecting
-      await sending
+      await sending.settled()
       const client = listening
       listening = undefined
       await client?.end().catch(() => undefined)

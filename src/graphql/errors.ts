@@ -1,4 +1,4 @@
-import { type DomainErrorCode, DomainError, InvalidInputError, type InputIssue } from '../domain-error.ts'
+import { type DomainError, type DomainErrorCode, InvalidInputError, type InputIssue } from '../domain-error.ts'
 import { UserNotFoundError } from '../user/model.ts'
 import { SessionNotFoundError } from '../session/model.ts'
 import { builder } from './builder.ts'

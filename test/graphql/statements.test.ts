@@ -6,6 +6,7 @@ import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 async function countStatements(run: () => Promise<unknown>): Promise<{ statements: string[]; rows: number }> {
   const statements: string[] = []
   let rows = 0
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its `this` by Reflect.apply
   const original = pg.Client.prototype.query
   const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
     const [first] = args
@@ -13,10 +14,10 @@ async function countStatements(run: () => Promise<unknown>): Promise<{ statement
     // The feed's reader ticks on its own; it is no part of a request.
     if (!text.includes('feed_event')) {
       statements.push(text)
-      const callback = args.at(-1)
+      const callback = args[args.length - 1]
       if (typeof callback === 'function') {
-        args[args.length - 1] = (error: unknown, result: pg.QueryResult) => {
-          rows += result?.rows?.length ?? 0
+        args[args.length - 1] = (error: unknown, result: pg.QueryResult | undefined) => {
+          rows += result?.rows.length ?? 0
           ;(callback as (error: unknown, result: unknown) => void)(error, result)
         }
       }
@@ -29,7 +30,7 @@ async function countStatements(run: () => Promise<unknown>): Promise<{ statement
       })
     }
     return sent
-  } as never)
+  })
   try {
     await run()
   } finally {

@@ -29,9 +29,8 @@ const LAYERS = {
 type Layer = keyof typeof LAYERS
 
 function layerOf(file: string): Layer {
-  const [folder = '', name = ''] = file.includes('/')
-    ? [dirname(file), file.slice(file.lastIndexOf('/') + 1, -'.ts'.length)]
-    : ['', file.slice(0, -'.ts'.length)]
+  const folder = file.includes('/') ? dirname(file) : ''
+  const name = file.slice(file.lastIndexOf('/') + 1, -'.ts'.length)
   if (folder === '') {
     if (name === 'main' || name === 'cli' || name === 'app') return name
     // Seeding drives the stores, like the CLI that runs it drives the app.
