@@ -21,11 +21,18 @@ export function codeBlocks(markdown: string): CodeBlock[] {
   )
 }
 
-/** The cells of each row of every table below a heading, without the head. */
-export function tableRows(markdown: string, heading: string): string[][] {
+/** What stands below a heading of the second level, with the heading. */
+export function sectionOf(markdown: string, heading: string): string {
   const section = markdown.split(/^## /m).find((text) => text.startsWith(`${heading}\n`))
   if (section === undefined) throw new Error(`there is no heading "${heading}"`)
-  const rows = section.split('\n').filter((line) => line.startsWith('|'))
+  return section
+}
+
+/** The cells of each row of the table below a heading, without the head. */
+export function tableRows(markdown: string, heading: string): string[][] {
+  const rows = sectionOf(markdown, heading)
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
   return rows.slice(2).map((row) =>
     row
       .split('|')
