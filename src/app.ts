@@ -65,6 +65,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(
       (commands) => saveCheckpoints(database, commands),
       MAX_SET_SIZE,
+      (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
     )
     const http = await startHttpServer({
       host: config.host,

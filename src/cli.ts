@@ -1,5 +1,6 @@
-import { pino } from 'pino'
-import { startApp } from './app.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Logger, pino } from 'pino'
+import { type App, startApp } from './app.ts'
 import { type Config, loadConfig } from './config.ts'
 import { joinEmbedded } from './database/embedded.ts'
 import { migrate } from './database/migrate.ts'
@@ -15,6 +16,10 @@ const USAGE = `usage: waymark <command>
   seed           fill the database with a small data set to try things on
   print-schema   print the API as SDL
 Settings come from the environment and from .env; README.md lists them.`
+
+/** What closing may take beyond the drain of requests: feed, pool and embedded database, milliseconds. */
+const STOP_MARGIN_MS = 3_000
+const LINGER_MS = 200
 
 const commands: Record<string, (config: Config) => Promise<number>> = {
   serve,
@@ -55,9 +60,24 @@ async function serve(config: Config): Promise<number> {
   log.info({ url: app.url }, line)
   const signal = await stopped
   log.info({ signal }, 'stopping')
-  await app.close()
+  await closeInTime(app, config, log)
   log.info('stopped')
+  // A database that has stopped answering never closes its connections; they must not keep the process.
+  setTimeout(() => process.exit(0), LINGER_MS).unref()
   return 0
+}
+
+/** Closes the server; gives it up where that takes longer than its drain and a margin: it is killed after 10 s in many places. */
+async function closeInTime(app: App, { drainTimeoutMs }: Config, log: Logger): Promise<void> {
+  const closed = new AbortController()
+  const late = delay(drainTimeoutMs + STOP_MARGIN_MS, 'late', { signal: closed.signal }).catch(() => 'closed')
+  try {
+    if ((await Promise.race([app.close(), late])) === 'late') {
+      log.warn('the database did not let its connections go in time: ended without it')
+    }
+  } finally {
+    closed.abort()
+  }
 }
 
 /** Also remembers a signal that comes while the server still starts. A second one ends the process at once. */

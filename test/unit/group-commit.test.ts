@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createGroupCommit } from '../../src/database/group-commit.ts'
 
 /** A write that the test lets through, set by set. */
@@ -61,6 +61,33 @@ describe('group commit', () => {
     await expect.poll(() => sets.length).toBe(2)
     sets[1]?.answer(['C'])
     expect(await next).toBe('C')
+  })
+
+  it('fails what has waited long behind a set that met an outage, and tries what has just come', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    try {
+      const { sets, write } = controlledWrite()
+      const isOutage = (error: unknown) => error instanceof Error && error.message === 'database away'
+      const submit = createGroupCommit(write, 10, isOutage)
+      const lost = [submit('a')]
+      await expect.poll(() => sets.length).toBe(1)
+      lost.push(submit('b'))
+      vi.advanceTimersByTime(251)
+      const next = submit('c')
+      sets[0]?.fail(new Error('database away'))
+      for (const command of lost) await expect(command).rejects.toThrow('database away')
+      await expect.poll(() => sets.length).toBe(2)
+      expect(sets[1]?.commands).toEqual(['c'])
+      const patient = submit('d')
+      vi.advanceTimersByTime(10_000)
+      sets[1]?.fail(new Error('a defect'))
+      await expect(next).rejects.toThrow('a defect')
+      await expect.poll(() => sets.length).toBe(3)
+      sets[2]?.answer(['D'])
+      expect(await patient).toBe('D')
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('does not wait for a command that its set answered with a promise', async () => {

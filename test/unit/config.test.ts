@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest'
+import { readConfig } from '../../src/config.ts'
+import { StartupError } from '../../src/startup-error.ts'
+
+const refusal = (env: Record<string, string>): string => {
+  try {
+    readConfig(env)
+  } catch (error) {
+    if (error instanceof StartupError) return error.message
+    throw error
+  }
+  throw new Error(`${JSON.stringify(env)} was accepted`)
+}
+
+describe('the settings', () => {
+  it('have the defaults that README’s table gives', () => {
+    expect(readConfig({})).toEqual({
+      host: '127.0.0.1',
+      port: 4000,
+      databaseUrl: undefined,
+      databasePoolSize: 10,
+      databaseConnectTimeoutMs: 3_000,
+      databaseStatementTimeoutMs: 4_000,
+      dataDir: undefined,
+      logLevel: 'info',
+      debug: false,
+      migrateOnStart: true,
+      drainTimeoutMs: 5_000,
+    })
+  })
+
+  it('leave a database that is down time to be answered within 5 s', () => {
+    const { databaseConnectTimeoutMs, databaseStatementTimeoutMs } = readConfig({})
+    expect(databaseConnectTimeoutMs).toBeLessThan(5_000)
+    expect(databaseStatementTimeoutMs).toBeLessThan(5_000)
+  })
+
+  it('leave a drain time to end within the 10 s of SIGTERM', () => {
+    expect(readConfig({}).drainTimeoutMs).toBeLessThan(10_000)
+  })
+
+  it('are what the environment says', () => {
+    expect(
+      readConfig({
+        HOST: '::1',
+        PORT: '0',
+        DATABASE_URL: 'postgres://db/app',
+        DATABASE_POOL_SIZE: '3',
+        DATABASE_CONNECT_TIMEOUT_MS: '100',
+        DATABASE_STATEMENT_TIMEOUT_MS: '600000',
+        DATA_DIR: '/srv/waymark',
+        LOG_LEVEL: 'silent',
+        DEBUG: '1',
+        MIGRATE_ON_START: '0',
+        DRAIN_TIMEOUT_MS: '0',
+      }),
+    ).toEqual({
+      host: '::1',
+      port: 0,
+      databaseUrl: 'postgresql://db/app',
+      databasePoolSize: 3,
+      databaseConnectTimeoutMs: 100,
+      databaseStatementTimeoutMs: 600_000,
+      dataDir: '/srv/waymark',
+      logLevel: 'silent',
+      debug: true,
+      migrateOnStart: false,
+      drainTimeoutMs: 0,
+    })
+  })
+
+  it('can not be changed once read', () => {
+    expect(Object.isFrozen(readConfig({}))).toBe(true)
+  })
+
+  it('that are empty are as good as missing', () => {
+    expect(readConfig({ PORT: '', DATABASE_URL: '', DATA_DIR: '', DEBUG: '', LOG_LEVEL: '' })).toEqual(readConfig({}))
+  })
+
+  it('ignore what the environment holds for others', () => {
+    expect(readConfig({ PATH: '/bin', POSTGRES_URL: 'mysql://x' })).toEqual(readConfig({}))
+  })
+
+  it('make DATA_DIR absolute', () => {
+    expect(readConfig({ DATA_DIR: 'data' }).dataDir).toBe(`${process.cwd()}/data`)
+  })
+
+  it.each<Record<string, string>>([
+    { PORT: '-1' },
+    { PORT: '65536' },
+    { PORT: '80.5' },
+    { PORT: '0x50' },
+    { PORT: ' 80' },
+    { DATABASE_POOL_SIZE: '1' },
+    { DATABASE_CONNECT_TIMEOUT_MS: '99' },
+    { DATABASE_CONNECT_TIMEOUT_MS: '4001' },
+    { DATABASE_STATEMENT_TIMEOUT_MS: '0' },
+    { DRAIN_TIMEOUT_MS: '60001' },
+    { LOG_LEVEL: 'INFO' },
+    { DEBUG: 'maybe' },
+    { MIGRATE_ON_START: 'no' },
+    { ALLOW_UNAUTHENTICATED: 'sure' },
+  ])('refuse %j, naming the setting and where to look', (env) => {
+    const [name = ''] = Object.keys(env)
+    expect(refusal(env)).toMatch(new RegExp(`^bad setting: ${name}: [^\\n]*README`))
+  })
+
+  it('name every bad one at once', () => {
+    expect(refusal({ PORT: 'http', LOG_LEVEL: 'loud' })).toMatch(/PORT: .*LOG_LEVEL: /)
+  })
+
+  it.each(['127.0.0.1', '127.8.9.1', '::1', 'localhost'])(
+    'take %s, which only this machine reaches, without more',
+    (HOST) => {
+      expect(readConfig({ HOST }).host).toBe(HOST)
+    },
+  )
+
+  it.each(['0.0.0.0', '::', '192.168.1.2', '127.example.org', 'localhost.example.org'])(
+    'take %s only where somebody else authenticates',
+    (HOST) => {
+      expect(refusal({ HOST })).toMatch(/ALLOW_UNAUTHENTICATED=1/)
+      expect(refusal({ HOST, ALLOW_UNAUTHENTICATED: '0' })).toMatch(/ALLOW_UNAUTHENTICATED=1/)
+      expect(readConfig({ HOST, ALLOW_UNAUTHENTICATED: '1' }).host).toBe(HOST)
+    },
+  )
+
+  it('never repeat a database URL, which may hold a password', () => {
+    expect(refusal({ DATABASE_URL: 'mysql://waymark:hunter2@db/app' })).not.toContain('hunter2')
+    expect(refusal({ DATABASE_URL: 'postgresql://waymark:hunter2@:x/app', PORT: 'http' })).not.toContain('hunter2')
+  })
+})
