@@ -4,6 +4,8 @@ import { Fault } from '../fault.ts'
 
 const DEFAULT_PAGE_SIZE = 20
 const MAX_PAGE_SIZE = 100
+/** The one way in which our cursors write a time. PostgreSQL would read many more, and fails on some of them as on nothing else. */
+const CURSOR_TIME = /^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00$/
 
 /** The arguments of every list. */
 export interface PageArguments {
@@ -31,7 +33,7 @@ export const pageArgumentsSchema = z
 /**
  * A list's arguments as a page to read.
  * @param list names list and order; a cursor of another one is refused
- * @param width how many values a position of this list has
+ * @param width how many values a position of this list has; where there are several, the first is a time
  * @throws Fault BAD_USER_INPUT for a cursor that this list did not make
  */
 export function toKeysetPage(list: string, width: number, args: PageArguments): KeysetPage {
@@ -75,7 +77,8 @@ function decodeCursor(list: string, width: number, cursor: string): readonly str
       .array(z.string().refine((text) => !text.includes('\0')))
       .length(width + 1)
       .parse(parts)
-    if (parsed[0] === list) return parsed.slice(1)
+    const [madeBy, ...position] = parsed
+    if (madeBy === list && (width === 1 || CURSOR_TIME.test(position[0] ?? ''))) return position
   } catch {
     // Answered below.
   }

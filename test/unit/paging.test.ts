@@ -8,7 +8,7 @@ const rowsAt = (...positions: string[][]) => positions.map((position, node) => (
 
 function connectionOf(
   args: Parameters<typeof toKeysetPage>[2],
-  rows = rowsAt(['2026', 's1'], ['2025', 's2']),
+  rows = rowsAt(['2026-01-01 00:00:00+00', 's1'], ['2025-01-01 00:00:00.1+00', 's2']),
   hasMore = false,
 ) {
   return toConnection(LIST, toKeysetPage(LIST, 2, args), { rows, hasMore }, counted)
@@ -65,14 +65,20 @@ describe('a cursor', () => {
 
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
+  const time = '2026-11-24 07:33:00.123456+00'
+
   it.each([
-    ['of another list', encode(['checkpoints DESC', 'a', 'b'])],
-    ['of the other order', encode(['sessions ASC', 'a', 'b'])],
-    ['with too few values', encode([LIST, 'a'])],
-    ['with too many values', encode([LIST, 'a', 'b', 'c'])],
-    ['with a number', encode([LIST, 'a', 1])],
-    ['with NUL', encode([LIST, 'a', 'b\0'])],
-    ['that is an object', encode({ 0: LIST, 1: 'a', 2: 'b', length: 3 })],
+    ['of another list', encode(['checkpoints DESC', time, 'b'])],
+    ['of the other order', encode(['sessions ASC', time, 'b'])],
+    ['with too few values', encode([LIST, time])],
+    ['with too many values', encode([LIST, time, 'b', 'c'])],
+    ['with a number', encode([LIST, time, 1])],
+    ['with NUL', encode([LIST, time, 'b\0'])],
+    ['with a time zone by name', encode([LIST, '2026-11-24 07:33:00 Foo/Bar', 'b'])],
+    ['with another offset', encode([LIST, '2026-11-24 07:33:00+99', 'b'])],
+    ['with a word for a time', encode([LIST, 'now', 'b'])],
+    ['with a line after its time', encode([LIST, `${time}\n`, 'b'])],
+    ['that is an object', encode({ 0: LIST, 1: time, 2: 'b', length: 3 })],
     ['that is null', encode(null)],
     ['that is empty', ''],
     ['that is no base64', '%%%'],
