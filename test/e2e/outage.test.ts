@@ -120,6 +120,12 @@ describe.each<[string, (postgres: OwnPostgres) => Promise<void>, (postgres: OwnP
       await using late = await watch(server)
       await mutate(clientOf(server.url), 'stopSession', { sessionId: 'after the outage' })
       await expect.poll(() => late.text(), { timeout: 30_000 }).toContain('STATUS_CHANGED')
+
+      // The log tells of the outage, and of nothing that is in the database or opens it.
+      const log = server.lines.join('\n')
+      expect(log).toMatch(/"level":40/)
+      expect(log).not.toMatch(/alice|secretKey|"password"/)
+      expect(log).not.toContain(new URL(postgres.url).password)
     },
   )
 

@@ -53,8 +53,11 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   async function end(signal: NodeJS.Signals): Promise<void> {
     if (!running) return
     const { pid } = running
+    // Those of one that was killed go on answering for a moment.
+    const children = await childrenOf(pid)
     if (await isPostmaster(pid, cluster.clusterDir)) process.kill(pid, signal)
     while (await isPostmaster(pid, cluster.clusterDir)) await delay(20)
+    for (const child of children) while (await isBackend(child)) await delay(20)
   }
 
   async function thaw(): Promise<void> {
@@ -99,7 +102,7 @@ async function isReachable(url: string): Promise<boolean> {
 }
 
 async function childrenOf(parent: number): Promise<number[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))
   const children: number[] = []
   for (const pid of pids) {
     // pid (command) state parent ...
@@ -107,6 +110,10 @@ async function childrenOf(parent: number): Promise<number[]> {
     if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent) children.push(Number(pid))
   }
   return children
+}
+
+async function isBackend(pid: number): Promise<boolean> {
+  return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).startsWith('postgres: ')
 }
 
 function signalIfThere(pid: number, signal: NodeJS.Signals): void {
