@@ -47,6 +47,12 @@ export const identifierSchema = z.string().superRefine((text, context) => {
   if (problem) context.addIssue({ code: 'custom', message: problem })
 })
 
+/** Any other name that must fit VARCHAR(255): a worker, an idempotency key. */
+export const nameSchema = z.string().superRefine((text, context) => {
+  const problem = nameProblem(text)
+  if (problem) context.addIssue({ code: 'custom', message: problem })
+})
+
 /** Free text (paths, messages): everything that PostgreSQL can store, up to a length in characters. */
 export function freeTextSchema(maxLength: number) {
   return z

@@ -1,5 +1,10 @@
+import { blueskyTids } from './bluesky-tids.ts'
 import { type ItemIds, textItemIds } from './item-ids.ts'
+import { linkedinUrns } from './linkedin-urns.ts'
+import { mastodonIds } from './mastodon-ids.ts'
+import { redditFullnames } from './reddit-fullnames.ts'
 import { tweetIds } from './tweet-ids.ts'
+import { youtubeIds } from './youtube-ids.ts'
 
 export type PlatformName = 'TWITTER' | 'REDDIT' | 'LINKEDIN' | 'MASTODON' | 'BLUESKY' | 'YOUTUBE' | 'OTHER'
 
@@ -15,11 +20,11 @@ export const other: Platform = { name: 'OTHER', slug: undefined, itemIds: textIt
 /** The platforms that have a name of their own in the contract. */
 export const namedPlatforms: readonly (Platform & { readonly slug: string })[] = [
   { name: 'TWITTER', slug: 'twitter', itemIds: tweetIds },
-  { name: 'REDDIT', slug: 'reddit', itemIds: textItemIds },
-  { name: 'LINKEDIN', slug: 'linkedin', itemIds: textItemIds },
-  { name: 'MASTODON', slug: 'mastodon', itemIds: textItemIds },
-  { name: 'BLUESKY', slug: 'bluesky', itemIds: textItemIds },
-  { name: 'YOUTUBE', slug: 'youtube', itemIds: textItemIds },
+  { name: 'REDDIT', slug: 'reddit', itemIds: redditFullnames },
+  { name: 'LINKEDIN', slug: 'linkedin', itemIds: linkedinUrns },
+  { name: 'MASTODON', slug: 'mastodon', itemIds: mastodonIds },
+  { name: 'BLUESKY', slug: 'bluesky', itemIds: blueskyTids },
+  { name: 'YOUTUBE', slug: 'youtube', itemIds: youtubeIds },
 ]
 
 const bySlug = new Map(namedPlatforms.map((platform) => [platform.slug, platform]))
@@ -27,4 +32,9 @@ const bySlug = new Map(namedPlatforms.map((platform) => [platform.slug, platform
 /** @param slug the part of a stream's name before the slash */
 export function platformNamed(slug: string): Platform {
   return bySlug.get(slug) ?? other
+}
+
+/** Whether the platform's item IDs compare at all: a stream of one where they don't can't be ASCENDING. */
+export function isOrdered(platform: Platform): boolean {
+  return platform.itemIds.ordered
 }
