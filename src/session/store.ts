@@ -205,7 +205,7 @@ function conditionSql(filter: SessionFilter): Prisma.Sql {
 
 /** isStalled (model.ts) in SQL. Only running sessions are looked at where stalled ones are asked for. */
 function stalledSql(stalled: boolean): Prisma.Sql {
-  const condition = Prisma.sql`(crawler.known_status(s.status) = 'running' AND s.epoch > 0
+  const condition = Prisma.sql`(s.status = 'running' AND s.epoch > 0
     AND coalesce(s.lease_expires_at > crawler.clock(), false) AND coalesce(s.rate_limited_until <= crawler.clock(), true)
     AND crawler.clock() - coalesce(s.position_moved_at, s.started_at) > ${STALLED_AFTER_LEASES}::integer * s.lease_seconds * interval '1 second')`
   return stalled ? condition : Prisma.sql`NOT ${condition}`

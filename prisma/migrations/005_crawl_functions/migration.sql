@@ -666,11 +666,11 @@ BEGIN
   IF now - last_tick > interval '5 seconds' THEN
     -- Nobody could renew while nobody served: whoever was alive then is given a whole lease from now.
     UPDATE crawler.crawl_session s SET lease_expires_at = greatest(s.lease_expires_at, now + s.lease_seconds * interval '1 second')
-    WHERE crawler.known_status(s.status) = 'running' AND s.epoch > 0 AND s.lease_expires_at > last_tick;
+    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at > last_tick;
   END IF;
   FOR expired IN
     SELECT s.session_id FROM crawler.crawl_session s
-    WHERE crawler.known_status(s.status) = 'running' AND s.epoch > 0 AND s.lease_expires_at <= now
+    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at <= now
     ORDER BY s.session_id FOR UPDATE SKIP LOCKED
   LOOP
     PERFORM crawler.expire_session(expired.session_id, now);
