@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { localOperator } from './caller.ts'
-import { MAX_SET_SIZE, saveCheckpoints, type SaveOutcome } from './checkpoint/save-store.ts'
-import type { SaveCommand } from './checkpoint/model.ts'
+import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
+import type { SaveCommand } from './checkpoint/save-input.ts'
 import type { Config } from './config.ts'
 import { createDatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/database.ts'
@@ -15,6 +15,7 @@ import { Fault } from './fault.ts'
 import { createContext } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
 import { startHttpServer } from './http/server.ts'
+import { startReaper } from './session/reaper.ts'
 
 const CLOCK_MEASURE_MS = 60_000
 
@@ -62,8 +63,13 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     const feed = await startFeed(database, log)
     releasers.push(() => feed.close())
 
+    const reaper = startReaper(database, log, () => {
+      feed.announce()
+    })
+    releasers.push(() => reaper.close())
+
     const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(
-      (commands) => saveCheckpoints(database, commands),
+      createSaveWriter(database),
       MAX_SET_SIZE,
       (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
     )

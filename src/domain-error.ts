@@ -6,6 +6,11 @@ export type DomainErrorCode =
   | 'SESSION_NOT_FOUND'
   | 'SESSION_EXISTS'
   | 'SESSION_CLOSED'
+  | 'STREAM_BUSY'
+  | 'STALE_EPOCH'
+  | 'VERSION_CONFLICT'
+  | 'ORDER_VIOLATION'
+  | 'HISTORY_EXPIRED'
 
 /**
  * An outcome that a caller can expect: a member of the operation's result union, never a top-level error.

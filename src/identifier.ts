@@ -7,7 +7,7 @@ const MAX_LENGTH = 255
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u
 
 /** The types whose objects have an `id: ID!`. */
-export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CrawlSession']
+export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CheckpointRevision', 'CrawlSession']
 
 /** Characters as PostgreSQL counts them: code points. */
 function countCharacters(text: string): number {
@@ -44,6 +44,12 @@ function isGlobalId(text: string): boolean {
 /** A natural key, as an input field: 1 to 255 characters, none a control character, not a global id. */
 export const identifierSchema = z.string().superRefine((text, context) => {
   const problem = identifierProblem(text)
+  if (problem) context.addIssue({ code: 'custom', message: problem })
+})
+
+/** Any other name that must fit VARCHAR(255): a worker, an idempotency key. */
+export const nameSchema = z.string().superRefine((text, context) => {
+  const problem = nameProblem(text)
   if (problem) context.addIssue({ code: 'custom', message: problem })
 })
 

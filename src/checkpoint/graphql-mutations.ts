@@ -1,12 +1,19 @@
 import { builder } from '../graphql/builder.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { checkpointNodeId } from '../graphql/node-id.ts'
-import { SessionType } from '../session/graphql.ts'
-import { SessionClosedError, SessionNotFoundError } from '../session/model.ts'
+import { CrawlMetricsInputType, SessionType } from '../session/graphql.ts'
+import { SessionClosedError, SessionNotFoundError, StaleEpochError, StreamBusyError } from '../session/model.ts'
 import { UserNotFoundError } from '../user/model.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { CheckpointType } from './graphql.ts'
-import { clearCheckpoint, type ClearedCheckpoint, saveCheckpoint, type SavedCheckpoint } from './service.ts'
+import { OrderViolationError, VersionConflictError } from './model.ts'
+import {
+  clearCheckpoint,
+  type ClearedCheckpoint,
+  saveCheckpoint,
+  saveCheckpoints,
+  type SavedCheckpoint,
+} from './service.ts'
 
 const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
   description: 'How far a crawler has got; sent after each page.',
@@ -23,7 +30,27 @@ const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
     }),
     bookmarksAdded: t.int({ description: 'Added to the stored total, atomically, and to the session’s.' }),
     crawledAt: t.field({ type: 'DateTime', description: 'Default: now.' }),
-    sessionId: t.string({ description: 'The session that saves: it must run, and be of this user and stream.' }),
+    sessionId: t.string({
+      description:
+        'The session that saves: it must own the stream. Without it the save is refused while any session does.',
+    }),
+    pageToken: t.string({
+      description: "The platform's own; opaque, up to 8 KiB. A save without one clears the stored one.",
+    }),
+    headItemIds: t.stringList({
+      description:
+        'The newest items of this crawl, newest first, up to 50. Taken once, from the session that began the crawl; they become the anchors when it completes.',
+    }),
+    expectedVersion: t.int({ description: 'Compare-and-set; 0 means: there must be none.' }),
+    idempotencyKey: t.string({
+      description:
+        'A repeat of a success under the same key returns it and writes nothing; refusals are judged anew. Kept 24 h, per user and stream. With other content it is INVALID_INPUT.',
+    }),
+    metrics: t.field({ type: CrawlMetricsInputType }),
+    rateLimitedUntil: t.field({
+      type: 'DateTime',
+      description: 'When the platform lets the crawler go on; at most 24 h ahead. The lease lasts at least until then.',
+    }),
   }),
 })
 
@@ -38,12 +65,26 @@ const SaveCheckpointSuccess = builder.objectRef<SavedCheckpoint>('SaveCheckpoint
       description: 'The named one, as this save left it.',
       resolve: ({ session }) => session,
     }),
+    stopRequested: t.boolean({
+      description: 'true: somebody asked this session to stop; call stopSession. false without a session.',
+      resolve: ({ session }) => session !== undefined && session.stopRequestedAt !== null,
+    }),
   }),
 })
 
 const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
-  description: 'What became of saveCheckpoint.',
-  types: [SaveCheckpointSuccess, InvalidInputError, UserNotFoundError, SessionNotFoundError, SessionClosedError],
+  description: 'What became of a save.',
+  types: [
+    SaveCheckpointSuccess,
+    InvalidInputError,
+    UserNotFoundError,
+    SessionNotFoundError,
+    SessionClosedError,
+    StaleEpochError,
+    StreamBusyError,
+    VersionConflictError,
+    OrderViolationError,
+  ],
   resolveType: () => 'SaveCheckpointSuccess',
 })
 
@@ -56,11 +97,31 @@ builder.mutationField('saveCheckpoint', (t) =>
   }),
 )
 
+builder.mutationField('saveCheckpoints', (t) =>
+  t.field({
+    type: [SaveCheckpointResult],
+    description:
+      'Up to 10,000 saves; each is judged alone, in order; a result each. A value of the wrong type still rejects the whole request.',
+    args: {
+      inputs: t.arg({ type: [SaveCheckpointInputType], required: true }),
+      import: t.arg.boolean({
+        defaultValue: false,
+        description:
+          'For operators: makes missing users, records IMPORT; headItemIds become the anchors and, where given, the checkpoint is complete.',
+      }),
+    },
+    resolve: (_parent, { inputs, import: importing }, context) =>
+      saveCheckpoints(context, context.caller, inputs, { importing: importing ?? false }),
+  }),
+)
+
 const ClearCheckpointInputType = builder.inputType('ClearCheckpointInput', {
   description: 'Which checkpoint to forget.',
   fields: (t) => ({
     userId: t.string({ required: true }),
     stream: t.string({ defaultValue: DEFAULT_STREAM }),
+    sessionId: t.string({ description: 'The session that clears; needed while one owns the stream.' }),
+    expectedVersion: t.int({ description: 'Compare-and-set; 0 means: there must be none.' }),
   }),
 })
 
@@ -86,7 +147,15 @@ const ClearCheckpointSuccess = builder.objectRef<ClearedCheckpoint>('ClearCheckp
 
 const ClearCheckpointResult = builder.errorUnion('ClearCheckpointResult', {
   description: 'What became of clearCheckpoint.',
-  types: [ClearCheckpointSuccess, InvalidInputError],
+  types: [
+    ClearCheckpointSuccess,
+    InvalidInputError,
+    StreamBusyError,
+    StaleEpochError,
+    SessionNotFoundError,
+    SessionClosedError,
+    VersionConflictError,
+  ],
   resolveType: () => 'ClearCheckpointSuccess',
 })
 

@@ -1,6 +1,7 @@
 import { requireScope } from '../caller.ts'
 import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
+import type { Context } from '../graphql/context.ts'
 import { checkpointNodeKey, parseCheckpointNodeKey } from '../graphql/node-id.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
@@ -13,6 +14,20 @@ export const CheckpointType = builder.prismaNode('Checkpoint', {
   id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
   findUnique: (key) => ({ userId_stream: parseCheckpointNodeKey(key) }),
   nullable: true,
+  include: {
+    state: {
+      select: {
+        version: true,
+        epoch: true,
+        writtenEpoch: true,
+        ownerSessionId: true,
+        pageToken: true,
+        headListId: true,
+        anchorListId: true,
+        complete: true,
+      },
+    },
+  },
   fields: (t) => ({
     user: t.field({
       type: UserType,
@@ -38,12 +53,52 @@ export const CheckpointType = builder.prismaNode('Checkpoint', {
     lastCrawledAt: t.expose('lastCrawledAt', { type: 'DateTime', description: 'When the last save was made.' }),
     bookmarksCount: t.exposeInt('bookmarksCount', { description: 'Bookmarks processed so far, repeats included.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the first save was made.' }),
+    version: t.int({
+      description:
+        '1, 2, 3 ... per (user, stream); survives a clear. Raised when item, count, token, head, anchors or completeness change.',
+      resolve: ({ state }) => state?.version ?? 0,
+    }),
+    epoch: t.int({
+      description: 'Of the session that wrote it last; 0: written without one.',
+      resolve: ({ state }) => state?.writtenEpoch ?? 0,
+    }),
+    pageToken: t.string({
+      nullable: true,
+      description: "The platform's own, as the last save gave it.",
+      resolve: ({ state }) => state?.pageToken,
+    }),
+    headItemIds: t.stringList({
+      description: 'The newest items when the crawl that is not complete yet began, newest first.',
+      resolve: ({ state }, _args, { loaders }) => loadItemList(loaders, state?.headListId),
+    }),
+    anchorItemIds: t.stringList({
+      description: 'The head of the last crawl that completed: where an incremental crawl may stop.',
+      resolve: ({ state }, _args, { loaders }) => loadItemList(loaders, state?.anchorListId),
+    }),
+    complete: t.boolean({
+      description: 'The crawl that wrote it has completed.',
+      resolve: ({ state }) => state?.complete ?? false,
+    }),
+    lastItemPublishedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'Read from the item ID where the platform encodes it (Snowflake, TID, URN).',
+      resolve: ({ stream, lastItemId }) => platformOf(stream).itemIds.publishedAt(lastItemId),
+    }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
       description: 'When the row last changed; kept by the database.',
     }),
   }),
 })
+
+/** The items of a head or of anchors; none where there is no list. */
+export async function loadItemList(
+  { checkpoints }: Pick<Context['loaders'], 'checkpoints'>,
+  listId: bigint | null | undefined,
+): Promise<string[]> {
+  return listId == null ? [] : [...(await checkpoints.itemList.load(listId))]
+}
 
 builder.objectField(UserType, 'checkpoint', (t) =>
   t.field({

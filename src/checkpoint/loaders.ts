@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader'
 import type { Database } from '../database/database.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
-import { findCheckpoints, findCheckpointsOfUsers } from './store.ts'
+import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.ts'
 
 /**
  * Batch what the fields of one request ask for into one statement.
@@ -22,6 +22,14 @@ export function createCheckpointLoaders(database: Database) {
       async (userIds) => {
         const found = await findCheckpointsOfUsers(database, [...new Set(userIds)])
         return userIds.map((userId) => found.filter((checkpoint) => checkpoint.userId === userId))
+      },
+      { cache: false },
+    ),
+    /** Item IDs of a head or of anchors. */
+    itemList: new DataLoader<bigint, readonly string[]>(
+      async (listIds) => {
+        const found = await findItemLists(database, [...new Set(listIds)])
+        return listIds.map((listId) => found.get(listId) ?? [])
       },
       { cache: false },
     ),

@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import type { InputIssue } from '../domain-error.ts'
-import { bookmarkCountSchema, identifierSchema } from '../identifier.ts'
-import { issuesOf } from '../input-issues.ts'
-import { platformOf, streamNameSchema } from '../stream/model.ts'
+import { DomainError } from '../domain-error.ts'
+import { identifierSchema } from '../identifier.ts'
+import { streamNameSchema } from '../stream/model.ts'
 
-/** How far one crawl of a (user, stream) got. */
+/** How far the crawls of one (user, stream) got. */
 export interface Checkpoint {
   readonly userId: string
   readonly stream: string
@@ -15,6 +14,25 @@ export interface Checkpoint {
   readonly bookmarksCount: number
   readonly createdAt: Date
   readonly updatedAt: Date
+  /** null only for the moment before a foreign writer's trigger has made it. */
+  readonly state: CheckpointState | null
+}
+
+/** What a checkpoint knows beyond the literal columns, and who owns its stream. */
+export interface CheckpointState {
+  /** 1, 2, 3 ... per (user, stream); survives a clear. */
+  readonly version: number
+  /** Of the last startSession on the stream. */
+  readonly epoch: number
+  /** Of the session that wrote the checkpoint last; 0: none. */
+  readonly writtenEpoch: number
+  /** The session that took the stream last; it may have ended. */
+  readonly ownerSessionId: string | null
+  readonly pageToken: string | null
+  readonly headListId: bigint | null
+  readonly anchorListId: bigint | null
+  /** The crawl that wrote it has completed. */
+  readonly complete: boolean
 }
 
 export interface CheckpointKey {
@@ -22,64 +40,47 @@ export interface CheckpointKey {
   readonly stream: string
 }
 
-/** What a crawler sends after a page. null and undefined both mean: the default. */
-export interface SaveCheckpointInput {
-  readonly userId: string
-  readonly stream?: string | null
-  readonly itemId: string
-  readonly bookmarksCount?: number | null
-  readonly bookmarksAdded?: number | null
-  readonly crawledAt?: Date | null
-  readonly sessionId?: string | null
-}
-
-/** A save whose values are known to be good; what only the rows can tell is judged where it is written. */
-export interface SaveCommand {
-  readonly userId: string
-  readonly stream: string
-  readonly itemId: string
-  /** Sets the total; at most one of these two. */
-  readonly bookmarksCount: number | undefined
-  /** Adds to the total. */
-  readonly bookmarksAdded: number | undefined
-  /** undefined: the database's time when it is written. */
-  readonly crawledAt: Date | undefined
-  readonly sessionId: string | undefined
-}
-
-const EARLIEST_CRAWL = new Date('2000-01-01T00:00:00Z')
-/** A crawler's clock may be wrong; a crawl of tomorrow would hide the stream's lag. */
-const CRAWLED_AT_TOLERANCE_MS = 24 * 60 * 60 * 1000
-
-const saveSchema = z.object({
-  userId: identifierSchema,
-  stream: streamNameSchema,
-  bookmarksCount: bookmarkCountSchema.optional(),
-  bookmarksAdded: bookmarkCountSchema.optional(),
-  sessionId: identifierSchema.optional(),
-})
-
-/**
- * Checks everything about a save that needs no row, and names every value that is wrong.
- * @param input the stream already resolved
- * @param now the database's time, for IDs and crawl times that carry one
- * @param path where the input stands in the operation's arguments
- */
-export function saveIssues(command: SaveCommand, now: Date, path: readonly string[]): InputIssue[] {
-  const issues: InputIssue[] = issuesOf(saveSchema.safeParse(command), path)
-  const report = (field: string, message: string) => issues.push({ path: [...path, field], message })
-  const itemIdProblem = platformOf(command.stream).itemIds.problem(command.itemId, now)
-  if (itemIdProblem) report('itemId', itemIdProblem)
-  if (command.bookmarksCount !== undefined && command.bookmarksAdded !== undefined) {
-    report('bookmarksAdded', 'must not be sent together with bookmarksCount: send the total or the increment')
-  }
-  if (command.crawledAt) {
-    const latest = new Date(now.getTime() + CRAWLED_AT_TOLERANCE_MS)
-    if (!(command.crawledAt >= EARLIEST_CRAWL && command.crawledAt <= latest)) {
-      report('crawledAt', `must lie between ${EARLIEST_CRAWL.toISOString()} and ${latest.toISOString()}`)
-    }
-  }
-  return issues
-}
-
 export const checkpointKeySchema = z.object({ userId: identifierSchema, stream: streamNameSchema })
+
+/** Nothing was written: somebody changed the checkpoint since it was read. */
+export class VersionConflictError extends DomainError {
+  readonly code = 'VERSION_CONFLICT'
+
+  /** @param currentVersion 0: there is no checkpoint */
+  constructor(readonly currentVersion: number) {
+    super(
+      currentVersion === 0
+        ? 'There is no checkpoint now: read it again, and send expectedVersion 0 to make one.'
+        : `The checkpoint is at version ${currentVersion} now: read it again, and decide on what it says.`,
+    )
+  }
+}
+
+/** Nothing was written: the stream asks for growing item IDs. */
+export class OrderViolationError extends DomainError {
+  readonly code = 'ORDER_VIOLATION'
+
+  constructor(readonly lastItemId: string) {
+    super(
+      `This stream is configured as ASCENDING and is at ${JSON.stringify(lastItemId)} already: send a later item, or configureStream with NONE.`,
+    )
+  }
+}
+
+/** There has never been a checkpoint of this user and stream. */
+export class CheckpointNotFoundError extends DomainError {
+  readonly code = 'CHECKPOINT_NOT_FOUND'
+
+  constructor({ userId, stream }: CheckpointKey) {
+    super(`There has never been a checkpoint of ${JSON.stringify(userId)} on ${stream}: check both, or save one.`)
+  }
+}
+
+/** The revision asked for was pruned. */
+export class HistoryExpiredError extends DomainError {
+  readonly code = 'HISTORY_EXPIRED'
+
+  constructor(readonly oldestVersion: number) {
+    super(`That revision is past the retention of the history: the oldest kept is version ${oldestVersion}.`)
+  }
+}

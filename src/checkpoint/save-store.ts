@@ -1,11 +1,13 @@
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
-import { type SessionRow, toSession } from '../session/row.ts'
 import type { CrawlSession } from '../session/model.ts'
-import type { Checkpoint, SaveCommand } from './model.ts'
-import { type CheckpointRow, toCheckpoint } from './store.ts'
+import { type SessionRow, toSession } from '../session/row.ts'
+import { platformOf } from '../stream/model.ts'
+import type { Checkpoint } from './model.ts'
+import { type CheckpointRow, toCheckpoint } from './row.ts'
+import { fingerprintOf, type SaveCommand } from './save-input.ts'
 
-/** What became of one save. Only SAVED wrote anything. */
+/** What became of one save. Only SAVED wrote anything, or had written it before under the same key. */
 export type SaveOutcome =
   | {
       readonly outcome: 'SAVED'
@@ -13,53 +15,66 @@ export type SaveOutcome =
       readonly created: boolean
       readonly session: CrawlSession | undefined
     }
-  | { readonly outcome: 'SESSION_CLOSED'; readonly session: CrawlSession }
-  | { readonly outcome: 'SESSION_NOT_FOUND' | 'USER_NOT_FOUND' | 'COUNT_OVERFLOW' }
+  | { readonly outcome: 'SESSION_CLOSED' | 'STREAM_BUSY'; readonly session: CrawlSession }
+  | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
+  | { readonly outcome: 'VERSION_CONFLICT'; readonly currentVersion: number }
+  | { readonly outcome: 'ORDER_VIOLATION'; readonly lastItemId: string }
+  | { readonly outcome: 'SESSION_NOT_FOUND' | 'USER_NOT_FOUND' | 'COUNT_OVERFLOW' | 'KEY_REUSED' | 'KEY_SPENT' }
 
 interface OutcomeRow {
-  readonly command: string
   readonly outcome: SaveOutcome['outcome'] | 'BUSY'
   readonly created: boolean
   readonly checkpoint: CheckpointRow | null
   readonly session: SessionRow | null
+  readonly detail: number | null
 }
 
-/** Commands in one set at the most: past 256 the gain per command is gone, and a set holds its locks until it is done. */
-export const MAX_SET_SIZE = 256
+/** Commands in one set at the most: past some hundreds the gain per command is gone, and a set holds its locks until it is done. */
+export const MAX_SET_SIZE = 1_000
 const MAX_ATTEMPTS = 3
 
 /**
- * Writes a set of saves in one statement and one transaction, and answers one outcome a command, in the set's order.
- * A command whose rows another transaction holds, and each command of a set that failed as a whole, is written alone
- * afterwards; its outcome is a promise, so that nothing of it delays or fails its neighbours.
+ * Makes the function that writes a set of saves in one statement and one transaction, and answers one outcome a command, in the
+ * set's order. A command whose rows another transaction holds, and each command of a set that failed as a whole, is written alone
+ * afterwards; its outcome is a promise, so that nothing of it delays or fails its neighbours. Saves of one key keep their order.
  */
-export async function saveCheckpoints(
+export function createSaveWriter(
   database: Database,
-  commands: readonly SaveCommand[],
-): Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
-  let outcomes: (SaveOutcome | 'BUSY')[]
-  try {
-    outcomes = await saveSet(database, commands, { skipBusy: true })
-  } catch (error) {
-    if (!isOneCommandsFault(error)) throw error
-    outcomes = commands.map(() => 'BUSY')
-  }
-  // Saves of one key keep their order also when written alone.
-  const lastOfKey = new Map<string, Promise<unknown>>()
-  return commands.map((command, place) => {
-    const outcome = outcomes[place] ?? 'BUSY'
-    if (outcome !== 'BUSY') return outcome
-    const key = JSON.stringify([command.userId, command.stream])
-    const before = lastOfKey.get(key) ?? Promise.resolve()
-    const alone = before.then(() => saveAlone(database, command))
-    lastOfKey.set(
-      key,
-      alone.catch(() => undefined),
-    )
-    // The set's answer is read first; until then nobody listens to this promise.
-    alone.catch(() => undefined)
+): (commands: readonly SaveCommand[]) => Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
+  /** By key, the last of the saves that are being written alone. */
+  const waiting = new Map<string, Promise<unknown>>()
+
+  function saveAfterwards(command: SaveCommand): Promise<SaveOutcome> {
+    const key = keyOf(command)
+    const alone = (waiting.get(key) ?? Promise.resolve()).then(() => saveAlone(database, command))
+    const settled = alone
+      // Whoever sent the command hears of its failure; here only the end of it counts.
+      .catch(() => undefined)
+      .then(() => {
+        if (waiting.get(key) === settled) waiting.delete(key)
+      })
+    waiting.set(key, settled)
     return alone
-  })
+  }
+
+  return async (commands) => {
+    const together = commands.filter((command) => !waiting.has(keyOf(command)))
+    const outcomes = new Map<SaveCommand, SaveOutcome>()
+    try {
+      const written = together.length === 0 ? [] : await saveSet(database, together, { skipBusy: true })
+      together.forEach((command, place) => {
+        const outcome = written[place]
+        if (outcome && outcome !== 'BUSY') outcomes.set(command, outcome)
+      })
+    } catch (error) {
+      if (!isOneCommandsFault(error)) throw error
+    }
+    return commands.map((command) => outcomes.get(command) ?? saveAfterwards(command))
+  }
+}
+
+function keyOf({ userId, stream }: SaveCommand): string {
+  return JSON.stringify([userId, stream])
 }
 
 async function saveAlone(database: Database, command: SaveCommand): Promise<SaveOutcome> {
@@ -83,41 +98,68 @@ async function saveSet(
 ): Promise<(SaveOutcome | 'BUSY')[]> {
   const rows = await database.query<OutcomeRow>({
     name: 'save_checkpoints',
-    text: 'SELECT * FROM crawler.save_checkpoints($1, $2, $3, $4, $5, $6, $7, $8) ORDER BY command',
-    values: [
-      commands.map((command) => command.userId),
-      commands.map((command) => command.stream),
-      commands.map((command) => command.itemId),
-      commands.map((command) => command.bookmarksCount ?? null),
-      commands.map((command) => command.bookmarksAdded ?? null),
-      commands.map((command) => command.crawledAt ?? null),
-      commands.map((command) => command.sessionId ?? null),
-      skipBusy,
-    ],
+    text: `SELECT outcome, created, checkpoint, session, detail FROM crawler.save_checkpoints($1, $2) ORDER BY command`,
+    values: [JSON.stringify(commands.map(toJson)), skipBusy],
   })
   return rows.map(toOutcome)
 }
 
-function toOutcome({ outcome, created, checkpoint, session }: OutcomeRow): SaveOutcome | 'BUSY' {
+function toJson(command: SaveCommand, place: number) {
+  return {
+    place,
+    user_id: command.userId,
+    stream: command.stream,
+    item_id: command.itemId,
+    order_key: platformOf(command.stream).itemIds.orderKey(command.itemId),
+    count: command.bookmarksCount,
+    addition: command.bookmarksAdded,
+    crawled_at: command.crawledAt,
+    session_id: command.sessionId,
+    page_token: command.pageToken,
+    head: command.headItemIds,
+    expected_version: command.expectedVersion,
+    key: command.idempotencyKey,
+    fingerprint: command.idempotencyKey === undefined ? undefined : fingerprintOf(command),
+    api_requests: command.metrics?.apiRequests,
+    rate_limit_hits: command.metrics?.rateLimitHits,
+    rate_limited_until: command.rateLimitedUntil,
+    importing: command.importing,
+    actor: command.actor,
+  }
+}
+
+function toOutcome({ outcome, created, checkpoint, session, detail }: OutcomeRow): SaveOutcome | 'BUSY' {
   switch (outcome) {
-    case 'BUSY':
-      return outcome
     case 'SAVED':
-      if (!checkpoint) throw new Error('save_checkpoints saved without a checkpoint')
       return {
         outcome,
-        checkpoint: toCheckpoint(checkpoint),
+        checkpoint: toCheckpoint(required(checkpoint)),
         created,
         session: session ? toSession(session) : undefined,
       }
     case 'SESSION_CLOSED':
-      if (!session) throw new Error('save_checkpoints refused for a session without telling it')
-      return { outcome, session: toSession(session) }
+    case 'STREAM_BUSY':
+      return { outcome, session: toSession(required(session)) }
+    case 'STALE_EPOCH':
+      return { outcome, currentEpoch: required(detail) }
+    case 'VERSION_CONFLICT':
+      return { outcome, currentVersion: required(detail) }
+    case 'ORDER_VIOLATION':
+      return { outcome, lastItemId: required(checkpoint).last_tweet_id }
+    case 'BUSY':
+      return outcome
     case 'SESSION_NOT_FOUND':
     case 'USER_NOT_FOUND':
     case 'COUNT_OVERFLOW':
+    case 'KEY_REUSED':
+    case 'KEY_SPENT':
       return { outcome }
   }
+}
+
+function required<Value>(value: Value | null): Value {
+  if (value === null) throw new Error('save_checkpoints left out what its outcome promises')
+  return value
 }
 
 /** A user deleted meanwhile, a deadlock, a lock not got in time: one command's bad luck that rolled the whole set back. */

@@ -3,22 +3,30 @@ import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import type { Submit } from '../database/group-commit.ts'
 import { InvalidInputError } from '../domain-error.ts'
-import { identifierProblem } from '../identifier.ts'
+import { Fault } from '../fault.ts'
+import { identifierProblem, identifierSchema } from '../identifier.ts'
 import { issuesOf } from '../input-issues.ts'
-import { type CrawlSession, SessionClosedError, SessionNotFoundError } from '../session/model.ts'
-import { findSession } from '../session/store.ts'
+import {
+  type CrawlSession,
+  SessionClosedError,
+  SessionNotFoundError,
+  StaleEpochError,
+  StreamBusyError,
+} from '../session/model.ts'
+import { findSessions } from '../session/store.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { UserNotFoundError } from '../user/model.ts'
+import { insertUser } from '../user/store.ts'
+import { clearCheckpointRow } from './clear-store.ts'
 import {
   type Checkpoint,
   type CheckpointKey,
   checkpointKeySchema,
-  saveIssues,
-  type SaveCheckpointInput,
-  type SaveCommand,
+  OrderViolationError,
+  VersionConflictError,
 } from './model.ts'
+import { saveIssues, type SaveCheckpointInput, type SaveCommand, toSaveCommand } from './save-input.ts'
 import type { SaveOutcome } from './save-store.ts'
-import { deleteCheckpoint } from './store.ts'
 
 /** What the write path needs: one queue of saves for the whole process, so that concurrent requests share a commit. */
 export interface Saving {
@@ -34,11 +42,22 @@ export interface SavedCheckpoint {
   readonly session: CrawlSession | undefined
 }
 
-export type SaveRefusal = InvalidInputError | UserNotFoundError | SessionNotFoundError | SessionClosedError
+export type SaveRefusal =
+  | InvalidInputError
+  | UserNotFoundError
+  | SessionNotFoundError
+  | SessionClosedError
+  | StaleEpochError
+  | StreamBusyError
+  | VersionConflictError
+  | OrderViolationError
+
+const MAX_INPUTS = 10_000
 
 /**
  * Moves a checkpoint to the last item processed. What it answers is committed and on disk.
- * A refusal has written nothing. A fault (SERVICE_UNAVAILABLE) may have written: a save with bookmarksCount can be sent again safely.
+ * A refusal has written nothing. A fault (SERVICE_UNAVAILABLE) may have written: send it again with the same idempotencyKey, or
+ * with bookmarksCount, which is harmless to repeat.
  */
 export async function saveCheckpoint(
   saving: Saving,
@@ -46,38 +65,132 @@ export async function saveCheckpoint(
   input: SaveCheckpointInput,
 ): Promise<SavedCheckpoint | SaveRefusal> {
   requireScope(caller, 'crawl')
-  const path = ['input']
-  const sessionId = input.sessionId ?? undefined
-  const namesSession = sessionId !== undefined && identifierProblem(sessionId) === undefined
-  // Most saves name their stream, and then the session is only judged where it is written, under its row's lock.
-  const session = namesSession && !input.stream ? await findSession(saving.database, sessionId) : undefined
-  if (namesSession && !input.stream && !session) return new SessionNotFoundError(sessionId)
+  const [saved] = await saveAll(saving, caller, [{ input, path: ['input'] }], { importing: false })
+  if (saved === undefined) throw new Error('a save was not answered')
+  return saved
+}
 
-  const command = toCommand(input, input.stream ?? session?.stream ?? DEFAULT_STREAM)
-  const issues = saveIssues(command, saving.clock.now(), path)
-  if (issues.length > 0) {
-    // A missing session outranks what else is wrong: the stream, and with it the rules for IDs, may come from it.
-    const found = session ?? (namesSession ? await findSession(saving.database, sessionId) : undefined)
-    return namesSession && !isOf(found, command) ? new SessionNotFoundError(sessionId) : new InvalidInputError(issues)
+/**
+ * Saves many, each judged alone and in order, in sets of up to 1,000 a statement; one result each.
+ * @param importing for operators: makes missing users, records IMPORT, and turns heads into anchors
+ * @throws Fault BAD_USER_INPUT for more than 10,000
+ */
+export async function saveCheckpoints(
+  saving: Saving,
+  caller: Caller,
+  inputs: readonly SaveCheckpointInput[],
+  { importing }: { readonly importing: boolean },
+): Promise<(SavedCheckpoint | SaveRefusal)[]> {
+  requireScope(caller, importing ? 'operate' : 'crawl')
+  if (inputs.length > MAX_INPUTS) {
+    throw new Fault('BAD_USER_INPUT', `inputs: ${inputs.length} are too many; send at most ${MAX_INPUTS} at once.`)
   }
+  const entries = inputs.map((input, place) => ({ input, path: ['inputs', String(place)] }))
+  return saveAll(saving, caller, entries, { importing })
+}
 
-  const outcome = await saving.submitSave(command)
+interface Entry {
+  readonly input: SaveCheckpointInput
+  readonly path: readonly string[]
+}
+
+async function saveAll(
+  saving: Saving,
+  caller: Caller,
+  entries: readonly Entry[],
+  { importing }: { readonly importing: boolean },
+): Promise<(SavedCheckpoint | SaveRefusal)[]> {
+  const now = saving.clock.now()
+  const drafts = entries.map((entry) => draft(entry, { actor: caller.subject, importing }, now))
+  // Most saves name their stream and are sound, and then the session is only judged where it is written, under its row's lock.
+  // A session that isn't there outranks what else is wrong: the stream, and with it the rules for IDs, may come from it.
+  const asked = drafts.filter((it) => it.sessionId !== undefined && (it.needsStream || it.issues.length > 0))
+  const sessions = await sessionsById(saving.database, asked)
+  const ready = drafts.map((it) => {
+    if (!asked.includes(it)) return it
+    const session = sessions.get(it.sessionId ?? '')
+    const isOther =
+      session && (session.userId !== it.command.userId || (!it.needsStream && session.stream !== it.command.stream))
+    if (!session || isOther) return new SessionNotFoundError(it.sessionId ?? '')
+    if (!it.needsStream) return it
+    return draft({ ...it.entry, input: { ...it.entry.input, stream: session.stream } }, it.command, now)
+  })
+  if (importing) await makeUsers(saving.database, ready)
+  return Promise.all(
+    ready.map(async (it) => {
+      if (it instanceof SessionNotFoundError) return it
+      if (it.issues.length > 0) return new InvalidInputError(it.issues)
+      return toResult(await saving.submitSave(it.command), it)
+    }),
+  )
+}
+
+interface Draft {
+  readonly entry: Entry
+  readonly command: SaveCommand
+  readonly issues: ReturnType<typeof saveIssues>
+  /** Where it is one that could name a session. */
+  readonly sessionId: string | undefined
+  /** The session's stream is meant. */
+  readonly needsStream: boolean
+}
+
+function draft(entry: Entry, by: { readonly actor: string; readonly importing: boolean }, now: Date): Draft {
+  const { input, path } = entry
+  const { actor, importing } = by
+  const command = toSaveCommand(input, input.stream ?? DEFAULT_STREAM, { actor, importing })
+  const { sessionId } = command
+  const isSound = sessionId !== undefined && identifierProblem(sessionId) === undefined
+  return {
+    entry,
+    command,
+    issues: saveIssues(command, now, path),
+    sessionId: isSound ? sessionId : undefined,
+    needsStream: isSound && (input.stream ?? undefined) === undefined,
+  }
+}
+
+async function sessionsById(database: Database, drafts: readonly Draft[]): Promise<Map<string, CrawlSession>> {
+  const ids = [...new Set(drafts.flatMap(({ sessionId }) => sessionId ?? []))]
+  if (ids.length === 0) return new Map()
+  return new Map((await findSessions(database, ids)).map((session) => [session.sessionId, session]))
+}
+
+/** Where another application makes the users, those that are missing are USER_NOT_FOUND. */
+async function makeUsers(database: Database, drafts: readonly (Draft | SessionNotFoundError)[]): Promise<void> {
+  const userIds = new Set(
+    drafts.flatMap((it) => (it instanceof Error || it.issues.length > 0 ? [] : it.command.userId)),
+  )
+  for (const userId of userIds) {
+    if ((await insertUser(database, userId)) === 'not-ours') return
+  }
+}
+
+function toResult(outcome: SaveOutcome, { command, entry: { path } }: Draft): SavedCheckpoint | SaveRefusal {
+  const invalid = (field: string, message: string) => new InvalidInputError([{ path: [...path, field], message }])
   switch (outcome.outcome) {
     case 'SAVED':
       return outcome
     case 'SESSION_CLOSED':
       return new SessionClosedError(outcome.session)
+    case 'STREAM_BUSY':
+      return new StreamBusyError(outcome.session)
+    case 'STALE_EPOCH':
+      return new StaleEpochError(outcome.currentEpoch)
+    case 'VERSION_CONFLICT':
+      return new VersionConflictError(outcome.currentVersion)
+    case 'ORDER_VIOLATION':
+      return new OrderViolationError(outcome.lastItemId)
     case 'SESSION_NOT_FOUND':
       return new SessionNotFoundError(command.sessionId ?? '')
     case 'USER_NOT_FOUND':
       return new UserNotFoundError(command.userId)
+    case 'KEY_REUSED':
+      return invalid('idempotencyKey', 'was used for a save with other content: take a new key for each save')
+    case 'KEY_SPENT':
+      return invalid('idempotencyKey', 'was used, and the checkpoint has been cleared since: take a new key')
     case 'COUNT_OVERFLOW':
-      return new InvalidInputError([
-        {
-          path: [...path, 'bookmarksAdded'],
-          message: 'would raise the total above 2147483647, which no count can hold',
-        },
-      ])
+      return invalid('bookmarksAdded', 'would raise a total above 2147483647, which no count can hold')
   }
 }
 
@@ -87,31 +200,55 @@ export interface ClearedCheckpoint {
   readonly checkpoint: Checkpoint | undefined
 }
 
-/** Forgets a checkpoint: the next crawl begins at the beginning. Clearing what isn't there is no error. */
+export interface ClearCheckpointInput {
+  readonly userId: string
+  readonly stream?: string | null
+  readonly sessionId?: string | null
+  readonly expectedVersion?: number | null
+}
+
+export type ClearRefusal =
+  | InvalidInputError
+  | SessionNotFoundError
+  | SessionClosedError
+  | StaleEpochError
+  | StreamBusyError
+  | VersionConflictError
+
+/**
+ * Forgets a checkpoint with its count, token, head and anchors: the next crawl begins at the beginning.
+ * Clearing what isn't there is no error. While a session owns the stream only that session may.
+ */
 export async function clearCheckpoint(
   database: Database,
   caller: Caller,
-  input: { readonly userId: string; readonly stream?: string | null },
-): Promise<ClearedCheckpoint | InvalidInputError> {
+  input: ClearCheckpointInput,
+): Promise<ClearedCheckpoint | ClearRefusal> {
   requireScope(caller, 'operate')
   const key = { userId: input.userId, stream: input.stream ?? DEFAULT_STREAM }
-  const issues = issuesOf(checkpointKeySchema.safeParse(key), ['input'])
-  if (issues.length > 0) return new InvalidInputError(issues)
-  return { key, checkpoint: await deleteCheckpoint(database, key) }
-}
-
-function toCommand(input: SaveCheckpointInput, stream: string): SaveCommand {
-  return {
-    userId: input.userId,
-    stream,
-    itemId: input.itemId,
-    bookmarksCount: input.bookmarksCount ?? undefined,
-    bookmarksAdded: input.bookmarksAdded ?? undefined,
-    crawledAt: input.crawledAt ?? undefined,
-    sessionId: input.sessionId ?? undefined,
+  const sessionId = input.sessionId ?? undefined
+  const expectedVersion = input.expectedVersion ?? undefined
+  const schema = checkpointKeySchema.extend({ sessionId: identifierSchema.optional() })
+  const issues = issuesOf(schema.safeParse({ ...key, sessionId }), ['input'])
+  if (expectedVersion !== undefined && expectedVersion < 0) {
+    issues.push({ path: ['input', 'expectedVersion'], message: 'must not be negative' })
   }
-}
-
-function isOf(session: CrawlSession | undefined, { userId, stream }: CheckpointKey): boolean {
-  return session?.userId === userId && session.stream === stream
+  if (issues.length > 0) return new InvalidInputError(issues)
+  const cleared = await clearCheckpointRow(database, key, { sessionId, expectedVersion, actor: caller.subject })
+  switch (cleared.outcome) {
+    case 'CLEARED':
+      return { key, checkpoint: cleared.checkpoint }
+    case 'NOTHING':
+      return { key, checkpoint: undefined }
+    case 'SESSION_NOT_FOUND':
+      return new SessionNotFoundError(sessionId ?? '')
+    case 'SESSION_CLOSED':
+      return new SessionClosedError(cleared.session)
+    case 'STREAM_BUSY':
+      return new StreamBusyError(cleared.session)
+    case 'STALE_EPOCH':
+      return new StaleEpochError(cleared.currentEpoch)
+    case 'VERSION_CONFLICT':
+      return new VersionConflictError(cleared.currentVersion)
+  }
 }

@@ -5,38 +5,14 @@ import { DEFAULT_STREAM } from '../stream/model.ts'
 import { type Platform } from '../stream/platform.ts'
 import { platformSql } from '../stream/store.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
-
-/** A row as the driver gives it (Date), or as to_jsonb gives it (ISO text). */
-export interface CheckpointRow {
-  readonly user_id: string
-  readonly stream: string
-  readonly last_tweet_id: string
-  readonly last_crawled_at: Date | string
-  readonly bookmarks_count: number
-  readonly created_at: Date | string
-  readonly updated_at: Date | string
-}
-
-const COLUMNS = 'c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at'
-
-export function toCheckpoint(row: CheckpointRow): Checkpoint {
-  return {
-    userId: row.user_id,
-    stream: row.stream,
-    lastItemId: row.last_tweet_id,
-    lastCrawledAt: new Date(row.last_crawled_at),
-    bookmarksCount: row.bookmarks_count,
-    createdAt: new Date(row.created_at),
-    updatedAt: new Date(row.updated_at),
-  }
-}
+import { CHECKPOINT_COLUMNS, CHECKPOINT_STATE, type CheckpointRow, toCheckpoint } from './row.ts'
 
 /** The stored ones among the keys, in no order. */
 export async function findCheckpoints(database: Database, keys: readonly CheckpointKey[]): Promise<Checkpoint[]> {
   const rows = await database.query<CheckpointRow>({
     name: 'checkpoints_by_key',
-    text: `SELECT ${COLUMNS} FROM unnest($1::text[], $2::text[]) AS k (user_id, stream)
-      JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream`,
+    text: `SELECT ${CHECKPOINT_COLUMNS} FROM unnest($1::text[], $2::text[]) AS k (user_id, stream)
+      JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream ${CHECKPOINT_STATE}`,
     values: [keys.map((key) => key.userId), keys.map((key) => key.stream)],
   })
   return rows.map(toCheckpoint)
@@ -46,20 +22,10 @@ export async function findCheckpoints(database: Database, keys: readonly Checkpo
 export async function findCheckpointsOfUsers(database: Database, userIds: readonly string[]): Promise<Checkpoint[]> {
   const rows = await database.query<CheckpointRow>({
     name: 'checkpoints_by_user',
-    text: `SELECT ${COLUMNS} FROM crawler.crawl_checkpoint c WHERE c.user_id = ANY ($1::text[]) ORDER BY c.user_id, c.stream`,
+    text: `SELECT ${CHECKPOINT_COLUMNS} FROM crawler.crawl_checkpoint c ${CHECKPOINT_STATE} WHERE c.user_id = ANY ($1::text[]) ORDER BY c.user_id, c.stream`,
     values: [userIds],
   })
   return rows.map(toCheckpoint)
-}
-
-/** Removes the checkpoint; answers what it was, or undefined where there was none. */
-export async function deleteCheckpoint(database: Database, key: CheckpointKey): Promise<Checkpoint | undefined> {
-  const rows = await database.query<CheckpointRow>({
-    name: 'checkpoint_delete',
-    text: `DELETE FROM crawler.crawl_checkpoint c WHERE c.user_id = $1 AND c.stream = $2 RETURNING ${COLUMNS}`,
-    values: [key.userId, key.stream],
-  })
-  return rows.map(toCheckpoint)[0]
 }
 
 export interface CheckpointFilter {
@@ -80,8 +46,8 @@ export async function listCheckpoints(
 ): Promise<Page<Checkpoint>> {
   const key = [Prisma.sql`c.last_crawled_at`, Prisma.sql`c.user_id`, Prisma.sql`c.stream`]
   const rows = await database.query<CheckpointRow & { crawled_at_text: string }>(
-    Prisma.sql`SELECT ${Prisma.raw(COLUMNS)}, c.last_crawled_at AT TIME ZONE 'UTC' || '+00' AS crawled_at_text
-      FROM crawler.crawl_checkpoint c
+    Prisma.sql`SELECT ${Prisma.raw(CHECKPOINT_COLUMNS)}, c.last_crawled_at AT TIME ZONE 'UTC' || '+00' AS crawled_at_text
+      FROM crawler.crawl_checkpoint c ${Prisma.raw(CHECKPOINT_STATE)}
       WHERE ${conditionSql(filter)} AND ${keysetSql.after(key, direction, page)}
       ${keysetSql.orderAndLimit(key, direction, page)}`,
   )
@@ -103,7 +69,7 @@ function conditionSql(filter: CheckpointFilter): Prisma.Sql {
   if (filter.userId !== undefined) conditions.push(Prisma.sql`c.user_id = ${filter.userId}`)
   if (filter.stream !== undefined) conditions.push(Prisma.sql`c.stream = ${filter.stream}`)
   if (filter.platform) {
-    conditions.push(platformSql(filter.platform))
+    conditions.push(platformSql(filter.platform, 'c'))
     // Tells the planner that the partition of twitter/bookmarks has nothing for this: an expression prunes no partition.
     if (filter.platform.slug !== 'twitter')
       conditions.push(Prisma.sql`c.stream <> ${Prisma.raw(`'${DEFAULT_STREAM}'`)}`)
@@ -111,4 +77,14 @@ function conditionSql(filter: CheckpointFilter): Prisma.Sql {
   if (filter.crawledBefore) conditions.push(Prisma.sql`c.last_crawled_at < ${filter.crawledBefore}`)
   if (filter.crawledAfter) conditions.push(Prisma.sql`c.last_crawled_at > ${filter.crawledAfter}`)
   return Prisma.join(conditions, ' AND ')
+}
+
+/** The item IDs of heads and anchors, by the ID of their list. Lists never change. */
+export async function findItemLists(database: Database, listIds: readonly bigint[]): Promise<Map<bigint, string[]>> {
+  const rows = await database.query<{ list_id: string; item_ids: string[] }>({
+    name: 'item_lists',
+    text: 'SELECT list_id, item_ids FROM crawler.item_list WHERE list_id = ANY ($1::bigint[])',
+    values: [listIds],
+  })
+  return new Map(rows.map((row) => [BigInt(row.list_id), row.item_ids]))
 }

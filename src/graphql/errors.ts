@@ -1,6 +1,12 @@
 import { type DomainError, type DomainErrorCode, InvalidInputError, type InputIssue } from '../domain-error.ts'
 import { UserNotFoundError } from '../user/model.ts'
-import { SessionNotFoundError } from '../session/model.ts'
+import {
+  CheckpointNotFoundError,
+  HistoryExpiredError,
+  OrderViolationError,
+  VersionConflictError,
+} from '../checkpoint/model.ts'
+import { SessionNotFoundError, StaleEpochError } from '../session/model.ts'
 import { builder } from './builder.ts'
 
 /** The one map from domain errors to the contract's types; those that show a session are in session/graphql.ts, beside its type. */
@@ -14,6 +20,11 @@ const ErrorCode = builder.enumType('ErrorCode', {
     SESSION_NOT_FOUND: { description: 'There is no such session of this user and stream.' },
     SESSION_EXISTS: { description: 'A session with this ID was started already.' },
     SESSION_CLOSED: { description: 'The session has ended.' },
+    STREAM_BUSY: { description: 'A live session owns the stream.' },
+    STALE_EPOCH: { description: 'A later session has taken the stream.' },
+    VERSION_CONFLICT: { description: 'The checkpoint is at another version than expected.' },
+    ORDER_VIOLATION: { description: 'The stream asks for growing item IDs, and this one is lower.' },
+    HISTORY_EXPIRED: { description: 'That revision is past the retention of the history.' },
   } satisfies Record<DomainErrorCode, { description: string }>,
 })
 
@@ -55,4 +66,40 @@ builder.objectType(SessionNotFoundError, {
   name: 'SessionNotFoundError',
   description: 'There is no such session of this user and stream.',
   interfaces: [UserErrorInterface],
+})
+
+builder.objectType(StaleEpochError, {
+  name: 'StaleEpochError',
+  description: 'A later session has taken the stream: stop crawling.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({
+    currentEpoch: t.exposeInt('currentEpoch', { description: 'Of the session that owns the stream since.' }),
+  }),
+})
+
+builder.objectType(VersionConflictError, {
+  name: 'VersionConflictError',
+  description: 'The checkpoint is at another version than expected: read it again.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({ currentVersion: t.exposeInt('currentVersion', { description: '0: there is no checkpoint.' }) }),
+})
+
+builder.objectType(OrderViolationError, {
+  name: 'OrderViolationError',
+  description: 'The stream is ASCENDING and is further already.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({ lastItemId: t.exposeString('lastItemId', { description: 'Where it is.' }) }),
+})
+
+builder.objectType(CheckpointNotFoundError, {
+  name: 'CheckpointNotFoundError',
+  description: 'There has never been one.',
+  interfaces: [UserErrorInterface],
+})
+
+builder.objectType(HistoryExpiredError, {
+  name: 'HistoryExpiredError',
+  description: 'That revision was pruned.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({ oldestVersion: t.exposeInt('oldestVersion', { description: 'The oldest that is kept.' }) }),
 })

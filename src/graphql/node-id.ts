@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { Fault } from '../fault.ts'
 import { NODE_TYPES } from '../identifier.ts'
 
@@ -38,16 +39,34 @@ export function checkpointNodeKey({ userId, stream }: { userId: string; stream: 
 
 /** @throws Fault BAD_USER_INPUT where the key is not one that checkpointNodeKey made */
 export function parseCheckpointNodeKey(key: string): { userId: string; stream: string } {
+  const parsed = z.tuple([keyText, keyText]).safeParse(parseJson(key))
+  if (!parsed.success) throw noIdOf('Checkpoint')
+  const [userId, stream] = parsed.data
+  return { userId, stream }
+}
+
+export function revisionNodeKey(revision: { userId: string; stream: string; version: number }): string {
+  return JSON.stringify([revision.userId, revision.stream, revision.version])
+}
+
+/** @throws Fault BAD_USER_INPUT where the key is not one that revisionNodeKey made */
+export function parseRevisionNodeKey(key: string): { userId: string; stream: string; version: number } {
+  const parsed = z.tuple([keyText, keyText, z.int32()]).safeParse(parseJson(key))
+  if (!parsed.success) throw noIdOf('CheckpointRevision')
+  const [userId, stream, version] = parsed.data
+  return { userId, stream, version }
+}
+
+const keyText = z.string().refine((text) => !text.includes('\0'))
+
+function parseJson(text: string): unknown {
   try {
-    const parts: unknown = JSON.parse(key)
-    if (Array.isArray(parts) && parts.length === 2) {
-      const [userId, stream] = parts as unknown[]
-      if (typeof userId === 'string' && typeof stream === 'string' && !`${userId}${stream}`.includes('\0')) {
-        return { userId, stream }
-      }
-    }
+    return JSON.parse(text)
   } catch {
-    // Answered below.
+    return undefined
   }
-  throw new Fault('BAD_USER_INPUT', 'This is no id of a Checkpoint: send the id field of one.')
+}
+
+function noIdOf(type: string): Fault {
+  return new Fault('BAD_USER_INPUT', `This is no id of a ${type}: send the id field of one.`)
 }

@@ -22,7 +22,7 @@ export interface SessionStatusEvent {
 }
 
 /** What a subscriber may ask for: times make no sense of a feed, which is about now. */
-export type SessionFeedFilter = Omit<SessionFilter, 'startedBefore' | 'startedAfter'>
+export type SessionFeedFilter = Pick<SessionFilter, 'userId' | 'stream' | 'platform' | 'statuses'>
 
 /** Events a subscriber takes from the feed at once: what it costs in memory while its client reads nothing. */
 const PAGE_SIZE = 100

@@ -3,9 +3,26 @@ import { builder } from '../graphql/builder.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { UserNotFoundError } from '../user/model.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
-import { SessionType } from './graphql.ts'
-import { type CrawlSession, SessionClosedError, SessionExistsError, SessionNotFoundError } from './model.ts'
-import { completeSession, failSession, heartbeat, startSession, type StartedSession, stopSession } from './service.ts'
+import { CrawlMetricsInputType, SessionType } from './graphql.ts'
+import { ResumePlanType } from './graphql-plan.ts'
+import {
+  type CrawlSession,
+  SessionClosedError,
+  SessionExistsError,
+  SessionNotFoundError,
+  StaleEpochError,
+  StreamBusyError,
+} from './model.ts'
+import {
+  completeSession,
+  failSession,
+  heartbeat,
+  planOfStarted,
+  requestStop,
+  startSession,
+  type StartedSession,
+  stopSession,
+} from './service.ts'
 
 const TOTAL_SO_FAR = "The session's total so far; a lower one than stored changes nothing."
 
@@ -18,6 +35,17 @@ const StartSessionInputType = builder.inputType('StartSessionInput', {
     directImport: t.boolean({ defaultValue: false, description: 'Kept for whoever reads the session.' }),
     enableSummarization: t.boolean({ defaultValue: false, description: 'Kept for whoever reads the session.' }),
     outputFilePath: t.string({ description: 'Where the crawler writes.' }),
+    leaseSeconds: t.int({
+      description: 'How long the session owns the stream after each sign of life. Default 60; 5 to 3600.',
+    }),
+    worker: t.string({ description: 'Host, pod or name, up to 255 characters.' }),
+    takeover: t.boolean({
+      defaultValue: false,
+      description: 'true: end the present owner as FAILED (TAKEN_OVER) and own the stream.',
+    }),
+    idempotencyKey: t.string({
+      description: 'A repeat after a lost answer returns the session it started while that runs.',
+    }),
   }),
 })
 
@@ -31,12 +59,17 @@ const StartSessionSuccess = builder.objectRef<StartedSession>('StartSessionSucce
       description: 'Where to resume from; null: crawl from the beginning.',
       resolve: ({ checkpoint }) => checkpoint,
     }),
+    plan: t.field({
+      type: ResumePlanType,
+      description: 'What this crawl has to do.',
+      resolve: (started, _args, { database }) => planOfStarted(database, started),
+    }),
   }),
 })
 
 const StartSessionResult = builder.errorUnion('StartSessionResult', {
   description: 'What became of startSession.',
-  types: [StartSessionSuccess, InvalidInputError, UserNotFoundError, SessionExistsError],
+  types: [StartSessionSuccess, InvalidInputError, UserNotFoundError, SessionExistsError, StreamBusyError],
   resolveType: () => 'StartSessionSuccess',
 })
 
@@ -45,17 +78,28 @@ const HeartbeatInputType = builder.inputType('HeartbeatInput', {
   fields: (t) => ({
     sessionId: t.string({ required: true }),
     bookmarksProcessed: t.int({ description: TOTAL_SO_FAR }),
+    metrics: t.field({ type: CrawlMetricsInputType }),
+    rateLimitedUntil: t.field({
+      type: 'DateTime',
+      description: 'When the platform lets the crawler go on; at most 24 h ahead. The lease lasts at least until then.',
+    }),
   }),
 })
 
 const HeartbeatSuccess = builder.objectRef<{ session: CrawlSession }>('HeartbeatSuccess').implement({
   description: 'The session runs.',
-  fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
+  fields: (t) => ({
+    session: t.field({ type: SessionType, resolve: ({ session }) => session }),
+    stopRequested: t.boolean({
+      description: 'true: finish the page, save, call stopSession.',
+      resolve: ({ session }) => session.stopRequestedAt !== null,
+    }),
+  }),
 })
 
 const HeartbeatResult = builder.errorUnion('HeartbeatResult', {
   description: 'What became of heartbeat.',
-  types: [HeartbeatSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError],
+  types: [HeartbeatSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError, StaleEpochError],
   resolveType: () => 'HeartbeatSuccess',
 })
 
@@ -93,7 +137,7 @@ const EndSessionSuccess = builder.objectRef<{ session: CrawlSession }>('EndSessi
 const EndSessionResult = builder.errorUnion('EndSessionResult', {
   description:
     'What became of ending a session. Ending it in the status that it has already succeeds and changes nothing; in another one is SESSION_CLOSED.',
-  types: [EndSessionSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError],
+  types: [EndSessionSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError, StaleEpochError],
   resolveType: () => 'EndSessionSuccess',
 })
 
@@ -115,7 +159,8 @@ builder.mutationField('heartbeat', (t) =>
     type: HeartbeatResult,
     description: 'Says that the crawler lives, and how far its session is.',
     args: { input: t.arg({ type: HeartbeatInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller }) => inSuccess(await heartbeat(database, caller, input)),
+    resolve: async (_parent, { input }, { database, clock, caller }) =>
+      inSuccess(await heartbeat(database, clock, caller, input)),
   }),
 )
 
@@ -155,6 +200,32 @@ builder.mutationField('failSession', (t) =>
       feed.announce()
       return inSuccess(ended)
     },
+  }),
+)
+
+const RequestStopInputType = builder.inputType('RequestStopInput', {
+  description: 'Which session is to stop.',
+  fields: (t) => ({ sessionId: t.string({ required: true }) }),
+})
+
+const RequestStopSuccess = builder.objectRef<{ session: CrawlSession }>('RequestStopSuccess').implement({
+  description: 'Its next save or heartbeat will say so.',
+  fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
+})
+
+const RequestStopResult = builder.errorUnion('RequestStopResult', {
+  description: 'What became of requestStop.',
+  types: [RequestStopSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError],
+  resolveType: () => 'RequestStopSuccess',
+})
+
+builder.mutationField('requestStop', (t) =>
+  t.field({
+    type: RequestStopResult,
+    description:
+      'Asks a running session to stop: it finishes its page, saves and ends as STOPPED. Asking again changes nothing.',
+    args: { input: t.arg({ type: RequestStopInputType, required: true }) },
+    resolve: async (_parent, { input }, { database, caller }) => inSuccess(await requestStop(database, caller, input)),
   }),
 )
 

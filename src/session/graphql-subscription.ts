@@ -65,11 +65,11 @@ builder.subscriptionField('sessionStatusChanged', (t) =>
       if (after != null) {
         throw new Fault('BAD_USER_INPUT', 'after is not served yet: leave it out to watch from now on.')
       }
-      if (filter?.startedBefore != null || filter?.startedAfter != null) {
-        throw new Fault(
-          'BAD_USER_INPUT',
-          'startedBefore and startedAfter select rows of a list, not events: leave them out.',
-        )
+      const { startedBefore, startedAfter, completedBefore, completedAfter, stalled } = filter ?? {}
+      if (
+        [startedBefore, startedAfter, completedBefore, completedAfter, stalled].some((condition) => condition != null)
+      ) {
+        throw new Fault('BAD_USER_INPUT', 'times and stalled select rows of a list, not events: leave them out.')
       }
       return watchSessions(feed, caller, toSessionFilter(filter ?? {}))
     },

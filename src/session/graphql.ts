@@ -7,8 +7,16 @@ import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/pagi
 import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
 import { platformOf } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
-import { SessionClosedError, SessionExistsError, statusFromColumn } from './model.ts'
-import { countSessions, listSessions, type SessionFilter, sessionStats } from './store.ts'
+import {
+  bookmarksPerSecond,
+  isLive,
+  isStalled,
+  SessionClosedError,
+  SessionExistsError,
+  statusFromColumn,
+  StreamBusyError,
+} from './model.ts'
+import { countSessions, listSessions, type SessionFilter, type SessionOrder, sessionStats } from './store.ts'
 
 export const SessionStatusEnum = builder.enumType('CrawlSessionStatus', {
   description: 'How a session stands.',
@@ -18,6 +26,25 @@ export const SessionStatusEnum = builder.enumType('CrawlSessionStatus', {
     STOPPED: { value: 'stopped', description: 'Was asked to stop before the end.' },
     FAILED: { value: 'failed', description: 'Could not go on; errorMessage says why.' },
   } as const,
+})
+
+const END_REASONS = ['REPORTED', 'LEASE_EXPIRED', 'TAKEN_OVER'] as const
+
+const SessionEndReasonEnum = builder.enumType('SessionEndReason', {
+  description: 'Who ended a session.',
+  values: {
+    REPORTED: { description: 'Its crawler said so.' },
+    LEASE_EXPIRED: { description: 'It gave no sign of life for as long as its lease.' },
+    TAKEN_OVER: { description: 'Another session took the stream.' },
+  } satisfies Record<(typeof END_REASONS)[number], { description: string }>,
+})
+
+export const CrawlMetricsInputType = builder.inputType('CrawlMetricsInput', {
+  description: 'What a crawler counted since its last report; added up.',
+  fields: (t) => ({
+    apiRequests: t.int({ description: 'Requests to the platform.' }),
+    rateLimitHits: t.int({ description: 'Refusals by the platform.' }),
+  }),
 })
 
 export const SessionType = builder.prismaNode('CrawlSession', {
@@ -60,6 +87,57 @@ export const SessionType = builder.prismaNode('CrawlSession', {
       description: 'Where the crawler writes, as it told.',
     }),
     errorMessage: t.exposeString('errorMessage', { nullable: true, description: 'Why it failed.' }),
+    epoch: t.exposeInt('epoch', {
+      description:
+        'Strictly grows with each startSession on the stream; never reused; 0: not started through this API.',
+    }),
+    leaseSeconds: t.exposeInt('leaseSeconds', {
+      nullable: true,
+      description: 'How long it owns the stream after each sign of life.',
+    }),
+    leaseExpiresAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it loses the stream unless it renews; null once ended.',
+      resolve: ({ status, leaseExpiresAt }) => (status === 'running' ? leaseExpiresAt : null),
+    }),
+    heartbeatAt: t.expose('heartbeatAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Its last sign of life: a start, save or heartbeat.',
+    }),
+    stopRequestedAt: t.expose('stopRequestedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was first asked to stop.',
+    }),
+    rateLimitedUntil: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'As its last save or heartbeat told; the lease lasts at least until then.',
+      resolve: ({ status, rateLimitedUntil }) => (status === 'running' ? rateLimitedUntil : null),
+    }),
+    worker: t.exposeString('worker', { nullable: true, description: 'Host, pod or name, as told to startSession.' }),
+    endReason: t.field({
+      type: SessionEndReasonEnum,
+      nullable: true,
+      description: 'null while running, and where another program ended it.',
+      resolve: ({ endReason }) => END_REASONS.find((reason) => reason === endReason) ?? null,
+    }),
+    attempt: t.exposeInt('attempt', { description: "1, or the resumed session's attempt + 1." }),
+    stalled: t.boolean({
+      description: 'Alive, but the position has not moved for 5 leases, and it is not rate limited.',
+      resolve: (session, _args, { clock }) =>
+        isStalled({ ...session, status: statusFromColumn(session.status) }, clock.now()),
+    }),
+    commits: t.exposeInt('commits', { description: 'Accepted saves.' }),
+    bookmarksPerSecond: t.float({
+      nullable: true,
+      description: 'From the first save to the last; null until there are two.',
+      resolve: (session) => bookmarksPerSecond({ ...session, status: statusFromColumn(session.status) }),
+    }),
+    apiRequests: t.exposeInt('apiRequests', { description: 'Requests to the platform, as reported; added up.' }),
+    rateLimitHits: t.exposeInt('rateLimitHits', { description: 'Refusals by the platform, as reported; added up.' }),
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
@@ -69,12 +147,50 @@ export const SessionType = builder.prismaNode('CrawlSession', {
   }),
 })
 
+builder.objectField(SessionType, 'resumedFrom', (t) =>
+  t.field({
+    type: SessionType,
+    nullable: true,
+    description: 'The unfinished session that this one carries on; null also where that was pruned.',
+    resolve: ({ resumedFrom }, _args, { loaders }) =>
+      resumedFrom === null ? null : loaders.sessions.byId.load(resumedFrom),
+  }),
+)
+
 builder.objectType(SessionClosedError, {
   name: 'SessionClosedError',
   description: 'The session has ended: start a new one, which carries on from the checkpoint.',
   interfaces: [UserErrorInterface],
   fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
 })
+
+builder.objectType(StreamBusyError, {
+  name: 'StreamBusyError',
+  description: 'A live session owns the stream.',
+  interfaces: [UserErrorInterface],
+  fields: (t) => ({
+    owner: t.field({ type: SessionType, resolve: ({ owner }) => owner }),
+    retryAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: "When the owner's lease ends unless it is renewed.",
+      resolve: ({ owner }) => owner.leaseExpiresAt,
+    }),
+  }),
+})
+
+builder.objectField(CheckpointType, 'liveSession', (t) =>
+  t.field({
+    type: SessionType,
+    nullable: true,
+    description: "The stream's owner now.",
+    resolve: async ({ state }, _args, { loaders, clock }) => {
+      if (state?.ownerSessionId == null) return null
+      const owner = await loaders.sessions.byId.load(state.ownerSessionId)
+      return owner && isLive(owner, clock.now()) ? owner : null
+    },
+  }),
+)
 
 builder.objectType(SessionExistsError, {
   name: 'SessionExistsError',
@@ -95,15 +211,25 @@ export const SessionFilterInput = builder.inputType('CrawlSessionFilter', {
     }),
     startedBefore: t.field({ type: 'DateTime', description: 'startedAt earlier than this.' }),
     startedAfter: t.field({ type: 'DateTime', description: 'startedAt later than this.' }),
+    completedBefore: t.field({ type: 'DateTime', description: 'completedAt earlier than this; never a running one.' }),
+    completedAfter: t.field({ type: 'DateTime', description: 'completedAt later than this; never a running one.' }),
+    stalled: t.boolean({ description: 'Alive, but not moving: see CrawlSession.stalled.' }),
   }),
 })
+
+const ORDERS = {
+  STARTED_AT_DESC: { by: 'STARTED', direction: 'DESC' },
+  STARTED_AT_ASC: { by: 'STARTED', direction: 'ASC' },
+  COMPLETED_AT_DESC: { by: 'COMPLETED', direction: 'DESC' },
+} as const satisfies Record<string, SessionOrder>
 
 const SessionOrderEnum = builder.enumType('CrawlSessionOrder', {
   description: 'The order of a list of sessions; equal times are ordered by sessionId.',
   values: {
-    STARTED_AT_DESC: { value: 'DESC', description: 'The newest first.' },
-    STARTED_AT_ASC: { value: 'ASC', description: 'The oldest first.' },
-  } as const,
+    STARTED_AT_DESC: { description: 'The newest first.' },
+    STARTED_AT_ASC: { description: 'The oldest first.' },
+    COMPLETED_AT_DESC: { description: 'The latest completed first; running ones last, by startedAt.' },
+  } satisfies Record<keyof typeof ORDERS, { description: string }>,
 })
 
 /** @throws Fault BAD_USER_INPUT where a name in it is malformed */
@@ -115,6 +241,9 @@ export function toSessionFilter(input: typeof SessionFilterInput.$inferInput): S
     statuses: input.status ?? undefined,
     startedBefore: input.startedBefore ?? undefined,
     startedAfter: input.startedAfter ?? undefined,
+    completedBefore: input.completedBefore ?? undefined,
+    completedAfter: input.completedAfter ?? undefined,
+    stalled: input.stalled ?? undefined,
   }
 }
 
@@ -132,9 +261,9 @@ builder.objectField(UserType, 'sessions', (t) =>
       validate: pageArgumentsSchema,
       resolve: async ({ userId }, args, { loaders }) => {
         const filter = toSessionFilter(args.filter ?? {})
-        const list = 'sessions DESC'
+        const list = 'sessions STARTED_AT_DESC'
         const page = toKeysetPage(list, 2, args)
-        const rows = await loaders.sessions.ofUser.load({ userId, filter, direction: 'DESC', page })
+        const rows = await loaders.sessions.ofUser.load({ userId, filter, order: ORDERS.STARTED_AT_DESC, page })
         return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }))
       },
     },
@@ -162,16 +291,17 @@ builder.queryField('sessions', (t) =>
       description: 'Sessions of all users.',
       args: {
         filter: t.arg({ type: SessionFilterInput }),
-        orderBy: t.arg({ type: SessionOrderEnum, defaultValue: 'DESC' }),
+        orderBy: t.arg({ type: SessionOrderEnum, defaultValue: 'STARTED_AT_DESC' }),
       },
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database }) => {
         requireScope(caller, 'read')
-        const direction = args.orderBy ?? 'DESC'
+        const orderBy = args.orderBy ?? 'STARTED_AT_DESC'
+        const order = ORDERS[orderBy]
         const filter = toSessionFilter(args.filter ?? {})
-        const list = `sessions ${direction}`
-        const page = toKeysetPage(list, 2, args)
-        const rows = await listSessions(database, filter, direction, page)
+        const list = `sessions ${orderBy}`
+        const page = toKeysetPage(list, order.by === 'STARTED' ? 2 : 3, args)
+        const rows = await listSessions(database, filter, order, page)
         return toConnection(list, page, rows, () => countSessions(database, filter))
       },
     },

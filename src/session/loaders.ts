@@ -1,14 +1,20 @@
 import DataLoader from 'dataloader'
 import type { Database } from '../database/database.ts'
-import type { Direction, KeysetPage, Page } from '../database/keyset.ts'
+import type { KeysetPage, Page } from '../database/keyset.ts'
 import type { CrawlSession } from './model.ts'
-import { countSessionsOfUsers, findSessions, listSessionsOfUsers, type SessionFilter } from './store.ts'
+import {
+  countSessionsOfUsers,
+  findSessions,
+  listSessionsOfUsers,
+  type SessionFilter,
+  type SessionOrder,
+} from './store.ts'
 
 /** One user's page of sessions. Those that ask for the same page of different users share a statement. */
 export interface SessionsOfUser {
   readonly userId: string
   readonly filter: SessionFilter
-  readonly direction: Direction
+  readonly order: SessionOrder
   readonly page: KeysetPage
 }
 
@@ -27,8 +33,8 @@ export function createSessionLoaders(database: Database) {
       (asked) =>
         eachGroup(
           asked,
-          ({ filter, direction, page }) => [filter, direction, page],
-          (userIds, { filter, direction, page }) => listSessionsOfUsers(database, userIds, filter, direction, page),
+          ({ filter, order, page }) => [filter, order, page],
+          (userIds, { filter, order, page }) => listSessionsOfUsers(database, userIds, filter, order, page),
         ),
       { cache: false },
     ),

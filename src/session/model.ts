@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { DomainError } from '../domain-error.ts'
-import { bookmarkCountSchema, freeTextSchema, identifierSchema } from '../identifier.ts'
+import { bookmarkCountSchema, freeTextSchema, identifierSchema, nameSchema } from '../identifier.ts'
 import { streamNameSchema } from '../stream/model.ts'
+import { metricsSchema } from './metrics.ts'
 
 /** The words of the column, which are the original project's. */
 export const SESSION_STATUSES = ['running', 'completed', 'stopped', 'failed'] as const
@@ -22,6 +23,51 @@ export interface CrawlSession {
   readonly enableSummarization: boolean
   readonly outputFilePath: string | null
   readonly errorMessage: string | null
+  /** Strictly grows with each startSession on the stream; 0: not started through this API, and then there is no lease. */
+  readonly epoch: number
+  readonly leaseSeconds: number | null
+  readonly leaseExpiresAt: Date | null
+  readonly heartbeatAt: Date | null
+  readonly stopRequestedAt: Date | null
+  readonly rateLimitedUntil: Date | null
+  readonly worker: string | null
+  readonly endReason: string | null
+  readonly attempt: number
+  readonly resumedFrom: string | null
+  /** Accepted saves. */
+  readonly commits: number
+  readonly firstSaveAt: Date | null
+  readonly lastSaveAt: Date | null
+  /** Growth of the checkpoint's count by the saves after the first. */
+  readonly bookmarksSinceFirstSave: number
+  readonly positionMovedAt: Date | null
+  readonly apiRequests: number
+  readonly rateLimitHits: number
+}
+
+/** Whether the session owns its stream: it runs, and its lease has not run out. */
+export function isLive(session: CrawlSession, now: Date): boolean {
+  return (
+    session.status === 'running' && session.epoch > 0 && session.leaseExpiresAt !== null && session.leaseExpiresAt > now
+  )
+}
+
+/** How many leases long the position may stand still before a live session counts as stalled. */
+export const STALLED_AFTER_LEASES = 5
+
+/** Alive, but the position has not moved for 5 leases, and it is not rate limited. */
+export function isStalled(session: CrawlSession, now: Date): boolean {
+  if (!isLive(session, now) || session.leaseSeconds === null) return false
+  if (session.rateLimitedUntil && session.rateLimitedUntil > now) return false
+  const movedAt = session.positionMovedAt ?? session.startedAt
+  return now.getTime() - movedAt.getTime() > STALLED_AFTER_LEASES * session.leaseSeconds * 1000
+}
+
+/** Bookmarks a second from the first save to the last; null until there are two at different times. */
+export function bookmarksPerSecond(session: CrawlSession): number | null {
+  if (!session.firstSaveAt || !session.lastSaveAt || session.commits < 2) return null
+  const seconds = (session.lastSaveAt.getTime() - session.firstSaveAt.getTime()) / 1000
+  return seconds > 0 ? session.bookmarksSinceFirstSave / seconds : null
 }
 
 /** The column's text as a status; what an adopted table holds outside the four reads as failed. */
@@ -61,6 +107,29 @@ export class SessionExistsError extends DomainError {
   }
 }
 
+/** Nothing was written: a live session owns the stream. */
+export class StreamBusyError extends DomainError {
+  readonly code = 'STREAM_BUSY'
+
+  constructor(readonly owner: CrawlSession) {
+    super(
+      `Session ${JSON.stringify(owner.sessionId)} owns ${owner.stream} of this user until its lease ends: wait until retryAt, ask it to stop with requestStop, or start with takeover: true.`,
+    )
+  }
+}
+
+/** Nothing was written: another session has taken the stream since. */
+export class StaleEpochError extends DomainError {
+  readonly code = 'STALE_EPOCH'
+
+  constructor(readonly currentEpoch: number) {
+    super(`A later session (epoch ${currentEpoch}) has taken this stream: stop crawling; what was saved before stands.`)
+  }
+}
+
+export const DEFAULT_LEASE_SECONDS = 60
+const MIN_LEASE_SECONDS = 5
+const MAX_LEASE_SECONDS = 3_600
 const MAX_PATH_LENGTH = 4_096
 const MAX_MESSAGE_LENGTH = 10_000
 
@@ -76,10 +145,25 @@ export const sessionInputs = {
     directImport: z.boolean().nullish(),
     enableSummarization: z.boolean().nullish(),
     outputFilePath,
+    leaseSeconds: z
+      .number()
+      .int()
+      .min(MIN_LEASE_SECONDS, `must be ${MIN_LEASE_SECONDS} to ${MAX_LEASE_SECONDS}`)
+      .max(MAX_LEASE_SECONDS, `must be ${MIN_LEASE_SECONDS} to ${MAX_LEASE_SECONDS}`)
+      .nullish(),
+    worker: nameSchema.nullish(),
+    takeover: z.boolean().nullish(),
+    idempotencyKey: nameSchema.nullish(),
   }),
-  heartbeat: z.object({ sessionId: identifierSchema, bookmarksProcessed }),
+  heartbeat: z.object({
+    sessionId: identifierSchema,
+    bookmarksProcessed,
+    metrics: metricsSchema.nullish(),
+    rateLimitedUntil: z.date().nullish(),
+  }),
   complete: z.object({ sessionId: identifierSchema, bookmarksProcessed, outputFilePath }),
   stop: z.object({ sessionId: identifierSchema, bookmarksProcessed }),
+  requestStop: z.object({ sessionId: identifierSchema }),
   fail: z.object({
     sessionId: identifierSchema,
     errorMessage: freeTextSchema(MAX_MESSAGE_LENGTH),
@@ -90,5 +174,6 @@ export const sessionInputs = {
 export type StartSessionInput = z.input<typeof sessionInputs.start>
 export type HeartbeatInput = z.input<typeof sessionInputs.heartbeat>
 export type CompleteSessionInput = z.input<typeof sessionInputs.complete>
+export type RequestStopInput = z.input<typeof sessionInputs.requestStop>
 export type StopSessionInput = z.input<typeof sessionInputs.stop>
 export type FailSessionInput = z.input<typeof sessionInputs.fail>

@@ -1,25 +1,41 @@
 import { v7 as uuidv7 } from 'uuid'
 import { type Caller, requireScope } from '../caller.ts'
-import type { Checkpoint } from '../checkpoint/model.ts'
+import type { Checkpoint, CheckpointKey } from '../checkpoint/model.ts'
 import { findCheckpoints } from '../checkpoint/store.ts'
+import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { issuesOf } from '../input-issues.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { UserNotFoundError } from '../user/model.ts'
+import { findUser } from '../user/store.ts'
+import { rateLimitProblem } from './metrics.ts'
 import {
   type CompleteSessionInput,
   type CrawlSession,
+  DEFAULT_LEASE_SECONDS,
   type FailSessionInput,
   type HeartbeatInput,
+  type RequestStopInput,
   SessionClosedError,
   SessionExistsError,
   sessionInputs,
   SessionNotFoundError,
+  StaleEpochError,
   type StartSessionInput,
   type StopSessionInput,
+  StreamBusyError,
 } from './model.ts'
-import { endSession, insertSession, reportProgress, type SessionEnd } from './write-store.ts'
+import { planOf, type ResumePlan } from './resume-plan.ts'
+import { findLatestSession, findSession } from './store.ts'
+import {
+  endSession,
+  insertSession,
+  markStopRequested,
+  recordHeartbeat,
+  type SessionEnd,
+  type SessionWriteOutcome,
+} from './write-store.ts'
 
 export interface StartedSession {
   readonly session: CrawlSession
@@ -27,51 +43,92 @@ export interface StartedSession {
   readonly checkpoint: Checkpoint | undefined
 }
 
-/** Starts a session and says where to resume. */
+/**
+ * Takes the stream for a new session and says where to resume. Refused (StreamBusyError) while a live session owns the stream, unless
+ * it is taken over; an owner whose lease has run out is ended first, as the reaper would.
+ */
 export async function startSession(
   database: Database,
   caller: Caller,
   input: StartSessionInput,
-): Promise<StartedSession | InvalidInputError | UserNotFoundError | SessionExistsError> {
+): Promise<StartedSession | InvalidInputError | UserNotFoundError | SessionExistsError | StreamBusyError> {
   requireScope(caller, 'crawl')
   const issues = issuesOf(sessionInputs.start.safeParse(input), ['input'])
   if (issues.length > 0) return new InvalidInputError(issues)
   const { userId } = input
-  const stream = input.stream ?? DEFAULT_STREAM
   const started = await insertSession(database, {
     sessionId: input.sessionId ?? uuidv7(),
     userId,
-    stream,
+    stream: input.stream ?? DEFAULT_STREAM,
     directImport: input.directImport ?? false,
     enableSummarization: input.enableSummarization ?? false,
     outputFilePath: input.outputFilePath ?? undefined,
+    leaseSeconds: input.leaseSeconds ?? DEFAULT_LEASE_SECONDS,
+    worker: input.worker ?? undefined,
+    takeover: input.takeover ?? false,
+    idempotencyKey: input.idempotencyKey ?? undefined,
   })
   switch (started.outcome) {
     case 'USER_NOT_FOUND':
       return new UserNotFoundError(userId)
     case 'SESSION_EXISTS':
       return new SessionExistsError(started.session)
-    case 'STARTED': {
-      const [checkpoint] = await findCheckpoints(database, [{ userId, stream }])
-      return { session: started.session, checkpoint }
-    }
+    case 'STREAM_BUSY':
+      return new StreamBusyError(started.session)
+    case 'STARTED':
+      return started
   }
 }
 
-type WriteResult = CrawlSession | InvalidInputError | SessionNotFoundError | SessionClosedError
-
-/** Says that the crawler lives, and perhaps how many bookmarks its session has processed so far. */
-export async function heartbeat(database: Database, caller: Caller, input: HeartbeatInput): Promise<WriteResult> {
-  requireScope(caller, 'crawl')
-  const issues = issuesOf(sessionInputs.heartbeat.safeParse(input), ['input'])
-  if (issues.length > 0) return new InvalidInputError(issues)
-  const written = await reportProgress(database, input.sessionId, input.bookmarksProcessed ?? undefined)
-  if (!written) return new SessionNotFoundError(input.sessionId)
-  return written.outcome === 'CLOSED' ? new SessionClosedError(written.session) : written.session
+/** What the session that was just started has to do. */
+export async function planOfStarted(database: Database, { session, checkpoint }: StartedSession): Promise<ResumePlan> {
+  return planOf(checkpoint, await findLatestSession(database, session, session.sessionId))
 }
 
-/** Ends a session whose crawl reached its end. */
-export function completeSession(database: Database, caller: Caller, input: CompleteSessionInput): Promise<WriteResult> {
+/** What the next crawl of a stream has to do; undefined: there is no such user. */
+export async function resumePlan(
+  database: Database,
+  caller: Caller,
+  key: CheckpointKey,
+): Promise<ResumePlan | undefined> {
+  requireScope(caller, 'read')
+  const [[checkpoint], previous] = await Promise.all([
+    findCheckpoints(database, [key]),
+    findLatestSession(database, key),
+  ])
+  // Either one promises the user, by its foreign key.
+  if (!checkpoint && !previous && !(await findUser(database, key.userId))) return undefined
+  return planOf(checkpoint, previous)
+}
+
+type WriteRefusal = InvalidInputError | SessionNotFoundError | SessionClosedError | StaleEpochError
+
+/** Says that the crawler lives, which renews the lease, and what it has done since its last report. */
+export async function heartbeat(
+  database: Database,
+  clock: DatabaseClock,
+  caller: Caller,
+  input: HeartbeatInput,
+): Promise<CrawlSession | WriteRefusal> {
+  requireScope(caller, 'crawl')
+  const issues = issuesOf(sessionInputs.heartbeat.safeParse(input), ['input'])
+  const limitProblem = input.rateLimitedUntil && rateLimitProblem(input.rateLimitedUntil, clock.now())
+  if (limitProblem) issues.push({ path: ['input', 'rateLimitedUntil'], message: limitProblem })
+  if (issues.length > 0) return new InvalidInputError(issues)
+  const written = await recordHeartbeat(database, input.sessionId, {
+    bookmarksProcessed: input.bookmarksProcessed ?? undefined,
+    metrics: input.metrics ?? undefined,
+    rateLimitedUntil: input.rateLimitedUntil ?? undefined,
+  })
+  return toResult(written, input.sessionId)
+}
+
+/** Ends a session whose crawl reached its end: the crawl's head becomes the anchors of the next. */
+export function completeSession(
+  database: Database,
+  caller: Caller,
+  input: CompleteSessionInput,
+): Promise<CrawlSession | WriteRefusal> {
   return end(database, caller, input.sessionId, sessionInputs.complete.safeParse(input), {
     status: 'completed',
     bookmarksProcessed: input.bookmarksProcessed ?? undefined,
@@ -81,7 +138,11 @@ export function completeSession(database: Database, caller: Caller, input: Compl
 }
 
 /** Ends a session that was asked to stop before its crawl reached the end. */
-export function stopSession(database: Database, caller: Caller, input: StopSessionInput): Promise<WriteResult> {
+export function stopSession(
+  database: Database,
+  caller: Caller,
+  input: StopSessionInput,
+): Promise<CrawlSession | WriteRefusal> {
   return end(database, caller, input.sessionId, sessionInputs.stop.safeParse(input), {
     status: 'stopped',
     bookmarksProcessed: input.bookmarksProcessed ?? undefined,
@@ -91,7 +152,11 @@ export function stopSession(database: Database, caller: Caller, input: StopSessi
 }
 
 /** Ends a session that could not go on, and keeps why. */
-export function failSession(database: Database, caller: Caller, input: FailSessionInput): Promise<WriteResult> {
+export function failSession(
+  database: Database,
+  caller: Caller,
+  input: FailSessionInput,
+): Promise<CrawlSession | WriteRefusal> {
   return end(database, caller, input.sessionId, sessionInputs.fail.safeParse(input), {
     status: 'failed',
     bookmarksProcessed: input.bookmarksProcessed ?? undefined,
@@ -107,12 +172,43 @@ async function end(
   sessionId: string,
   parsed: Parameters<typeof issuesOf>[0],
   sessionEnd: SessionEnd,
-): Promise<WriteResult> {
+): Promise<CrawlSession | WriteRefusal> {
   requireScope(caller, 'crawl')
   const issues = issuesOf(parsed, ['input'])
   if (issues.length > 0) return new InvalidInputError(issues)
-  const written = await endSession(database, sessionId, sessionEnd)
-  if (!written) return new SessionNotFoundError(sessionId)
-  const endedOtherwise = written.outcome === 'CLOSED' && written.session.status !== sessionEnd.status
-  return endedOtherwise ? new SessionClosedError(written.session) : written.session
+  return toResult(await endSession(database, sessionId, sessionEnd, caller.subject), sessionId)
+}
+
+/** Asks a session to stop: its next save or heartbeat says so. Asking again changes nothing. */
+export async function requestStop(
+  database: Database,
+  caller: Caller,
+  input: RequestStopInput,
+): Promise<CrawlSession | InvalidInputError | SessionNotFoundError | SessionClosedError> {
+  requireScope(caller, 'operate')
+  const issues = issuesOf(sessionInputs.requestStop.safeParse(input), ['input'])
+  if (issues.length > 0) return new InvalidInputError(issues)
+  const asked = await markStopRequested(database, input.sessionId)
+  if (asked) return asked
+  const session = await findSession(database, input.sessionId)
+  return session ? new SessionClosedError(session) : new SessionNotFoundError(input.sessionId)
+}
+
+function toResult(written: SessionWriteOutcome, sessionId: string): CrawlSession | WriteRefusal {
+  switch (written.outcome) {
+    case 'WRITTEN':
+    case 'ENDED':
+    case 'UNCHANGED':
+      return written.session
+    case 'SESSION_NOT_FOUND':
+      return new SessionNotFoundError(sessionId)
+    case 'SESSION_CLOSED':
+      return new SessionClosedError(written.session)
+    case 'STALE_EPOCH':
+      return new StaleEpochError(written.currentEpoch)
+    case 'COUNT_OVERFLOW':
+      return new InvalidInputError([
+        { path: ['input', 'metrics'], message: 'would raise a total above 2147483647, which no count can hold' },
+      ])
+  }
 }

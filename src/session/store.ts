@@ -3,7 +3,7 @@ import { Prisma } from '../database/generated/client.ts'
 import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import type { Platform } from '../stream/platform.ts'
 import { platformSql } from '../stream/store.ts'
-import type { CrawlSession, SessionStatus } from './model.ts'
+import { type CrawlSession, type SessionStatus, STALLED_AFTER_LEASES } from './model.ts'
 import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
 
 /** The stored ones among the IDs, in no order. */
@@ -21,6 +21,31 @@ export async function findSession(database: Database, sessionId: string): Promis
   return session
 }
 
+/** The session of a (user, stream) that started last, leaving out one. */
+export async function findLatestSession(
+  database: Database,
+  { userId, stream }: { readonly userId: string; readonly stream: string },
+  exceptSessionId = '',
+): Promise<CrawlSession | undefined> {
+  const rows = await database.query<SessionRow>({
+    name: 'session_latest',
+    text: `SELECT ${SESSION_COLUMNS} FROM crawler.crawl_session s
+      WHERE s.user_id = $1 AND s.stream = $2 AND s.session_id <> $3 ORDER BY s.started_at DESC, s.session_id DESC LIMIT 1`,
+    values: [userId, stream, exceptSessionId],
+  })
+  return rows.map(toSession)[0]
+}
+
+/** Ends the sessions whose lease has run out; answers how many. */
+export async function reapSessions(database: Database): Promise<number> {
+  const [row] = await database.query<{ reaped: number }>({
+    name: 'session_reap',
+    text: 'SELECT crawler.reap() AS reaped',
+    values: [],
+  })
+  return row?.reaped ?? 0
+}
+
 export interface SessionFilter {
   readonly userId: string | undefined
   readonly stream: string | undefined
@@ -30,22 +55,39 @@ export interface SessionFilter {
   /** Exclusive, both. */
   readonly startedBefore: Date | undefined
   readonly startedAfter: Date | undefined
+  /** Exclusive, both; a running session has not completed, before or after anything. */
+  readonly completedBefore: Date | undefined
+  readonly completedAfter: Date | undefined
+  /** Alive, but the position has not moved for 5 leases, and it is not rate limited. */
+  readonly stalled: boolean | undefined
 }
 
-type PagedRow = SessionRow & { readonly started_at_text: string }
+/** STARTED: by (startedAt, sessionId). COMPLETED: by completedAt, running ones as if before all time, then as STARTED. */
+export interface SessionOrder {
+  readonly by: 'STARTED' | 'COMPLETED'
+  readonly direction: Direction
+}
 
-const PAGED_COLUMNS = Prisma.raw(`${SESSION_COLUMNS}, s.started_at AT TIME ZONE 'UTC' || '+00' AS started_at_text`)
-const SORT_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
+type PagedRow = SessionRow & { readonly started_at_text: string; readonly completed_at_text: string }
+
+const PAGED_COLUMNS = Prisma.raw(
+  `${SESSION_COLUMNS}, s.started_at AT TIME ZONE 'UTC' || '+00' AS started_at_text,
+  coalesce((s.completed_at AT TIME ZONE 'UTC')::text || '+00', '-infinity') AS completed_at_text`,
+)
+/** As the index crawl_session_completed has it. */
+const COMPLETED_AT = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz)`
+const STARTED_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
+const SORT_KEYS = { STARTED: STARTED_KEY, COMPLETED: [COMPLETED_AT, ...STARTED_KEY] }
 
 /** A page of sessions by (startedAt, sessionId). */
 export async function listSessions(
   database: Database,
   filter: SessionFilter,
-  direction: Direction,
+  order: SessionOrder,
   page: KeysetPage,
 ): Promise<Page<CrawlSession>> {
-  const rows = await database.query<PagedRow>(pageSql(filter, direction, page))
-  return pageOf(rows, page, toEntry)
+  const rows = await database.query<PagedRow>(pageSql(filter, order, page))
+  return pageOf(rows, page, (row) => toEntry(row, order))
 }
 
 /**
@@ -56,13 +98,13 @@ export async function listSessionsOfUsers(
   database: Database,
   userIds: readonly string[],
   filter: SessionFilter,
-  direction: Direction,
+  order: SessionOrder,
   page: KeysetPage,
 ): Promise<Map<string, Page<CrawlSession>>> {
   const ofUser = Prisma.sql`s.user_id = owner.id`
   const rows = await database.query<PagedRow>(
     Prisma.sql`SELECT s.* FROM unnest(${userIds}::text[]) WITH ORDINALITY AS owner (id, place)
-      CROSS JOIN LATERAL (${pageSql(filter, direction, page, ofUser)}) AS s
+      CROSS JOIN LATERAL (${pageSql(filter, order, page, ofUser)}) AS s
       ORDER BY owner.place`,
   )
   return new Map(
@@ -71,7 +113,7 @@ export async function listSessionsOfUsers(
       pageOf(
         rows.filter((row) => row.user_id === userId),
         page,
-        toEntry,
+        (row) => toEntry(row, order),
       ),
     ]),
   )
@@ -120,30 +162,32 @@ export async function sessionStats(database: Database, filter: SessionFilter): P
   return row ?? { total: 0, running: 0, completed: 0, stopped: 0, failed: 0, bookmarksProcessed: 0 }
 }
 
-function toEntry(row: PagedRow): { node: CrawlSession; position: string[] } {
-  return { node: toSession(row), position: [row.started_at_text, row.session_id] }
+function toEntry(row: PagedRow, { by }: SessionOrder): { node: CrawlSession; position: string[] } {
+  const started = [row.started_at_text, row.session_id]
+  return { node: toSession(row), position: by === 'STARTED' ? started : [row.completed_at_text, ...started] }
 }
 
 /**
  * With several statuses each is read by its own index range and the ranges are merged: one range over all statuses would be
  * read through until enough rows match, and a rare status would cost the whole table.
  */
-function pageSql(filter: SessionFilter, direction: Direction, page: KeysetPage, also?: Prisma.Sql): Prisma.Sql {
+function pageSql(filter: SessionFilter, order: SessionOrder, page: KeysetPage, also?: Prisma.Sql): Prisma.Sql {
+  const key = SORT_KEYS[order.by]
   const where = (condition: Prisma.Sql) => Prisma.sql`SELECT ${PAGED_COLUMNS} FROM crawler.crawl_session s
-    WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, condition, keysetSql.after(SORT_KEY, direction, page)], ' AND ')}
-    ${keysetSql.orderAndLimit(SORT_KEY, direction, page)}`
+    WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, condition, keysetSql.after(key, order.direction, page)], ' AND ')}
+    ${keysetSql.orderAndLimit(key, order.direction, page)}`
   const { statuses, ...others } = filter
   if (!statuses || statuses.length < 2) return where(conditionSql(filter))
   const ofOneStatus = Prisma.sql`crawler.known_status(s.status) = wanted.status AND ${conditionSql({ ...others, statuses: undefined })}`
   return Prisma.sql`SELECT s.* FROM unnest(${[...new Set(statuses)]}::text[]) AS wanted (status)
-    CROSS JOIN LATERAL (${where(ofOneStatus)}) AS s ${keysetSql.orderAndLimit(SORT_KEY, direction, page)}`
+    CROSS JOIN LATERAL (${where(ofOneStatus)}) AS s ${keysetSql.orderAndLimit(key, order.direction, page)}`
 }
 
 function conditionSql(filter: SessionFilter): Prisma.Sql {
   const conditions: Prisma.Sql[] = [Prisma.sql`TRUE`]
   if (filter.userId !== undefined) conditions.push(Prisma.sql`s.user_id = ${filter.userId}`)
   if (filter.stream !== undefined) conditions.push(Prisma.sql`s.stream = ${filter.stream}`)
-  if (filter.platform) conditions.push(platformSql(filter.platform))
+  if (filter.platform) conditions.push(platformSql(filter.platform, 's'))
   if (filter.statuses?.length === 1) {
     conditions.push(Prisma.sql`crawler.known_status(s.status) = ${filter.statuses[0]}`)
   } else if (filter.statuses) {
@@ -151,5 +195,18 @@ function conditionSql(filter: SessionFilter): Prisma.Sql {
   }
   if (filter.startedBefore) conditions.push(Prisma.sql`s.started_at < ${filter.startedBefore}`)
   if (filter.startedAfter) conditions.push(Prisma.sql`s.started_at > ${filter.startedAfter}`)
+  if (filter.completedBefore) {
+    conditions.push(Prisma.sql`${COMPLETED_AT} < ${filter.completedBefore} AND s.completed_at IS NOT NULL`)
+  }
+  if (filter.completedAfter) conditions.push(Prisma.sql`${COMPLETED_AT} > ${filter.completedAfter}`)
+  if (filter.stalled !== undefined) conditions.push(stalledSql(filter.stalled))
   return Prisma.join(conditions, ' AND ')
+}
+
+/** isStalled (model.ts) in SQL. Only running sessions are looked at where stalled ones are asked for. */
+function stalledSql(stalled: boolean): Prisma.Sql {
+  const condition = Prisma.sql`(s.status = 'running' AND s.epoch > 0
+    AND coalesce(s.lease_expires_at > crawler.clock(), false) AND coalesce(s.rate_limited_until <= crawler.clock(), true)
+    AND crawler.clock() - coalesce(s.position_moved_at, s.started_at) > ${STALLED_AFTER_LEASES}::integer * s.lease_seconds * interval '1 second')`
+  return stalled ? condition : Prisma.sql`NOT ${condition}`
 }

@@ -1,8 +1,10 @@
+import { type CheckpointRow, toCheckpoint } from '../checkpoint/row.ts'
+import type { Checkpoint } from '../checkpoint/model.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
+import type { Metrics } from './metrics.ts'
 import type { CrawlSession, EndStatus } from './model.ts'
 import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
-import { findSession } from './store.ts'
 
 export interface NewSession {
   readonly sessionId: string
@@ -11,76 +13,93 @@ export interface NewSession {
   readonly directImport: boolean
   readonly enableSummarization: boolean
   readonly outputFilePath: string | undefined
+  readonly leaseSeconds: number
+  readonly worker: string | undefined
+  /** End the present owner and own the stream. */
+  readonly takeover: boolean
+  readonly idempotencyKey: string | undefined
 }
 
-export type InsertSessionOutcome =
-  | { readonly outcome: 'STARTED'; readonly session: CrawlSession }
+export type StartOutcome =
+  | { readonly outcome: 'STARTED'; readonly session: CrawlSession; readonly checkpoint: Checkpoint | undefined }
   | { readonly outcome: 'USER_NOT_FOUND' }
-  | { readonly outcome: 'SESSION_EXISTS'; readonly session: CrawlSession }
+  | { readonly outcome: 'SESSION_EXISTS' | 'STREAM_BUSY'; readonly session: CrawlSession }
 
-/** Starts a session of a known user under an ID that nobody has. */
-export async function insertSession(database: Database, session: NewSession): Promise<InsertSessionOutcome> {
-  const taken = async () => {
-    const existing = await findSession(database, session.sessionId)
-    return existing && ({ outcome: 'SESSION_EXISTS', session: existing } as const)
-  }
-  const known = await database.query({
-    name: 'user_exists',
-    text: 'SELECT FROM public."user" WHERE id = $1',
-    values: [session.userId],
-  })
-  if (known.length === 0) return { outcome: 'USER_NOT_FOUND' }
+const MAX_ATTEMPTS = 3
+
+/** Takes the stream for a new session, judged and written under the rows' locks by one statement. */
+export async function insertSession(database: Database, session: NewSession, attempt = 1): Promise<StartOutcome> {
   try {
-    const [row] = await database.query<SessionRow>({
-      name: 'session_insert',
-      text: `INSERT INTO crawler.crawl_session AS s
-          (session_id, user_id, stream, started_at, status, direct_import, enable_summarization, output_file_path)
-        VALUES ($1, $2, $3, crawler.clock(), 'running', $4, $5, $6)
-        ON CONFLICT (session_id) DO NOTHING RETURNING ${SESSION_COLUMNS}`,
+    const [row] = await database.query<{
+      outcome: StartOutcome['outcome']
+      session: SessionRow | null
+      checkpoint: CheckpointRow | null
+    }>({
+      name: 'start_session',
+      text: 'SELECT * FROM crawler.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
       values: [
-        session.sessionId,
         session.userId,
         session.stream,
+        session.sessionId,
         session.directImport,
         session.enableSummarization,
         session.outputFilePath ?? null,
+        session.leaseSeconds,
+        session.worker ?? null,
+        session.takeover,
+        session.idempotencyKey ?? null,
       ],
     })
-    if (row) return { outcome: 'STARTED', session: toSession(row) }
+    if (row?.outcome === 'USER_NOT_FOUND') return { outcome: row.outcome }
+    if (!row?.session) throw new Error('start_session answered nothing')
+    if (row.outcome !== 'STARTED') return { outcome: row.outcome, session: toSession(row.session) }
+    const checkpoint = row.checkpoint ? toCheckpoint(row.checkpoint) : undefined
+    return { outcome: row.outcome, session: toSession(row.session), checkpoint }
   } catch (error) {
+    const state = sqlState(error)
     // The user was deleted between the look and the write.
-    if (sqlState(error) === '23503') return { outcome: 'USER_NOT_FOUND' }
+    if (state === '23503') return { outcome: 'USER_NOT_FOUND' }
+    // Somebody took the ID, on another stream, between the look and the write: look again. Or a foreign writer's deadlock.
+    if ((state === '23505' || state === '40P01') && attempt < MAX_ATTEMPTS) {
+      return insertSession(database, session, attempt + 1)
+    }
     throw error
   }
-  // Taken, and perhaps gone again by now: then this is the first of its name after all.
-  return (await taken()) ?? insertSession(database, session)
 }
 
-/** closed: ended before, and not changed; undefined: there is no such session. */
-export interface SessionWriteOutcome {
-  readonly outcome: 'WRITTEN' | 'CLOSED'
-  readonly session: CrawlSession
+export type SessionWriteOutcome =
+  | { readonly outcome: 'WRITTEN' | 'ENDED' | 'UNCHANGED' | 'SESSION_CLOSED'; readonly session: CrawlSession }
+  | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
+  | { readonly outcome: 'SESSION_NOT_FOUND' | 'COUNT_OVERFLOW' }
+
+interface WriteRow {
+  readonly outcome: SessionWriteOutcome['outcome']
+  readonly session: SessionRow | null
+  readonly detail: number | null
 }
 
-/**
- * Raises a running session's total; a lower one than stored changes nothing. Judged and written by one statement, so a
- * session that ends at the same time is never written afterwards.
- */
-export async function reportProgress(
+/** Renews a running session's lease and adds up what it reports; a total lower than stored changes nothing. */
+export async function recordHeartbeat(
   database: Database,
   sessionId: string,
-  bookmarksProcessed: number | undefined,
-): Promise<SessionWriteOutcome | undefined> {
-  const rows =
-    bookmarksProcessed === undefined
-      ? []
-      : await database.query<SessionRow>({
-          name: 'session_heartbeat',
-          text: `UPDATE crawler.crawl_session s SET bookmarks_processed = greatest(s.bookmarks_processed, $2)
-            WHERE s.session_id = $1 AND s.status = 'running' RETURNING ${SESSION_COLUMNS}`,
-          values: [sessionId, bookmarksProcessed],
-        })
-  return writtenOrFound(database, sessionId, rows)
+  report: {
+    readonly bookmarksProcessed: number | undefined
+    readonly metrics: Metrics | undefined
+    readonly rateLimitedUntil: Date | undefined
+  },
+): Promise<SessionWriteOutcome> {
+  const rows = await database.query<WriteRow>({
+    name: 'session_heartbeat',
+    text: 'SELECT * FROM crawler.heartbeat($1, $2, $3, $4, $5)',
+    values: [
+      sessionId,
+      report.bookmarksProcessed ?? null,
+      report.metrics?.apiRequests ?? null,
+      report.metrics?.rateLimitHits ?? null,
+      report.rateLimitedUntil ?? null,
+    ],
+  })
+  return toOutcome(rows)
 }
 
 export interface SessionEnd {
@@ -90,37 +109,52 @@ export interface SessionEnd {
   readonly errorMessage: string | undefined
 }
 
-/** Ends a running session; one that has ended is left as it is. Judged and written by one statement. */
+/** Ends a running session; one that has ended is left as it is. Where it completed, the crawl's head becomes the anchors. */
 export async function endSession(
   database: Database,
   sessionId: string,
   end: SessionEnd,
-): Promise<SessionWriteOutcome | undefined> {
-  const rows = await database.query<SessionRow>({
+  actor: string,
+): Promise<SessionWriteOutcome> {
+  const rows = await database.query<WriteRow>({
     name: 'session_end',
-    text: `UPDATE crawler.crawl_session s
-      SET status = $2, completed_at = crawler.clock(),
-          bookmarks_processed = greatest(s.bookmarks_processed, $3),
-          output_file_path = coalesce($4, s.output_file_path), error_message = coalesce($5, s.error_message)
-      WHERE s.session_id = $1 AND s.status = 'running' RETURNING ${SESSION_COLUMNS}`,
+    text: 'SELECT * FROM crawler.end_session($1, $2, $3, $4, $5, $6)',
     values: [
       sessionId,
       end.status,
       end.bookmarksProcessed ?? null,
       end.outputFilePath ?? null,
       end.errorMessage ?? null,
+      actor,
     ],
   })
-  return writtenOrFound(database, sessionId, rows)
+  return toOutcome(rows)
 }
 
-async function writtenOrFound(
-  database: Database,
-  sessionId: string,
-  rows: readonly SessionRow[],
-): Promise<SessionWriteOutcome | undefined> {
-  const [row] = rows
-  if (row) return { outcome: 'WRITTEN', session: toSession(row) }
-  const session = await findSession(database, sessionId)
-  return session && { outcome: session.status === 'running' ? 'WRITTEN' : 'CLOSED', session }
+/** Asks a running session to stop; the first asking stands. undefined: there is no such session, or it has ended. */
+export async function markStopRequested(database: Database, sessionId: string): Promise<CrawlSession | undefined> {
+  const rows = await database.query<SessionRow>({
+    name: 'session_request_stop',
+    text: `UPDATE crawler.crawl_session s SET stop_requested_at = coalesce(s.stop_requested_at, crawler.clock())
+      WHERE s.session_id = $1 AND s.status = 'running' RETURNING ${SESSION_COLUMNS}`,
+    values: [sessionId],
+  })
+  return rows.map(toSession)[0]
+}
+
+function toOutcome([row]: readonly WriteRow[]): SessionWriteOutcome {
+  if (!row) throw new Error('the session was not judged')
+  switch (row.outcome) {
+    case 'STALE_EPOCH':
+      return { outcome: row.outcome, currentEpoch: row.detail ?? 0 }
+    case 'SESSION_NOT_FOUND':
+    case 'COUNT_OVERFLOW':
+      return { outcome: row.outcome }
+    case 'WRITTEN':
+    case 'ENDED':
+    case 'UNCHANGED':
+    case 'SESSION_CLOSED':
+      if (!row.session) throw new Error(`the session was left out of ${row.outcome}`)
+      return { outcome: row.outcome, session: toSession(row.session) }
+  }
 }

@@ -32,6 +32,15 @@ export async function insertUser(database: Database, userId: string): Promise<In
   }
 }
 
+export async function findUser(database: Database, userId: string): Promise<User | undefined> {
+  const rows = await database.query({
+    name: 'user_exists',
+    text: 'SELECT FROM public."user" WHERE id = $1',
+    values: [userId],
+  })
+  return rows.length > 0 ? { userId } : undefined
+}
+
 /** Users by ID, ascending as the database sorts text. */
 export async function listUsers(database: Database, page: KeysetPage): Promise<Page<User>> {
   const id = Prisma.sql`u.id`

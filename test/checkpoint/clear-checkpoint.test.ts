@@ -18,7 +18,9 @@ describe('clearCheckpoint', () => {
       lastItemId: '20',
       nodeId: saved['checkpoint'].id,
     })
-    expect((await mutate(waymark, 'startSession', { userId: 'alice' }))['checkpoint']).toBeNull()
+    const started = await mutate(waymark, 'startSession', { userId: 'alice' })
+    expect(started['checkpoint']).toBeNull()
+    await mutate(waymark, 'stopSession', { sessionId: started['session'].sessionId })
     expect(await waymark.database.query('SELECT stream FROM crawler.crawl_checkpoint')).toEqual([
       { stream: 'reddit/saved' },
     ])

@@ -92,6 +92,7 @@ describe('lists', () => {
     ['checkpoints', 'LAST_CRAWLED_AT_ASC'],
     ['sessions', 'STARTED_AT_DESC'],
     ['sessions', 'STARTED_AT_ASC'],
+    ['sessions', 'COMPLETED_AT_DESC'],
   ] as const
 
   it.each(cases)('give every row of %s once in order %s, page by page, in both directions', async (name, orderBy) => {
@@ -233,10 +234,10 @@ describe('lists', () => {
   })
 
   describe('refuse', () => {
-    const foreignCursor = Buffer.from(JSON.stringify(['sessions ASC', '2026-01-01 00:00:00+00', 's1'])).toString(
+    const foreignCursor = Buffer.from(JSON.stringify(['sessions STARTED_AT_ASC', '2026-01-01 00:00:00+00', 's1'])).toString(
       'base64url',
     )
-    const badDate = Buffer.from(JSON.stringify(['sessions DESC', '2026-99-99 00:00:00+00', 's1'])).toString('base64url')
+    const badDate = Buffer.from(JSON.stringify(['sessions STARTED_AT_DESC', '2026-99-99 00:00:00+00', 's1'])).toString('base64url')
     it.each([
       ['first and last together', 'sessions(first: 1, last: 1)', /first and last/],
       ['first over 100', 'sessions(first: 101)', /100/],

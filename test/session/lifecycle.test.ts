@@ -41,6 +41,7 @@ describe('a session', () => {
           errorMessage: null,
         },
       })
+      await mutate(waymark, 'stopSession', { sessionId: first['session'].sessionId })
       await mutate(waymark, 'saveCheckpoint', { userId, itemId: '20', bookmarksCount: 7 })
       expect((await start())['checkpoint']).toEqual({ lastItemId: '20', bookmarksCount: 7 })
     })

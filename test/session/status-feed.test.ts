@@ -171,7 +171,7 @@ describe('sessionStatusChanged', () => {
       await using running = await watch(waymark, { filter: { userId, status: ['RUNNING'] } })
       await using all = await watch(waymark, { filter: { userId } })
       const first = await start()
-      const second = await start()
+      const second = await start({ stream: 'reddit/saved' })
       await mutate(waymark, 'completeSession', { sessionId: first.sessionId })
       await mutate(waymark, 'stopSession', { sessionId: second.sessionId })
       await waymark.database.query('DELETE FROM crawler.crawl_session WHERE session_id = $1', [first.sessionId])

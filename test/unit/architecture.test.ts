@@ -40,6 +40,8 @@ function layerOf(file: string): Layer {
   if (DOMAINS.includes(folder)) {
     if (name.startsWith('graphql')) return 'domain graphql'
     if (name === 'service' || name === 'loaders' || name === 'feed') return name
+    // Use cases that outgrew service.ts, and what runs in the background.
+    if (name.endsWith('-service') || name === 'reaper') return 'service'
     if (name === 'store' || name.endsWith('-store')) return 'store'
     // model.ts and the pure files beside it: rows, platforms, ID rules.
     return 'model'

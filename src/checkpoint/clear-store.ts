@@ -1,0 +1,48 @@
+import type { Database } from '../database/database.ts'
+import type { CrawlSession } from '../session/model.ts'
+import { type SessionRow, toSession } from '../session/row.ts'
+import type { Checkpoint, CheckpointKey } from './model.ts'
+import { type CheckpointRow, toCheckpoint } from './row.ts'
+
+export type ClearOutcome =
+  | { readonly outcome: 'CLEARED'; readonly checkpoint: Checkpoint }
+  | { readonly outcome: 'NOTHING' | 'SESSION_NOT_FOUND' }
+  | { readonly outcome: 'SESSION_CLOSED' | 'STREAM_BUSY'; readonly session: CrawlSession }
+  | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
+  | { readonly outcome: 'VERSION_CONFLICT'; readonly currentVersion: number }
+
+/** Judges and clears under the rows' locks, in one statement. */
+export async function clearCheckpointRow(
+  database: Database,
+  { userId, stream }: CheckpointKey,
+  by: { readonly sessionId: string | undefined; readonly expectedVersion: number | undefined; readonly actor: string },
+): Promise<ClearOutcome> {
+  const [row] = await database.query<{
+    outcome: ClearOutcome['outcome']
+    checkpoint: CheckpointRow | null
+    session: SessionRow | null
+    detail: number | null
+  }>({
+    name: 'clear_checkpoint',
+    text: 'SELECT * FROM crawler.clear_checkpoint($1, $2, $3, $4, $5)',
+    values: [userId, stream, by.sessionId ?? null, by.expectedVersion ?? null, by.actor],
+  })
+  if (!row) throw new Error('clear_checkpoint answered nothing')
+  switch (row.outcome) {
+    case 'CLEARED':
+      if (!row.checkpoint) break
+      return { outcome: row.outcome, checkpoint: toCheckpoint(row.checkpoint) }
+    case 'SESSION_CLOSED':
+    case 'STREAM_BUSY':
+      if (!row.session) break
+      return { outcome: row.outcome, session: toSession(row.session) }
+    case 'STALE_EPOCH':
+      return { outcome: row.outcome, currentEpoch: row.detail ?? 0 }
+    case 'VERSION_CONFLICT':
+      return { outcome: row.outcome, currentVersion: row.detail ?? 0 }
+    case 'NOTHING':
+    case 'SESSION_NOT_FOUND':
+      return { outcome: row.outcome }
+  }
+  throw new Error(`clear_checkpoint left out what ${row.outcome} promises`)
+}

@@ -1,0 +1,151 @@
+import { requireScope } from '../caller.ts'
+import { InvalidInputError } from '../domain-error.ts'
+import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
+import { builder } from '../graphql/builder.ts'
+import { parseRevisionNodeKey, revisionNodeKey } from '../graphql/node-id.ts'
+import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
+import { SessionType } from '../session/graphql.ts'
+import { StreamBusyError } from '../session/model.ts'
+import { DEFAULT_STREAM } from '../stream/model.ts'
+import { CheckpointType, loadItemList } from './graphql.ts'
+import { countRevisions, listRevisions } from './history-store.ts'
+import { CheckpointNotFoundError, HistoryExpiredError, VersionConflictError } from './model.ts'
+import { rollbackCheckpoint, type RolledBackCheckpoint } from './rollback-service.ts'
+
+const SOURCES = ['SAVE', 'CLEAR', 'COMPLETE', 'ROLLBACK', 'IMPORT', 'EXTERNAL'] as const
+
+const RevisionSourceEnum = builder.enumType('RevisionSource', {
+  description: 'What changed a checkpoint.',
+  values: {
+    SAVE: { description: 'saveCheckpoint or saveCheckpoints.' },
+    CLEAR: { description: 'clearCheckpoint.' },
+    COMPLETE: { description: 'A session completed: the head became the anchors.' },
+    ROLLBACK: { description: 'rollbackCheckpoint.' },
+    IMPORT: { description: 'saveCheckpoints with import.' },
+    EXTERNAL: { description: 'Written straight to the table, not through this API.' },
+  } satisfies Record<(typeof SOURCES)[number], { description: string }>,
+})
+
+const RevisionType = builder.prismaNode('CheckpointRevision', {
+  description: 'One change of a checkpoint, by anybody: how it stood from then on.',
+  id: { resolve: revisionNodeKey, description: 'Opaque and global; the natural key is (userId, stream, version).' },
+  findUnique: (key) => ({ userId_stream_version: parseRevisionNodeKey(key) }),
+  nullable: true,
+  fields: (t) => ({
+    userId: t.exposeString('userId'),
+    stream: t.exposeString('stream'),
+    version: t.exposeInt('version', { description: '1, 2, 3 ... per (user, stream), without a gap.' }),
+    source: t.field({
+      type: RevisionSourceEnum,
+      description: 'What changed it.',
+      resolve: ({ source }) => SOURCES.find((known) => known === source) ?? 'EXTERNAL',
+    }),
+    actor: t.exposeString('actor', { nullable: true, description: 'Who called; null: EXTERNAL.' }),
+    lastItemId: t.exposeString('lastItemId', { nullable: true, description: 'null where it was cleared.' }),
+    bookmarksCount: t.exposeInt('bookmarksCount'),
+    pageToken: t.exposeString('pageToken', { nullable: true }),
+    headItemIds: t.stringList({ resolve: ({ headListId }, _args, { loaders }) => loadItemList(loaders, headListId) }),
+    anchorItemIds: t.stringList({
+      resolve: ({ anchorListId }, _args, { loaders }) => loadItemList(loaders, anchorListId),
+    }),
+    complete: t.exposeBoolean('complete'),
+    session: t.field({
+      type: SessionType,
+      nullable: true,
+      description: 'That wrote it; null where none did, or it was pruned.',
+      resolve: ({ sessionId }, _args, { loaders }) =>
+        sessionId === null ? null : loaders.sessions.byId.load(sessionId),
+    }),
+    epoch: t.exposeInt('epoch', { description: '0 where no session wrote it.' }),
+    recordedAt: t.expose('recordedAt', { type: 'DateTime', description: "By the database's clock." }),
+  }),
+})
+
+const RevisionConnection = builder.connectionObject(
+  { type: RevisionType, name: 'CheckpointRevisionConnection', description: 'A page of a history.' },
+  { name: 'CheckpointRevisionEdge', description: 'A revision in a page.' },
+)
+
+builder.queryField('checkpointHistory', (t) =>
+  t.connection(
+    {
+      type: RevisionType,
+      description:
+        'Every change of a checkpoint, the newest first; also where it has been cleared. Kept as long as the settings say.',
+      args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
+      validate: pageArgumentsSchema,
+      resolve: async (_parent, args, { caller, database }) => {
+        requireScope(caller, 'read')
+        const key = {
+          userId: requireIdentifier('userId', args.userId),
+          stream: requireStream('stream', args.stream ?? DEFAULT_STREAM),
+        }
+        const list = 'history'
+        const page = toKeysetPage(list, 1, args)
+        return toConnection(list, page, await listRevisions(database, key, page), () => countRevisions(database, key))
+      },
+    },
+    RevisionConnection,
+  ),
+)
+
+const RollbackCheckpointInputType = builder.inputType('RollbackCheckpointInput', {
+  description: 'Where to roll back to: exactly one of toVersion and toTime.',
+  fields: (t) => ({
+    userId: t.string({ required: true }),
+    stream: t.string({ required: true }),
+    toVersion: t.int({ description: 'Above the current one is INVALID_INPUT; the current one changes nothing.' }),
+    toTime: t.field({
+      type: 'DateTime',
+      description: 'To the revision that was current then; before the first is INVALID_INPUT.',
+    }),
+    dryRun: t.boolean({ defaultValue: false, description: 'true: say what would be, and write nothing.' }),
+    expectedVersion: t.int({ description: 'Compare-and-set; 0 means: there must be no checkpoint.' }),
+  }),
+})
+
+const RollbackCheckpointSuccess = builder.objectRef<RolledBackCheckpoint>('RollbackCheckpointSuccess').implement({
+  description: 'The checkpoint is what it was; nothing of the history was rewritten.',
+  fields: (t) => ({
+    checkpoint: t.field({
+      type: CheckpointType,
+      nullable: true,
+      description: 'As it is now (dryRun: as it would be); null: rolled back to a clear.',
+      resolve: ({ checkpoint }) => checkpoint,
+    }),
+    target: t.field({
+      type: RevisionType,
+      description: 'What it was rolled back to.',
+      resolve: ({ target }) => target,
+    }),
+    revision: t.field({
+      type: RevisionType,
+      nullable: true,
+      description: 'The new version that the rollback made; null in a dry run, and where nothing changed.',
+      resolve: ({ revision }) => revision,
+    }),
+  }),
+})
+
+const RollbackCheckpointResult = builder.errorUnion('RollbackCheckpointResult', {
+  description: 'What became of rollbackCheckpoint.',
+  types: [
+    RollbackCheckpointSuccess,
+    InvalidInputError,
+    CheckpointNotFoundError,
+    StreamBusyError,
+    VersionConflictError,
+    HistoryExpiredError,
+  ],
+  resolveType: () => 'RollbackCheckpointSuccess',
+})
+
+builder.mutationField('rollbackCheckpoint', (t) =>
+  t.field({
+    type: RollbackCheckpointResult,
+    description:
+      'Makes a checkpoint what it was at a version or a time, with token, head, anchors and count, over everybody’s writes. Appends a version.',
+    args: { input: t.arg({ type: RollbackCheckpointInputType, required: true }) },
+    resolve: (_parent, { input }, { database, caller }) => rollbackCheckpoint(database, caller, input),
+  }),
+)

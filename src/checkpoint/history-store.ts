@@ -1,0 +1,106 @@
+import type { Database } from '../database/database.ts'
+import { Prisma } from '../database/generated/client.ts'
+import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
+import type { CrawlSession } from '../session/model.ts'
+import { type SessionRow, toSession } from '../session/row.ts'
+import type { Checkpoint, CheckpointKey } from './model.ts'
+import { type CheckpointRevision, REVISION_COLUMNS, type RevisionRow, toRevision } from './revision.ts'
+import { type CheckpointRow, toCheckpoint } from './row.ts'
+
+/** A page of a checkpoint's revisions, the newest first; also of one that has been cleared. */
+export async function listRevisions(
+  database: Database,
+  { userId, stream }: CheckpointKey,
+  page: KeysetPage,
+): Promise<Page<CheckpointRevision>> {
+  const key = [Prisma.sql`r.version`]
+  const rows = await database.query<RevisionRow>(
+    Prisma.sql`SELECT ${Prisma.raw(REVISION_COLUMNS)} FROM crawler.checkpoint_revision r
+      WHERE r.user_id = ${userId} AND r.stream = ${stream} AND ${keysetSql.after(key, 'DESC', page)}
+      ${keysetSql.orderAndLimit(key, 'DESC', page)}`,
+  )
+  return pageOf(rows, page, (row) => ({ node: toRevision(row), position: [String(row.version)] }))
+}
+
+export async function countRevisions(database: Database, { userId, stream }: CheckpointKey): Promise<number> {
+  const [row] = await database.query<{ count: number }>({
+    name: 'revision_count',
+    text: 'SELECT count(*)::integer AS count FROM crawler.checkpoint_revision r WHERE r.user_id = $1 AND r.stream = $2',
+    values: [userId, stream],
+  })
+  return row?.count ?? 0
+}
+
+export type RollbackOutcome =
+  | {
+      readonly outcome: 'ROLLED_BACK' | 'DRY_RUN' | 'UNCHANGED'
+      /** As it is now, or in a dry run as it would be; undefined: cleared. */
+      readonly checkpoint: Checkpoint | undefined
+      readonly target: CheckpointRevision
+      /** The new version; undefined where nothing was written. */
+      readonly revision: CheckpointRevision | undefined
+    }
+  | { readonly outcome: 'STREAM_BUSY'; readonly session: CrawlSession }
+  | { readonly outcome: 'VERSION_AHEAD' | 'VERSION_CONFLICT' | 'HISTORY_EXPIRED'; readonly version: number }
+  | { readonly outcome: 'CHECKPOINT_NOT_FOUND' | 'BEFORE_HISTORY' | 'USER_NOT_FOUND' }
+
+export interface Rollback {
+  /** Exactly one of these two. */
+  readonly toVersion: number | undefined
+  readonly toTime: Date | undefined
+  readonly dryRun: boolean
+  readonly expectedVersion: number | undefined
+  readonly actor: string
+}
+
+/** Judges and rolls back under the rows' locks, in one statement. History is never rewritten: a new version is appended. */
+export async function rollbackCheckpointRow(
+  database: Database,
+  { userId, stream }: CheckpointKey,
+  rollback: Rollback,
+): Promise<RollbackOutcome> {
+  const [row] = await database.query<{
+    outcome: RollbackOutcome['outcome']
+    checkpoint: CheckpointRow | null
+    session: SessionRow | null
+    target: RevisionRow | null
+    revision: RevisionRow | null
+    detail: number | null
+  }>({
+    name: 'rollback_checkpoint',
+    text: 'SELECT * FROM crawler.rollback_checkpoint($1, $2, $3, $4, $5, $6, $7)',
+    values: [
+      userId,
+      stream,
+      rollback.toVersion ?? null,
+      rollback.toTime ?? null,
+      rollback.dryRun,
+      rollback.expectedVersion ?? null,
+      rollback.actor,
+    ],
+  })
+  if (!row) throw new Error('rollback_checkpoint answered nothing')
+  switch (row.outcome) {
+    case 'ROLLED_BACK':
+    case 'DRY_RUN':
+    case 'UNCHANGED':
+      if (!row.target) throw new Error('rollback_checkpoint left out its target')
+      return {
+        outcome: row.outcome,
+        checkpoint: row.checkpoint ? toCheckpoint(row.checkpoint) : undefined,
+        target: toRevision(row.target),
+        revision: row.revision ? toRevision(row.revision) : undefined,
+      }
+    case 'STREAM_BUSY':
+      if (!row.session) throw new Error('rollback_checkpoint left out the owner')
+      return { outcome: row.outcome, session: toSession(row.session) }
+    case 'VERSION_AHEAD':
+    case 'VERSION_CONFLICT':
+    case 'HISTORY_EXPIRED':
+      return { outcome: row.outcome, version: row.detail ?? 0 }
+    case 'CHECKPOINT_NOT_FOUND':
+    case 'BEFORE_HISTORY':
+    case 'USER_NOT_FOUND':
+      return { outcome: row.outcome }
+  }
+}

@@ -1,0 +1,39 @@
+import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
+import { reapSessions } from './store.ts'
+
+const TICK_MS = 1_000
+
+/** Ends sessions whose lease has run out. Every replica runs one; the database lets one at a time do it. */
+export interface Reaper {
+  close(): Promise<void>
+}
+
+/** @param onReaped called after sessions were ended, whose watchers then are told */
+export function startReaper(database: Database, log: Logger, onReaped: () => void): Reaper {
+  let reaping: Promise<void> | undefined
+  let failing = false
+
+  async function reap(): Promise<void> {
+    try {
+      const count = await reapSessions(database)
+      if (count > 0) {
+        log.info({ count }, 'ended sessions whose lease had run out')
+        onReaped()
+      }
+      failing = false
+    } catch (error) {
+      if (!failing) log.warn({ err: error }, 'the reaper cannot reach the database; it tries again each second')
+      failing = true
+    }
+    reaping = undefined
+  }
+
+  const tick = setInterval(() => (reaping ??= reap()), TICK_MS)
+  return {
+    async close() {
+      clearInterval(tick)
+      await reaping
+    },
+  }
+}
