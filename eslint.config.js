@@ -33,7 +33,11 @@ export default tseslint.config(
     rules: {
       'no-restricted-properties': [
         'error',
-        { object: 'process', property: 'env', message: 'Read settings from config.ts; it is the only reader of process.env.' },
+        {
+          object: 'process',
+          property: 'env',
+          message: 'Read settings from config.ts; it is the only reader of process.env.',
+        },
       ],
     },
   },

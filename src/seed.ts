@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { openDatabase } from './database/database.ts'
 import { StartupError } from './startup-error.ts'
-import { insertUser } from './user/store.ts'
+import { insertUsers } from './user/store.ts'
 
 const USERS = ['alice', 'bob', 'carol', 'dan']
 
@@ -48,12 +48,10 @@ export async function seed(databaseUrl: string): Promise<string> {
     log: pino({ level: 'silent' }),
   })
   try {
-    for (const userId of USERS) {
-      if ((await insertUser(database, userId)) !== 'ok') {
-        throw new StartupError(
-          'cannot seed: another application makes the users of this database (public."user" needs more than an id). Seed a database of your own.',
-        )
-      }
+    if ((await insertUsers(database, USERS)) !== 'ok') {
+      throw new StartupError(
+        'cannot seed: another application makes the users of this database (public."user" needs more than an id). Seed a database of your own.',
+      )
     }
     await database.query({ text: SEED_SQL, values: [] })
     return 'seeded: users alice, bob, carol and dan, with 6 checkpoints and 9 sessions (rows that were there are unchanged)'

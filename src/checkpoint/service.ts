@@ -16,7 +16,7 @@ import {
 import { findSessions } from '../session/store.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { UserNotFoundError } from '../user/model.ts'
-import { insertUser } from '../user/store.ts'
+import { insertUsers } from '../user/store.ts'
 import { clearCheckpointRow } from './clear-store.ts'
 import {
   type Checkpoint,
@@ -104,10 +104,10 @@ async function saveAll(
   const drafts = entries.map((entry) => draft(entry, { actor: caller.subject, importing }, now))
   // Most saves name their stream and are sound, and then the session is only judged where it is written, under its row's lock.
   // A session that isn't there outranks what else is wrong: the stream, and with it the rules for IDs, may come from it.
-  const asked = drafts.filter((it) => it.sessionId !== undefined && (it.needsStream || it.issues.length > 0))
-  const sessions = await sessionsById(saving.database, asked)
+  const asked = new Set(drafts.filter((it) => it.sessionId !== undefined && (it.needsStream || it.issues.length > 0)))
+  const sessions = await sessionsById(saving.database, [...asked])
   const ready = drafts.map((it) => {
-    if (!asked.includes(it)) return it
+    if (!asked.has(it)) return it
     const session = sessions.get(it.sessionId ?? '')
     const isOther =
       session && (session.userId !== it.command.userId || (!it.needsStream && session.stream !== it.command.stream))
@@ -158,12 +158,8 @@ async function sessionsById(database: Database, drafts: readonly Draft[]): Promi
 
 /** Where another application makes the users, those that are missing are USER_NOT_FOUND. */
 async function makeUsers(database: Database, drafts: readonly (Draft | SessionNotFoundError)[]): Promise<void> {
-  const userIds = new Set(
-    drafts.flatMap((it) => (it instanceof Error || it.issues.length > 0 ? [] : it.command.userId)),
-  )
-  for (const userId of userIds) {
-    if ((await insertUser(database, userId)) === 'not-ours') return
-  }
+  const sound = drafts.flatMap((it) => (it instanceof Error || it.issues.length > 0 ? [] : it.command.userId))
+  if (sound.length > 0) await insertUsers(database, [...new Set(sound)])
 }
 
 function toResult(outcome: SaveOutcome, { command, entry: { path } }: Draft): SavedCheckpoint | SaveRefusal {

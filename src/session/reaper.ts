@@ -29,7 +29,9 @@ export function startReaper(database: Database, log: Logger, onReaped: () => voi
     reaping = undefined
   }
 
-  const tick = setInterval(() => (reaping ??= reap()), TICK_MS)
+  const tick = setInterval(() => {
+    reaping ??= reap()
+  }, TICK_MS)
   return {
     async close() {
       clearInterval(tick)

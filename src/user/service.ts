@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { identifierProblem } from '../identifier.ts'
 import type { User } from './model.ts'
-import { insertUser } from './store.ts'
+import { insertUsers } from './store.ts'
 
 /**
  * Makes a user known; a known one is returned as it is.
@@ -19,7 +19,7 @@ export async function registerUser(
   const refuse = (message: string) => new InvalidInputError([{ path: ['input', 'userId'], message }])
   const problem = identifierProblem(userId)
   if (problem) return refuse(problem)
-  switch (await insertUser(database, userId)) {
+  switch (await insertUsers(database, [userId])) {
     case 'ok':
       return { userId }
     case 'too-long':

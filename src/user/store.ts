@@ -7,19 +7,20 @@ import type { User } from './model.ts'
 /** ok: the user exists now. not-ours: this database's users are made by somebody else; nothing was changed. */
 export type InsertUserOutcome = 'ok' | 'not-ours' | 'too-long'
 
-/** Makes the user unless there is one. */
-export async function insertUser(database: Database, userId: string): Promise<InsertUserOutcome> {
-  const known = await database.query({
-    name: 'user_exists',
-    text: 'SELECT FROM public."user" WHERE id = $1',
-    values: [userId],
+/** Makes those of the users that are missing, in two statements; all or none. */
+export async function insertUsers(database: Database, userIds: readonly string[]): Promise<InsertUserOutcome> {
+  // A role that may only read the table may not even try to insert what is there.
+  const missing = await database.query<{ id: string }>({
+    name: 'users_missing',
+    text: 'SELECT w.id FROM unnest($1::text[]) AS w (id) WHERE NOT EXISTS (SELECT FROM public."user" u WHERE u.id = w.id)',
+    values: [userIds],
   })
-  if (known.length > 0) return 'ok'
+  if (missing.length === 0) return 'ok'
   try {
     await database.query({
-      name: 'user_insert',
-      text: 'INSERT INTO public."user" (id) VALUES ($1) ON CONFLICT (id) DO NOTHING',
-      values: [userId],
+      name: 'users_insert',
+      text: 'INSERT INTO public."user" (id) SELECT unnest($1::text[]) ON CONFLICT (id) DO NOTHING',
+      values: [missing.map(({ id }) => id)],
     })
     return 'ok'
   } catch (error) {

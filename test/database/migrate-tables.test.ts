@@ -171,7 +171,8 @@ describe('a page by any one filter', () => {
               `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) ${page}`,
             )
             const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
-            expect(rowsRead(plan), `${page}\n${plan}`).toBeLessThan(60)
+            // A filter that every third row passes may be read off the index of the order: some times 21, never the table.
+            expect(rowsRead(plan), `${page}\n${plan}`).toBeLessThan(200)
           }
         }
       }

@@ -234,10 +234,12 @@ describe('lists', () => {
   })
 
   describe('refuse', () => {
-    const foreignCursor = Buffer.from(JSON.stringify(['sessions STARTED_AT_ASC', '2026-01-01 00:00:00+00', 's1'])).toString(
+    const foreignCursor = Buffer.from(
+      JSON.stringify(['sessions STARTED_AT_ASC', '2026-01-01 00:00:00+00', 's1']),
+    ).toString('base64url')
+    const badDate = Buffer.from(JSON.stringify(['sessions STARTED_AT_DESC', '2026-99-99 00:00:00+00', 's1'])).toString(
       'base64url',
     )
-    const badDate = Buffer.from(JSON.stringify(['sessions STARTED_AT_DESC', '2026-99-99 00:00:00+00', 's1'])).toString('base64url')
     it.each([
       ['first and last together', 'sessions(first: 1, last: 1)', /first and last/],
       ['first over 100', 'sessions(first: 101)', /100/],
