@@ -93,7 +93,11 @@ builder.mutationField('saveCheckpoint', (t) =>
     type: SaveCheckpointResult,
     description: 'Moves the checkpoint of a user and stream to the last item processed. Makes it where there is none.',
     args: { input: t.arg({ type: SaveCheckpointInputType, required: true }) },
-    resolve: (_parent, { input }, context) => saveCheckpoint(context, context.caller, input),
+    resolve: async (_parent, { input }, context) => {
+      const saved = await saveCheckpoint(context, context.caller, input)
+      context.feed.announce()
+      return saved
+    },
   }),
 )
 
@@ -110,8 +114,11 @@ builder.mutationField('saveCheckpoints', (t) =>
           'For operators: makes missing users, records IMPORT; headItemIds become the anchors and, where given, the checkpoint is complete.',
       }),
     },
-    resolve: (_parent, { inputs, import: importing }, context) =>
-      saveCheckpoints(context, context.caller, inputs, { importing: importing ?? false }),
+    resolve: async (_parent, { inputs, import: importing }, context) => {
+      const saved = await saveCheckpoints(context, context.caller, inputs, { importing: importing ?? false })
+      context.feed.announce()
+      return saved
+    },
   }),
 )
 
@@ -164,6 +171,10 @@ builder.mutationField('clearCheckpoint', (t) =>
     type: ClearCheckpointResult,
     description: 'Forgets the checkpoint of a user and stream.',
     args: { input: t.arg({ type: ClearCheckpointInputType, required: true }) },
-    resolve: (_parent, { input }, { database, caller }) => clearCheckpoint(database, caller, input),
+    resolve: async (_parent, { input }, { database, caller, feed }) => {
+      const cleared = await clearCheckpoint(database, caller, input)
+      feed.announce()
+      return cleared
+    },
   }),
 )

@@ -135,7 +135,7 @@ builder.queryField('checkpoint', (t) =>
   }),
 )
 
-const CheckpointFilterInput = builder.inputType('CheckpointFilter', {
+export const CheckpointFilterInput = builder.inputType('CheckpointFilter', {
   description: 'Which checkpoints; all that is given must hold.',
   fields: (t) => ({
     userId: t.string({ description: 'Of this user.' }),
@@ -155,7 +155,18 @@ const CheckpointOrderEnum = builder.enumType('CheckpointOrder', {
 })
 
 const CheckpointConnection = builder.connectionObject(
-  { type: CheckpointType, name: 'CheckpointConnection', description: 'A page of checkpoints.' },
+  {
+    type: CheckpointType,
+    name: 'CheckpointConnection',
+    description: 'A page of checkpoints.',
+    fields: (t) => ({
+      feedCursor: t.string({
+        description:
+          'Hand the first page\u2019s to `after` of the subscription: it goes on exactly where this list was read. Read no later than the list itself.',
+        resolve: ({ feedCursor }) => feedCursor ?? '',
+      }),
+    }),
+  },
   { name: 'CheckpointEdge', description: 'A checkpoint in a page.' },
 )
 
@@ -170,21 +181,23 @@ builder.queryField('checkpoints', (t) =>
         orderBy: t.arg({ type: CheckpointOrderEnum, defaultValue: 'DESC' }),
       },
       validate: pageArgumentsSchema,
-      resolve: async (_parent, args, { caller, database }) => {
+      resolve: async (_parent, args, { caller, database, feed }) => {
         requireScope(caller, 'read')
+        const feedCursor = feed.cursor(feed.position())
         const direction = args.orderBy ?? 'DESC'
         const filter = toCheckpointFilter(args.filter ?? {})
         const list = `checkpoints ${direction}`
         const page = toKeysetPage(list, 3, args)
         const rows = await listCheckpoints(database, filter, direction, page)
-        return toConnection(list, page, rows, () => countCheckpoints(database, filter))
+        return toConnection(list, page, rows, () => countCheckpoints(database, filter), { feedCursor })
       },
     },
     CheckpointConnection,
   ),
 )
 
-function toCheckpointFilter(input: typeof CheckpointFilterInput.$inferInput): CheckpointFilter {
+/** @throws Fault BAD_USER_INPUT where a name in it is malformed */
+export function toCheckpointFilter(input: typeof CheckpointFilterInput.$inferInput): CheckpointFilter {
   return {
     userId: input.userId == null ? undefined : requireIdentifier('filter.userId', input.userId),
     stream: input.stream == null ? undefined : requireStream('filter.stream', input.stream),

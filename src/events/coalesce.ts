@@ -5,8 +5,11 @@ export interface Coalesced {
   readonly settled: () => Promise<void>
 }
 
-/** @param run must not reject */
-export function coalesce(run: () => Promise<void>): Coalesced {
+/**
+ * @param run must not reject
+ * @param pauseMs between one run and the next: what a storm of triggers costs at the most
+ */
+export function coalesce(run: () => Promise<void>, pauseMs: number): Coalesced {
   let running: Promise<void> | undefined
   let asked = 0
 
@@ -14,6 +17,7 @@ export function coalesce(run: () => Promise<void>): Coalesced {
     for (let answered = -1; answered !== asked;) {
       answered = asked
       await run()
+      if (answered !== asked) await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
     running = undefined
   }

@@ -8,3 +8,10 @@ export interface FeedCursor {
 export function encodeFeedCursor({ generation, eventId }: FeedCursor): string {
   return Buffer.from(`${generation}:${eventId}`).toString('base64url')
 }
+
+/** undefined: the text is no cursor of a feed. */
+export function decodeFeedCursor(cursor: string): FeedCursor | undefined {
+  const text = Buffer.from(cursor, 'base64url').toString('utf8')
+  const [, generation, eventId] = /^([0-9a-f-]{36}):(\d{1,18})$/.exec(text) ?? []
+  return generation === undefined || eventId === undefined ? undefined : { generation, eventId: BigInt(eventId) }
+}

@@ -1,7 +1,17 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import { coalesce } from './coalesce.ts'
-import { type FeedEvent, readEvents, readGeneration, readHighestEventId, readOpenWriters } from './outbox.ts'
+import { Fault } from '../fault.ts'
+import { decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
+import {
+  type FeedEvent,
+  pruneEvents,
+  readEvents,
+  readHighestEventId,
+  readLastGivenEventId,
+  readOpenWriters,
+  readOutboxState,
+} from './outbox.ts'
 import { listenForWakeUps } from './wake-up.ts'
 
 const TICK_MS = 1_000
@@ -9,10 +19,18 @@ const PAGE_SIZE = 500
 /** Kept in memory for those who keep up; a subscriber that falls further behind reads the outbox itself. */
 const RECENT_EVENTS = 2_000
 const WRITER_POLL_MS = 25
+/** Under a storm of writes the outbox is read so often at the most; a lone write is read at once. */
+const READ_PAUSE_MS = 10
 
 /** The outbox as an ordered log that only grows by final events. One per process, however many subscribers. */
 export interface Feed {
-  readonly generation: string
+  /** Names the place after an event, for clients; of this generation of the outbox. */
+  cursor(eventId: bigint): string
+  /**
+   * The place that a client's cursor names.
+   * @throws Fault BAD_USER_INPUT: it is no cursor; CURSOR_EXPIRED: it is of another generation, or older than what is kept
+   */
+  resolve(cursor: string): Promise<bigint>
   /** The last final event: everything up to it is committed or never will be. */
   position(): bigint
   /** Final events after `after`, in commit order per session; empty where there are none yet. @param limit events at the most */
@@ -22,6 +40,8 @@ export interface Feed {
   readonly closed: boolean
   /** Call after a commit that wrote the outbox: this process reads at once, the others are told. */
   announce(): void
+  /** Removes up to `limit` events that are older than the retention; answers how many. */
+  prune(options: { readonly retentionHours: number; readonly limit: number }): Promise<number>
   close(): Promise<void>
 }
 
@@ -31,7 +51,7 @@ export interface Feed {
  * everything up to that ID is final. (A reader that remembered the highest ID got 1,825 of 2,308 events.)
  */
 export async function startFeed(database: Database, log: Logger): Promise<Feed> {
-  const generation = await readGeneration(database)
+  const { generation } = await readOutboxState(database)
   let position = await finalPosition(database, 0n, () => false)
   let recent: FeedEvent[] = []
   let closed = false
@@ -62,13 +82,40 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
       if (!failing) log.warn({ err: error }, 'the feed cannot read the outbox; it tries again each second')
       failing = true
     }
-  })
+  }, READ_PAUSE_MS)
 
   const wakeUp = listenForWakeUps(database, log, reading.trigger)
   const tick = setInterval(reading.trigger, TICK_MS)
 
+  const cursor = (eventId: bigint) => encodeFeedCursor({ generation, eventId })
+
+  /** Not where the mark is moved meanwhile: pruning never reaches what is younger than the retention. */
+  async function requireKept(after: bigint): Promise<void> {
+    const { prunedUpTo, generation: current } = await readOutboxState(database)
+    if (current !== generation)
+      throw expired('the feed began anew (a restored database); restart this server and list again')
+    if (after < prunedUpTo) throw expired(`the oldest cursor that works is ${cursor(prunedUpTo)}; list again`)
+  }
+
   return {
-    generation,
+    cursor,
+    async resolve(text) {
+      const named = decodeFeedCursor(text)
+      if (!named) {
+        throw new Fault(
+          'BAD_USER_INPUT',
+          'after is no cursor of a feed: send the cursor of an event, or a list’s feedCursor.',
+        )
+      }
+      if (named.generation !== generation) throw expired('it is of another feed (a restored database); list again')
+      // Above what was ever given out it can't be of this feed; above this process' position it can, of a replica that is ahead.
+      if (named.eventId > position && named.eventId > (await readLastGivenEventId(database))) {
+        throw expired('it is ahead of this feed (a restored database); list again')
+      }
+      await requireKept(named.eventId)
+      return named.eventId
+    },
+    prune: ({ retentionHours, limit }) => pruneEvents(database, { retentionHours, upTo: position, limit }),
     position: () => position,
     onMove(listener) {
       listeners.add(listener)
@@ -84,7 +131,10 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
         const from = recent.findIndex(({ eventId }) => eventId > after)
         return from === -1 ? [] : recent.slice(from, from + limit)
       }
-      return readEvents(database, { after, upTo: position, limit })
+      const events = await readEvents(database, { after, upTo: position, limit })
+      // Asked after the reading: what was pruned before it is seen, and what was pruned during it is missing at worst from the front.
+      await requireKept(after)
+      return events
     },
     announce() {
       reading.trigger()
@@ -111,4 +161,8 @@ async function finalPosition(database: Database, known: bigint, isClosed: () => 
     if (writers.size > 0) await new Promise((resolve) => setTimeout(resolve, WRITER_POLL_MS))
   }
   return isClosed() ? known : highest
+}
+
+function expired(why: string): Fault {
+  return new Fault('CURSOR_EXPIRED', `This cursor can't be continued from: ${why}.`)
 }

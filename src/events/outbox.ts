@@ -1,28 +1,60 @@
 import type { Database } from '../database/database.ts'
 
-export type FeedEventKind = 'SESSION_STARTED' | 'SESSION_STATUS_CHANGED' | 'SESSION_DELETED'
-
-/** A row of crawler.feed_event: what a trigger recorded in the writer's transaction. */
-export interface FeedEvent {
+interface RecordedEvent {
   readonly eventId: bigint
   readonly occurredAt: Date
-  readonly kind: FeedEventKind
   readonly userId: string
   readonly stream: string
+}
+
+export interface SessionRecord extends RecordedEvent {
+  readonly topic: 'session'
+  readonly kind: string
   readonly sessionId: string
   readonly previousStatus: string | null
   readonly status: string
 }
 
-/** The outbox's generation: a cursor of another one names nothing here. */
-export async function readGeneration(database: Database): Promise<string> {
-  const [row] = await database.query<{ generation: string }>({
-    name: 'feed_generation',
-    text: 'SELECT generation FROM crawler.feed',
+export interface CheckpointRecord extends RecordedEvent {
+  readonly topic: 'checkpoint'
+  readonly kind: string
+  readonly version: number
+  /** null where it was cleared. */
+  readonly lastItemId: string | null
+  readonly bookmarksCount: number
+  /** The session that wrote it. */
+  readonly sessionId: string | null
+}
+
+/** A row of crawler.feed_event: what was recorded in the writer's transaction. */
+export type FeedEvent = SessionRecord | CheckpointRecord
+
+/** The state of the outbox: which generation it is, and up to which event it has been pruned. */
+export interface OutboxState {
+  /** A cursor of another one names nothing here. */
+  readonly generation: string
+  /** Events up to this one may be gone. */
+  readonly prunedUpTo: bigint
+}
+
+export async function readOutboxState(database: Database): Promise<OutboxState> {
+  const [row] = await database.query<{ generation: string; pruned_up_to: string }>({
+    name: 'feed_state',
+    text: 'SELECT generation, pruned_up_to FROM crawler.feed',
     values: [],
   })
   if (!row) throw new Error('crawler.feed is empty: run the migrations')
-  return row.generation
+  return { generation: row.generation, prunedUpTo: BigInt(row.pruned_up_to) }
+}
+
+/** The last event ID that was given out, committed or not: a cursor above it is of another database. */
+export async function readLastGivenEventId(database: Database): Promise<bigint> {
+  const [row] = await database.query<{ last: string | null }>({
+    name: 'feed_last_given',
+    text: `SELECT pg_sequence_last_value(pg_get_serial_sequence('crawler.feed_event', 'event_id')::regclass) AS last`,
+    values: [],
+  })
+  return BigInt(row?.last ?? 0)
 }
 
 /** The highest event ID that a new snapshot sees. Not final: a lower one may still be uncommitted. */
@@ -47,34 +79,82 @@ export async function readOpenWriters(database: Database): Promise<readonly stri
   return rows.map(({ writer }) => writer)
 }
 
+interface EventRow {
+  readonly event_id: string
+  readonly occurred_at: Date
+  readonly kind: string
+  readonly user_id: string
+  readonly stream: string
+  readonly session_id: string | null
+  readonly previous_status: string | null
+  readonly status: string | null
+  readonly version: number | null
+  readonly last_item_id: string | null
+  readonly bookmarks_count: number | null
+}
+
 /** Events above `after`, up to `upTo`, in ID order. @param limit rows at the most */
 export async function readEvents(
   database: Database,
   { after, upTo, limit }: { readonly after: bigint; readonly upTo: bigint; readonly limit: number },
 ): Promise<FeedEvent[]> {
-  const rows = await database.query<{
-    event_id: string
-    occurred_at: Date
-    kind: FeedEventKind
-    user_id: string
-    stream: string
-    session_id: string
-    previous_status: string | null
-    status: string
-  }>({
+  const rows = await database.query<EventRow>({
     name: 'feed_events',
-    text: `SELECT event_id, occurred_at, kind, user_id, stream, session_id, previous_status, status
+    text: `SELECT event_id, occurred_at, kind, user_id, stream, session_id, previous_status, status, version, last_item_id, bookmarks_count
       FROM crawler.feed_event WHERE event_id > $1 AND event_id <= $2 ORDER BY event_id LIMIT $3`,
     values: [after, upTo, limit],
   })
-  return rows.map((row) => ({
+  return rows.map(toEvent)
+}
+
+/**
+ * Removes a batch of the oldest events that are past their retention, and notes up to where in the same transaction.
+ * @param upTo only events that are final
+ * @param limit events at the most; @returns how many were removed
+ */
+export async function pruneEvents(
+  database: Database,
+  { retentionHours, upTo, limit }: { readonly retentionHours: number; readonly upTo: bigint; readonly limit: number },
+): Promise<number> {
+  const [row] = await database.query<{ count: number }>({
+    name: 'feed_prune',
+    text: `WITH old AS (
+        SELECT event_id FROM crawler.feed_event
+        WHERE event_id <= $2 AND occurred_at < crawler.clock() - $1 * interval '1 hour' ORDER BY event_id LIMIT $3
+      ), marked AS (
+        UPDATE crawler.feed SET pruned_up_to = greatest(pruned_up_to, (SELECT max(event_id) FROM old)) WHERE EXISTS (SELECT FROM old)
+      ), removed AS (
+        DELETE FROM crawler.feed_event WHERE event_id <= (SELECT max(event_id) FROM old) RETURNING 1
+      ) SELECT count(*)::integer AS count FROM removed`,
+    values: [retentionHours, upTo, limit],
+  })
+  return row?.count ?? 0
+}
+
+function toEvent(row: EventRow): FeedEvent {
+  const recorded = {
     eventId: BigInt(row.event_id),
     occurredAt: row.occurred_at,
-    kind: row.kind,
     userId: row.user_id,
     stream: row.stream,
-    sessionId: row.session_id,
+  }
+  if (row.kind.startsWith('CHECKPOINT_')) {
+    return {
+      ...recorded,
+      topic: 'checkpoint',
+      kind: row.kind.slice('CHECKPOINT_'.length),
+      version: row.version ?? 0,
+      lastItemId: row.last_item_id,
+      bookmarksCount: row.bookmarks_count ?? 0,
+      sessionId: row.session_id,
+    }
+  }
+  return {
+    ...recorded,
+    topic: 'session',
+    kind: row.kind.slice('SESSION_'.length),
+    sessionId: row.session_id ?? '',
     previousStatus: row.previous_status,
-    status: row.status,
-  }))
+    status: row.status ?? '',
+  }
 }

@@ -5,6 +5,8 @@ import { coalesce } from './coalesce.ts'
 
 const CHANNEL = 'waymark_feed'
 const RECONNECT_MS = 1_000
+/** NOTIFY takes a lock of the whole cluster when it commits: others are told so often at the most. */
+const SEND_PAUSE_MS = 50
 
 /** Tells the other replicas that the outbox grew, and hears them say so. A lost message costs latency only: the reader ticks too. */
 export interface WakeUp {
@@ -55,7 +57,7 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
     } catch (error) {
       log.debug({ err: error }, 'NOTIFY failed; the others find out by polling')
     }
-  })
+  }, SEND_PAUSE_MS)
 
   let connecting = listen()
   return {

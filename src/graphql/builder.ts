@@ -20,7 +20,7 @@ export const builder = new SchemaBuilder<{
   Scalars: { DateTime: { Input: Date; Output: Date }; ID: { Input: string; Output: string } }
   DefaultFieldNullability: false
   DefaultEdgesNullability: { list: false; items: false }
-  Connection: { totalCount: () => Promise<number> }
+  Connection: { totalCount: () => Promise<number>; feedCursor?: string }
 }>({
   // The errors plugin first: it must wrap what the others make of a resolver.
   plugins: [ErrorsPlugin, PrismaPlugin, RelayPlugin, ValidationPlugin],

@@ -46,17 +46,22 @@ export function toKeysetPage(list: string, width: number, args: PageArguments): 
   }
 }
 
-/** A page as the relay plugin wants it. `totalCount` is a function: it is counted only where it was selected. */
+/**
+ * A page as the relay plugin wants it. `totalCount` is a function: it is counted only where it was selected.
+ * @param more of a list that can be watched: the feed's cursor, taken before the list was read
+ */
 export function toConnection<Node>(
   list: string,
   page: KeysetPage,
   { rows, hasMore }: Page<Node>,
   totalCount: () => Promise<number>,
+  more: { readonly feedCursor?: string } = {},
 ) {
   const edges = rows.map(({ node, position }) => ({ node, cursor: encodeCursor(list, position) }))
   return {
     edges,
     totalCount,
+    ...more,
     pageInfo: {
       hasNextPage: page.backward ? page.before !== undefined : hasMore,
       hasPreviousPage: page.backward ? hasMore : page.after !== undefined,

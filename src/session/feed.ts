@@ -1,13 +1,14 @@
-import { Repeater } from '@repeaterjs/repeater'
+import type { Repeater } from '@repeaterjs/repeater'
 import { type Caller, requireScope } from '../caller.ts'
-import { encodeFeedCursor } from '../events/cursor.ts'
 import type { Feed } from '../events/feed.ts'
-import type { FeedEvent, FeedEventKind } from '../events/outbox.ts'
+import type { FeedEvent, SessionRecord } from '../events/outbox.ts'
+import { watchFeed } from '../events/watch.ts'
 import { platformOf } from '../stream/model.ts'
 import { type SessionStatus, statusFromColumn } from './model.ts'
 import type { SessionFilter } from './store.ts'
 
-export type SessionEventKind = 'STARTED' | 'STATUS_CHANGED' | 'DELETED'
+export const SESSION_EVENT_KINDS = ['STARTED', 'STATUS_CHANGED', 'DELETED', 'STOP_REQUESTED'] as const
+export type SessionEventKind = (typeof SESSION_EVENT_KINDS)[number]
 
 /** What happened to a session, as of then; the session itself is read when the event is delivered. */
 export interface SessionStatusEvent {
@@ -24,74 +25,31 @@ export interface SessionStatusEvent {
 /** What a subscriber may ask for: times make no sense of a feed, which is about now. */
 export type SessionFeedFilter = Pick<SessionFilter, 'userId' | 'stream' | 'platform' | 'statuses'>
 
-/** Events a subscriber takes from the feed at once: what it costs in memory while its client reads nothing. */
-const PAGE_SIZE = 100
-const RETRY_MS = 1_000
-
-const KINDS: Record<FeedEventKind, SessionEventKind> = {
-  SESSION_STARTED: 'STARTED',
-  SESSION_STATUS_CHANGED: 'STATUS_CHANGED',
-  SESSION_DELETED: 'DELETED',
-}
-
 /**
- * Every change of a session's status from now on that the filter matches, in commit order per session.
- * A bare Repeater that awaits each push: an async generator would keep its source open until the next event after its client has gone.
+ * Every change of a session's status that the filter matches, in commit order per session.
+ * @param after the cursor to go on from; undefined: from now on
+ * @throws Fault as Feed.resolve does
  */
-export function watchSessions(feed: Feed, caller: Caller, filter: SessionFeedFilter): Repeater<SessionStatusEvent> {
+export async function watchSessions(
+  feed: Feed,
+  caller: Caller,
+  filter: SessionFeedFilter,
+  after: string | undefined,
+): Promise<Repeater<SessionStatusEvent>> {
   requireScope(caller, 'read')
   // Taken now, not when the first event is asked for: what happens in between belongs to this subscriber.
-  let position = feed.position()
-  return new Repeater(async (push, stop) => {
-    let stopped = false
-    let wake = () => {}
-    const unsubscribe = feed.onMove(() => wake())
-    void stop.then(() => {
-      stopped = true
-      wake()
-    })
-    const isLive = () => !stopped && !feed.closed
-    while (isLive()) {
-      let events: readonly FeedEvent[] = []
-      let retryMs: number | undefined
-      try {
-        events = await feed.read(position, PAGE_SIZE)
-      } catch {
-        // The feed's reader says in the log that the database is away.
-        retryMs = RETRY_MS
-      }
-      for (const event of events) {
-        if (!isLive()) break
-        position = event.eventId
-        if (matches(event, filter)) await push(toSessionEvent(feed, event))
-      }
-      if (events.length > 0 || !isLive()) continue
-      await new Promise<void>((resolve) => {
-        const timer = retryMs === undefined ? undefined : setTimeout(resolve, retryMs)
-        wake = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
-    unsubscribe()
-    stop()
-  })
+  const from = after === undefined ? feed.position() : await feed.resolve(after)
+  return watchFeed(feed, from, (event) => select(feed, event, filter))
 }
 
-/** A status filter matches the new or the previous status, so that a row is seen leaving. */
-function matches(event: FeedEvent, filter: SessionFeedFilter): boolean {
-  if (filter.userId !== undefined && filter.userId !== event.userId) return false
-  if (filter.stream !== undefined && filter.stream !== event.stream) return false
-  if (filter.platform && filter.platform !== platformOf(event.stream)) return false
-  if (!filter.statuses) return true
-  return filter.statuses.some((status) => status === event.status || status === event.previousStatus)
-}
-
-function toSessionEvent(feed: Feed, event: FeedEvent): SessionStatusEvent {
+function select(feed: Feed, event: FeedEvent, filter: SessionFeedFilter): SessionStatusEvent | undefined {
+  if (event.topic !== 'session' || !matches(event, filter)) return undefined
+  const kind = SESSION_EVENT_KINDS.find((known) => known === event.kind)
+  // A later version's, which this one has no name for.
+  if (!kind) return undefined
   return {
-    cursor: encodeFeedCursor({ generation: feed.generation, eventId: event.eventId }),
-    kind: KINDS[event.kind],
+    cursor: feed.cursor(event.eventId),
+    kind,
     occurredAt: event.occurredAt,
     sessionId: event.sessionId,
     userId: event.userId,
@@ -99,4 +57,13 @@ function toSessionEvent(feed: Feed, event: FeedEvent): SessionStatusEvent {
     previousStatus: event.previousStatus === null ? null : statusFromColumn(event.previousStatus),
     status: statusFromColumn(event.status),
   }
+}
+
+/** A status filter matches the new or the previous status, so that a row is seen leaving. */
+function matches(event: SessionRecord, filter: SessionFeedFilter): boolean {
+  if (filter.userId !== undefined && filter.userId !== event.userId) return false
+  if (filter.stream !== undefined && filter.stream !== event.stream) return false
+  if (filter.platform && filter.platform !== platformOf(event.stream)) return false
+  if (!filter.statuses) return true
+  return filter.statuses.some((status) => status === event.status || status === event.previousStatus)
 }

@@ -225,7 +225,11 @@ builder.mutationField('requestStop', (t) =>
     description:
       'Asks a running session to stop: it finishes its page, saves and ends as STOPPED. Asking again changes nothing.',
     args: { input: t.arg({ type: RequestStopInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller }) => inSuccess(await requestStop(database, caller, input)),
+    resolve: async (_parent, { input }, { database, caller, feed }) => {
+      const asked = await requestStop(database, caller, input)
+      feed.announce()
+      return inSuccess(asked)
+    },
   }),
 )
 

@@ -1,6 +1,7 @@
 import { Fault } from '../fault.ts'
 import { builder } from '../graphql/builder.ts'
 import { encodeNodeId } from '../graphql/node-id.ts'
+import type { SESSION_EVENT_KINDS } from './feed.ts'
 import { type SessionStatusEvent, watchSessions } from './feed.ts'
 import { SessionFilterInput, SessionStatusEnum, SessionType, toSessionFilter } from './graphql.ts'
 
@@ -10,7 +11,8 @@ const SessionEventKindEnum = builder.enumType('SessionEventKind', {
     STARTED: { description: 'It is there now.' },
     STATUS_CHANGED: { description: 'It has another status.' },
     DELETED: { description: 'It is gone.' },
-  } as const,
+    STOP_REQUESTED: { description: 'Somebody asked it to stop; its status is unchanged.' },
+  } satisfies Record<(typeof SESSION_EVENT_KINDS)[number], { description: string }>,
 })
 
 const SessionStatusEventType = builder.objectRef<SessionStatusEvent>('SessionStatusEvent').implement({
@@ -58,20 +60,17 @@ builder.subscriptionField('sessionStatusChanged', (t) =>
           'Only these. status matches the new or the previous status, so that a session is seen leaving; times are BAD_USER_INPUT here.',
       }),
       after: t.arg.string({
-        description: 'Reserved for resuming after an event; BAD_USER_INPUT until that is served.',
+        description: "Goes on after this cursor of an event or a list's feedCursor; null: from now on.",
       }),
     },
     subscribe: (_parent, { filter, after }, { feed, caller }) => {
-      if (after != null) {
-        throw new Fault('BAD_USER_INPUT', 'after is not served yet: leave it out to watch from now on.')
-      }
       const { startedBefore, startedAfter, completedBefore, completedAfter, stalled } = filter ?? {}
       if (
         [startedBefore, startedAfter, completedBefore, completedAfter, stalled].some((condition) => condition != null)
       ) {
         throw new Fault('BAD_USER_INPUT', 'times and stalled select rows of a list, not events: leave them out.')
       }
-      return watchSessions(feed, caller, toSessionFilter(filter ?? {}))
+      return watchSessions(feed, caller, toSessionFilter(filter ?? {}), after ?? undefined)
     },
     resolve: (event) => event,
   }),

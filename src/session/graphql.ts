@@ -248,7 +248,18 @@ export function toSessionFilter(input: typeof SessionFilterInput.$inferInput): S
 }
 
 const SessionConnection = builder.connectionObject(
-  { type: SessionType, name: 'CrawlSessionConnection', description: 'A page of sessions.' },
+  {
+    type: SessionType,
+    name: 'CrawlSessionConnection',
+    description: 'A page of sessions.',
+    fields: (t) => ({
+      feedCursor: t.string({
+        description:
+          'Hand the first page\u2019s to `after` of the subscription: it goes on exactly where this list was read. Read no later than the list itself.',
+        resolve: ({ feedCursor }) => feedCursor ?? '',
+      }),
+    }),
+  },
   { name: 'CrawlSessionEdge', description: 'A session in a page.' },
 )
 
@@ -259,12 +270,15 @@ builder.objectField(UserType, 'sessions', (t) =>
       description: "The user's sessions, the newest first.",
       args: { filter: t.arg({ type: SessionFilterInput }) },
       validate: pageArgumentsSchema,
-      resolve: async ({ userId }, args, { loaders }) => {
+      resolve: async ({ userId }, args, { loaders, feed }) => {
+        const feedCursor = feed.cursor(feed.position())
         const filter = toSessionFilter(args.filter ?? {})
         const list = 'sessions STARTED_AT_DESC'
         const page = toKeysetPage(list, 2, args)
         const rows = await loaders.sessions.ofUser.load({ userId, filter, order: ORDERS.STARTED_AT_DESC, page })
-        return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }))
+        return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }), {
+          feedCursor,
+        })
       },
     },
     SessionConnection,
@@ -294,15 +308,16 @@ builder.queryField('sessions', (t) =>
         orderBy: t.arg({ type: SessionOrderEnum, defaultValue: 'STARTED_AT_DESC' }),
       },
       validate: pageArgumentsSchema,
-      resolve: async (_parent, args, { caller, database }) => {
+      resolve: async (_parent, args, { caller, database, feed }) => {
         requireScope(caller, 'read')
+        const feedCursor = feed.cursor(feed.position())
         const orderBy = args.orderBy ?? 'STARTED_AT_DESC'
         const order = ORDERS[orderBy]
         const filter = toSessionFilter(args.filter ?? {})
         const list = `sessions ${orderBy}`
         const page = toKeysetPage(list, order.by === 'STARTED' ? 2 : 3, args)
         const rows = await listSessions(database, filter, order, page)
-        return toConnection(list, page, rows, () => countSessions(database, filter))
+        return toConnection(list, page, rows, () => countSessions(database, filter), { feedCursor })
       },
     },
     SessionConnection,

@@ -203,7 +203,7 @@ describe('sessionStatusChanged', () => {
       ['startedAfter', { filter: { startedAfter: '2026-01-01T00:00:00Z' } }],
       ['a malformed user', { filter: { userId: '' } }],
       ['a malformed stream', { filter: { stream: 'x' } }],
-      ['after, until that is served', { after: 'abc' }],
+      ['an after that is no cursor', { after: 'abc' }],
     ])('%s is BAD_USER_INPUT', async (_what, variables) => {
       await using feed = await watch(waymark, variables)
       await feed.ended
