@@ -69,13 +69,14 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     releasers.push(() => reaper.close())
 
     const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), MAX_SET_SIZE)
+    const parts = { database, clock, submitSave, feed, historyRetentionDays: config.historyRetentionDays }
     const http = await startHttpServer({
       host: config.host,
       port: config.port,
       schema,
       log,
       debug: config.debug,
-      createContext: ({ requestId }) => createContext({ database, clock, submitSave, feed }, localOperator, requestId),
+      createContext: ({ requestId }) => createContext(parts, localOperator, requestId),
       isReady: () => readiness(database),
       toFault: (error) => {
         const fault = faultOf(error)

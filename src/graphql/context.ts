@@ -8,6 +8,8 @@ import { createStreamLoaders } from '../stream/loaders.ts'
 /** What the process has one of, and every resolver may use. */
 export interface Parts extends Saving {
   readonly feed: Feed
+  /** How far back the history is promised to reach. */
+  readonly historyRetentionDays: number
 }
 
 /** What a resolver gets: the process' parts, and this operation's caller and loaders. */

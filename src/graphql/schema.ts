@@ -1,5 +1,6 @@
 import { lexicographicSortSchema, printSchema } from 'graphql'
 import '../checkpoint/graphql.ts'
+import '../checkpoint/graphql-activity.ts'
 import '../checkpoint/graphql-history.ts'
 import '../checkpoint/graphql-mutations.ts'
 import '../session/graphql.ts'
