@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { localOperator } from './caller.ts'
+import { startRetention } from './checkpoint/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
 import type { SaveCommand } from './checkpoint/save-input.ts'
 import type { Config } from './config.ts'
@@ -67,6 +68,11 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       feed.announce()
     })
     releasers.push(() => reaper.close())
+
+    const retention = startRetention(database, config, log, () => {
+      feed.announce()
+    })
+    releasers.push(() => retention.close())
 
     const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), MAX_SET_SIZE)
     const parts = { database, clock, submitSave, feed, historyRetentionDays: config.historyRetentionDays }
