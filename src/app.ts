@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { localOperator } from './caller.ts'
+import { startRetention } from './checkpoint/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
 import type { SaveCommand } from './checkpoint/save-input.ts'
 import type { Config } from './config.ts'
@@ -68,18 +69,27 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     })
     releasers.push(() => reaper.close())
 
+    const retention = startRetention(database, config, log, {
+      onSessionsPruned: () => {
+        feed.announce()
+      },
+      pruneEvents: (limit) => feed.prune({ retentionHours: config.feedRetentionHours, limit }),
+    })
+    releasers.push(() => retention.close())
+
     const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(
       createSaveWriter(database),
       MAX_SET_SIZE,
       (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
     )
+    const parts = { database, clock, submitSave, feed, historyRetentionDays: config.historyRetentionDays }
     const http = await startHttpServer({
       host: config.host,
       port: config.port,
       schema,
       log,
       debug: config.debug,
-      createContext: ({ requestId }) => createContext({ database, clock, submitSave, feed }, localOperator, requestId),
+      createContext: ({ requestId }) => createContext(parts, localOperator, requestId),
       isReady: () => readiness(database),
       toFault: (error) => {
         const fault = faultOf(error)

@@ -30,6 +30,10 @@ const settings = z.object({
     .default('1')
     .transform((text) => text === '1'),
   DRAIN_TIMEOUT_MS: wholeNumber(0, 60_000).default(5_000),
+  HISTORY_KEEP_REVISIONS: wholeNumber(1, 1_000_000).default(100),
+  HISTORY_RETENTION_DAYS: wholeNumber(1, 36_500).default(30),
+  SESSION_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
+  FEED_RETENTION_HOURS: wholeNumber(1, 87_600).default(168),
   ALLOW_UNAUTHENTICATED: flag,
 })
 
@@ -52,6 +56,14 @@ export interface Config {
   readonly migrateOnStart: boolean
   /** How long SIGTERM waits for requests in flight, milliseconds. */
   readonly drainTimeoutMs: number
+  /** So many of the newest revisions of each (user, stream) are kept, however old they are. */
+  readonly historyKeepRevisions: number
+  /** Revisions younger than this are kept, however many they are. */
+  readonly historyRetentionDays: number
+  /** Sessions that ended longer ago are deleted; undefined: none ever is. */
+  readonly sessionRetentionDays: number | undefined
+  /** Events of the feeds older than this are deleted; cursors from before them are CURSOR_EXPIRED. */
+  readonly feedRetentionHours: number
 }
 
 /**
@@ -85,6 +97,10 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     debug: data.DEBUG,
     migrateOnStart: data.MIGRATE_ON_START,
     drainTimeoutMs: data.DRAIN_TIMEOUT_MS,
+    historyKeepRevisions: data.HISTORY_KEEP_REVISIONS,
+    historyRetentionDays: data.HISTORY_RETENTION_DAYS,
+    sessionRetentionDays: data.SESSION_RETENTION_DAYS,
+    feedRetentionHours: data.FEED_RETENTION_HOURS,
   })
 }
 

@@ -7,7 +7,7 @@ const MAX_LENGTH = 255
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u
 
 /** The types whose objects have an `id: ID!`. */
-export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CheckpointRevision', 'CrawlSession']
+export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CheckpointRevision', 'CrawlSession', 'Stream']
 
 /** Characters as PostgreSQL counts them: code points. */
 function countCharacters(text: string): number {

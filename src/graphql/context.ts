@@ -3,10 +3,13 @@ import type { Saving } from '../checkpoint/service.ts'
 import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
 import type { Feed } from '../events/feed.ts'
 import { createSessionLoaders } from '../session/loaders.ts'
+import { createStreamLoaders } from '../stream/loaders.ts'
 
 /** What the process has one of, and every resolver may use. */
 export interface Parts extends Saving {
   readonly feed: Feed
+  /** How far back the history is promised to reach. */
+  readonly historyRetentionDays: number
 }
 
 /** What a resolver gets: the process' parts, and this operation's caller and loaders. */
@@ -16,6 +19,7 @@ export interface Context extends Parts {
   readonly loaders: {
     readonly checkpoints: ReturnType<typeof createCheckpointLoaders>
     readonly sessions: ReturnType<typeof createSessionLoaders>
+    readonly streams: ReturnType<typeof createStreamLoaders>
   }
 }
 
@@ -27,6 +31,7 @@ export function createContext(parts: Parts, caller: Caller, requestId: string): 
     loaders: {
       checkpoints: createCheckpointLoaders(parts.database),
       sessions: createSessionLoaders(parts.database),
+      streams: createStreamLoaders(parts.database),
     },
   }
 }

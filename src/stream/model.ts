@@ -7,6 +7,15 @@ export const DEFAULT_STREAM = 'twitter/bookmarks'
 const MAX_LENGTH = 255
 const NAME = /^[a-z0-9-]+\/[a-z0-9_.-]+$/
 
+/** The words of the column. ascending: a save below the stored item is refused, as the platform's IDs compare. */
+export type ItemOrdering = 'none' | 'ascending'
+
+/** A list that is crawled, of however many users. */
+export interface Stream {
+  readonly name: string
+  readonly ordering: ItemOrdering
+}
+
 /** A stream's name as an input field: "<platform>/<list>" in lower case, at most 255 characters. */
 export const streamNameSchema = z
   .string()

@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest'
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))
 const DOMAINS = ['checkpoint', 'session', 'stream', 'user']
+/** Files of a domain that hold one use case, or what runs by itself, beside its service. */
+const USE_CASES = ['activity', 'prune', 'reaper', 'retention']
 
 /** From the outside in; an import goes from a lower number to an equal or a higher one. */
 const LAYERS = {
@@ -41,7 +43,7 @@ function layerOf(file: string): Layer {
     if (name.startsWith('graphql')) return 'domain graphql'
     if (name === 'service' || name === 'loaders' || name === 'feed') return name
     // Use cases that outgrew service.ts, and what runs in the background.
-    if (name.endsWith('-service') || name === 'reaper') return 'service'
+    if (name.endsWith('-service') || USE_CASES.includes(name)) return 'service'
     if (name === 'store' || name.endsWith('-store')) return 'store'
     // model.ts and the pure files beside it: rows, platforms, ID rules.
     return 'model'

@@ -1,0 +1,113 @@
+import type { Database } from '../database/database.ts'
+import { Prisma } from '../database/generated/client.ts'
+
+/** Rows that one statement looks at, or deletes, at the most: each holds its locks until it is committed. */
+const MAX_BATCH_SIZE = 1_000
+
+/** An item list this young may belong to a save that is still to be committed. */
+const LIST_GRACE = Prisma.sql`interval '1 hour'`
+const KEY_LIFE = Prisma.sql`interval '24 hours'`
+
+/**
+ * A condition that is true for one replica at a time, until the end of its statement's transaction. Where it is false the statement
+ * reads and locks nothing.
+ */
+export const isPruner = Prisma.sql`(SELECT pg_try_advisory_xact_lock(hashtextextended('waymark retention', 0)))`
+
+export interface Batch<Position> {
+  readonly count: number
+  /** Where the next batch begins; undefined: this was the last. */
+  readonly next: Position | undefined
+}
+
+export type KeyPosition = readonly [userId: string, stream: string]
+
+export interface HistoryRetention {
+  readonly keepRevisions: number
+  readonly retentionDays: number
+}
+
+/**
+ * Deletes revisions that are neither among the newest of their (user, stream) nor young, of the first 1,000 keys after a position.
+ * Always the oldest of a key first, so that what is kept has no gap; and whole UTC days, so that a chart's first bucket is whole.
+ * A key costs one index entry where there is nothing to delete: its oldest revision tells.
+ */
+export async function deleteOldRevisions(
+  database: Database,
+  { keepRevisions, retentionDays }: HistoryRetention,
+  after: KeyPosition | undefined,
+): Promise<Batch<KeyPosition>> {
+  const position = after ? Prisma.sql`(st.user_id, st.stream) > (${after[0]}, ${after[1]})` : Prisma.sql`TRUE`
+  const oldest = (limit: number) => Prisma.sql`
+    SELECT r.version, r.recorded_at < bound.day AND r.version <= k.version - ${keepRevisions}::integer AS is_old
+    FROM crawler.checkpoint_revision r WHERE r.user_id = k.user_id AND r.stream = k.stream ORDER BY r.version LIMIT ${limit}`
+  const rows = await database.query<{ count: number; user_id: string; stream: string }>(Prisma.sql`
+    WITH bound AS MATERIALIZED (
+      SELECT date_trunc('day', crawler.clock() - ${retentionDays}::integer * interval '24 hours', 'UTC') AS day
+    ), keys AS MATERIALIZED (
+      -- The version is the newest revision's.
+      SELECT st.user_id, st.stream, st.version FROM crawler.crawl_state st
+      WHERE ${isPruner} AND ${position} ORDER BY st.user_id, st.stream LIMIT ${MAX_BATCH_SIZE}
+    ), chosen AS MATERIALIZED (
+      SELECT k.user_id, k.stream, ranked.version
+      FROM bound CROSS JOIN keys k
+        CROSS JOIN LATERAL (${oldest(1)}) AS first
+        CROSS JOIN LATERAL (
+          SELECT o.version, bool_and(o.is_old) OVER (ORDER BY o.version) AS is_old FROM (${oldest(MAX_BATCH_SIZE)}) AS o
+        ) AS ranked
+      WHERE first.is_old AND ranked.is_old
+      ORDER BY k.user_id, k.stream, ranked.version LIMIT ${MAX_BATCH_SIZE}
+    ), deleted AS (
+      DELETE FROM crawler.checkpoint_revision r USING chosen c
+      WHERE r.user_id = c.user_id AND r.stream = c.stream AND r.version = c.version RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM deleted)::integer AS count, k.user_id, k.stream
+    FROM keys k ORDER BY k.user_id DESC, k.stream DESC LIMIT 1`)
+  const [last] = rows
+  if (!last) return { count: 0, next: undefined }
+  // A full batch may have left some of these keys' revisions.
+  if (last.count === MAX_BATCH_SIZE) return { count: last.count, next: after ?? ['', ''] }
+  return { count: last.count, next: [last.user_id, last.stream] }
+}
+
+/**
+ * Deletes heads and anchors that nothing refers to, of the first 1,000 lists after a position. A revision that comes to refer to one
+ * in this very moment (a rollback) is protected by its foreign key, which then fails the batch.
+ */
+export async function deleteUnusedLists(database: Database, after: string | undefined): Promise<Batch<string>> {
+  const [last] = await database.query<{ count: number; list_id: string }>(Prisma.sql`
+    WITH seen AS MATERIALIZED (
+      SELECT l.list_id FROM crawler.item_list l
+      WHERE ${isPruner} AND l.list_id > ${after ?? '0'}::bigint ORDER BY l.list_id LIMIT ${MAX_BATCH_SIZE}
+    ), unused AS MATERIALIZED (
+      -- Not one that a revision still to be committed refers to: its foreign key holds the row.
+      SELECT l.list_id FROM crawler.item_list l
+      WHERE l.list_id IN (SELECT seen.list_id FROM seen) AND l.recorded_at < (SELECT crawler.clock() - ${LIST_GRACE})
+        AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.head_list_id = l.list_id)
+        AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.anchor_list_id = l.list_id)
+      FOR UPDATE OF l SKIP LOCKED
+    ), deleted AS (
+      DELETE FROM crawler.item_list l USING unused u
+      WHERE l.list_id = u.list_id
+        AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.head_list_id = u.list_id)
+        AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.anchor_list_id = u.list_id)
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM deleted)::integer AS count, max(seen.list_id) AS list_id FROM seen HAVING count(*) > 0`)
+  return last ? { count: last.count, next: last.list_id } : { count: 0, next: undefined }
+}
+
+/** Deletes idempotency keys that are not honoured any more, the oldest up to 1,000. */
+export async function deleteOldKeys(database: Database): Promise<number> {
+  const [deleted] = await database.query<{ count: number }>(Prisma.sql`
+    WITH chosen AS MATERIALIZED (
+      SELECT i.user_id, i.stream, i.key FROM crawler.idempotency_key i
+      WHERE ${isPruner} AND i.recorded_at <= (SELECT crawler.clock() - ${KEY_LIFE})
+      ORDER BY i.recorded_at LIMIT ${MAX_BATCH_SIZE} FOR UPDATE SKIP LOCKED
+    ), deleted AS (
+      DELETE FROM crawler.idempotency_key i USING chosen c
+      WHERE i.user_id = c.user_id AND i.stream = c.stream AND i.key = c.key RETURNING 1
+    )
+    SELECT count(*)::integer AS count FROM deleted`)
+  return deleted?.count ?? 0
+}

@@ -1,0 +1,147 @@
+import type { Logger } from 'pino'
+import type { Database } from '../database/database.ts'
+import { deletePrunable, type PrunePosition } from '../session/prune-store.ts'
+import {
+  type Batch,
+  deleteOldKeys,
+  deleteOldRevisions,
+  deleteUnusedLists,
+  isPruner,
+  type KeyPosition,
+} from './retention-store.ts'
+
+const PAUSE_MS = 60_000
+/** A run that takes long is followed by a longer pause, so that pruning takes a twentieth of one connection's time at the most. */
+const PAUSE_PER_RUN = 20
+
+export interface RetentionSettings {
+  /** So many of the newest revisions of each (user, stream) are kept, however old. At least 1: the newest is never pruned. */
+  readonly historyKeepRevisions: number
+  /** Revisions younger than this are kept, however many. */
+  readonly historyRetentionDays: number
+  /** Sessions that ended longer ago are deleted; undefined: none. */
+  readonly sessionRetentionDays: number | undefined
+}
+
+export interface Pruned {
+  readonly revisions: number
+  readonly lists: number
+  readonly sessions: number
+  readonly keys: number
+}
+
+/**
+ * Deletes what is past its retention, in batches of up to 1,000 rows, each committed on its own under an advisory lock. Where another
+ * replica holds the lock it leaves the rest to that one.
+ * @param signal ends the run after the batch in hand
+ */
+export async function runRetentionOnce(
+  database: Database,
+  settings: RetentionSettings,
+  signal?: AbortSignal,
+): Promise<Pruned> {
+  const history = { keepRevisions: settings.historyKeepRevisions, retentionDays: settings.historyRetentionDays }
+  return {
+    revisions: await inBatches<KeyPosition>(signal, (after) => deleteOldRevisions(database, history, after)),
+    // After the revisions that refer to them.
+    lists: await inBatches<string>(signal, (after) => deleteUnusedLists(database, after)),
+    sessions: await deleteOldSessions(database, settings.sessionRetentionDays, signal),
+    keys: await inBatches<true>(signal, async () => {
+      const count = await deleteOldKeys(database)
+      return { count, next: count > 0 || undefined }
+    }),
+  }
+}
+
+function deleteOldSessions(
+  database: Database,
+  daysAgo: number | undefined,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (daysAgo === undefined) return Promise.resolve(0)
+  const old = { completedBefore: { daysAgo }, statuses: undefined, userId: undefined, stream: undefined }
+  return inBatches<PrunePosition>(signal, (after) => deletePrunable(database, old, after, isPruner))
+}
+
+async function inBatches<Position>(
+  signal: AbortSignal | undefined,
+  deleteBatch: (after: Position | undefined) => Promise<Batch<Position>>,
+): Promise<number> {
+  let total = 0
+  let after: Position | undefined
+  do {
+    if (signal?.aborted) break
+    const { count, next } = await deleteBatch(after)
+    total += count
+    after = next
+  } while (after !== undefined)
+  return total
+}
+
+/** The feed of which retention takes its part. */
+export interface PrunedFeed {
+  /** Called after sessions were deleted, whose watchers then are told. */
+  readonly onSessionsPruned: () => void
+  /** Removes up to so many events that are past their retention; answers how many. */
+  readonly pruneEvents: (limit: number) => Promise<number>
+}
+
+const EVENTS_IN_A_BATCH = 1_000
+
+/** Prunes again and again; every replica runs one. */
+export interface Retention {
+  /** Ends after the batch in hand. */
+  close(): Promise<void>
+}
+
+/**
+ * @param pauseMs before the first run, and from one run to the next
+ */
+export function startRetention(
+  database: Database,
+  settings: RetentionSettings,
+  log: Logger,
+  feed: PrunedFeed,
+  pauseMs = PAUSE_MS,
+): Retention {
+  const stopping = new AbortController()
+  let running: Promise<void> | undefined
+  let timer = setTimeout(run, pauseMs)
+
+  function run(): void {
+    running = prune()
+  }
+
+  async function pruneFeed(): Promise<number> {
+    let total = 0
+    let count: number
+    do {
+      count = await feed.pruneEvents(EVENTS_IN_A_BATCH)
+      total += count
+    } while (count === EVENTS_IN_A_BATCH && !stopping.signal.aborted)
+    return total
+  }
+
+  async function prune(): Promise<void> {
+    const startedAt = performance.now()
+    try {
+      const pruned = await runRetentionOnce(database, settings, stopping.signal)
+      const events = await pruneFeed()
+      const counts = { ...pruned, events }
+      if (Object.values(counts).some((count) => count > 0)) log.info(counts, 'pruned what was past its retention')
+      if (pruned.sessions > 0) feed.onSessionsPruned()
+    } catch (error) {
+      log.warn({ err: error }, 'pruning failed; it is tried again after a pause')
+    }
+    if (stopping.signal.aborted) return
+    timer = setTimeout(run, Math.max(pauseMs, PAUSE_PER_RUN * (performance.now() - startedAt)))
+  }
+
+  return {
+    async close() {
+      stopping.abort()
+      clearTimeout(timer)
+      await running
+    },
+  }
+}

@@ -1,0 +1,83 @@
+import type { Database } from '../database/database.ts'
+import { Prisma } from '../database/generated/client.ts'
+import type { SessionStatus } from './model.ts'
+
+/** Which ended sessions. Running ones, and those that ended less than 24 h ago by the database's clock, never are. */
+export interface PruneFilter {
+  /** Exclusive. */
+  readonly completedBefore: Date | { readonly daysAgo: number }
+  /** undefined: any. */
+  readonly statuses: readonly SessionStatus[] | undefined
+  readonly userId: string | undefined
+  readonly stream: string | undefined
+}
+
+/** Where a batch ended: the sort key's values as text, in full precision. */
+export type PrunePosition = readonly [completedAt: string, startedAt: string, sessionId: string]
+
+export interface PrunedBatch {
+  readonly count: number
+  /** undefined: there are no more. */
+  readonly next: PrunePosition | undefined
+}
+
+/** Each of them is locked until the batch is committed. */
+export const MAX_BATCH_SIZE = 1_000
+
+/** As the index crawl_session_completed has it. */
+const KEY = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz), s.started_at, s.session_id`
+
+export async function countPrunable(database: Database, filter: PruneFilter): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_session s WHERE ${conditionSql(filter)}`,
+  )
+  return row?.count ?? 0
+}
+
+/**
+ * Deletes the first up to 1,000 that match and stand after a position, the longest ended first. One whose row another transaction
+ * holds is left for another time.
+ * @param gate a condition that needs no row; where it is false, nothing is read or locked
+ */
+export async function deletePrunable(
+  database: Database,
+  filter: PruneFilter,
+  after: PrunePosition | undefined,
+  gate = Prisma.sql`TRUE`,
+): Promise<PrunedBatch> {
+  const position = after
+    ? Prisma.sql`(${KEY}) > (${after[0]}::timestamptz, ${after[1]}::timestamptz, ${after[2]})`
+    : Prisma.sql`TRUE`
+  const rows = await database.query<{ count: number; completed_at: string; started_at: string; session_id: string }>(
+    Prisma.sql`WITH chosen AS MATERIALIZED (
+        SELECT s.session_id, s.completed_at, s.started_at FROM crawler.crawl_session s
+        WHERE ${gate} AND ${conditionSql(filter)} AND ${position}
+        ORDER BY ${KEY} LIMIT ${MAX_BATCH_SIZE} FOR UPDATE SKIP LOCKED
+      ), deleted AS (
+        DELETE FROM crawler.crawl_session s USING chosen WHERE s.session_id = chosen.session_id RETURNING 1
+      )
+      SELECT (SELECT count(*) FROM deleted)::integer AS count, s.completed_at AT TIME ZONE 'UTC' || '+00' AS completed_at,
+        s.started_at AT TIME ZONE 'UTC' || '+00' AS started_at, s.session_id
+      FROM chosen s ORDER BY s.completed_at DESC, s.started_at DESC, s.session_id DESC LIMIT 1`,
+  )
+  const [last] = rows
+  if (!last) return { count: 0, next: undefined }
+  return { count: last.count, next: [last.completed_at, last.started_at, last.session_id] }
+}
+
+function conditionSql({ completedBefore, statuses, userId, stream }: PruneFilter): Prisma.Sql {
+  const before =
+    completedBefore instanceof Date
+      ? Prisma.sql`${completedBefore}::timestamptz`
+      : Prisma.sql`crawler.clock() - ${completedBefore.daysAgo}::integer * interval '24 hours'`
+  const conditions = [
+    Prisma.sql`s.completed_at IS NOT NULL`,
+    // In a subquery of its own the clock is asked once, and the index can be used.
+    Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz) < (SELECT least(${before}, crawler.clock() - interval '24 hours'))`,
+    Prisma.sql`crawler.known_status(s.status) <> 'running'`,
+  ]
+  if (statuses) conditions.push(Prisma.sql`crawler.known_status(s.status) = ANY (${[...statuses]}::text[])`)
+  if (userId !== undefined) conditions.push(Prisma.sql`s.user_id = ${userId}`)
+  if (stream !== undefined) conditions.push(Prisma.sql`s.stream = ${stream}`)
+  return Prisma.join(conditions, ' AND ')
+}

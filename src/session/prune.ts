@@ -1,0 +1,52 @@
+import { z } from 'zod'
+import { type Caller, requireScope } from '../caller.ts'
+import type { Database } from '../database/database.ts'
+import { InvalidInputError } from '../domain-error.ts'
+import { identifierSchema } from '../identifier.ts'
+import { issuesOf } from '../input-issues.ts'
+import { streamNameSchema } from '../stream/model.ts'
+import type { SessionStatus } from './model.ts'
+import { countPrunable, deletePrunable, type PruneFilter, type PrunePosition } from './prune-store.ts'
+
+const filterSchema = z.object({ userId: identifierSchema.nullish(), stream: streamNameSchema.nullish() })
+
+export interface PruneSessionsInput {
+  readonly completedBefore: Date
+  /** An empty list: none. RUNNING matches nothing. */
+  readonly status?: readonly SessionStatus[] | null
+  readonly userId?: string | null
+  readonly stream?: string | null
+  readonly dryRun?: boolean | null
+}
+
+/**
+ * Deletes ended sessions, in batches of up to 1,000, each committed on its own: a fault half way leaves some deleted, and sending
+ * it again deletes the rest. Running sessions, and those that ended less than 24 h ago, stay whatever is asked; so does one without
+ * a completedAt, and one whose row another transaction holds just then.
+ * Checkpoints and history stay; what refers to a pruned session answers null.
+ * @returns how many were deleted; in a dry run, how many would be
+ */
+export async function pruneSessions(
+  database: Database,
+  caller: Caller,
+  input: PruneSessionsInput,
+): Promise<number | InvalidInputError> {
+  requireScope(caller, 'operate')
+  const issues = issuesOf(filterSchema.safeParse(input), ['input'])
+  if (issues.length > 0) return new InvalidInputError(issues)
+  const filter: PruneFilter = {
+    completedBefore: input.completedBefore,
+    statuses: input.status ?? undefined,
+    userId: input.userId ?? undefined,
+    stream: input.stream ?? undefined,
+  }
+  if (input.dryRun) return countPrunable(database, filter)
+  let total = 0
+  let after: PrunePosition | undefined
+  do {
+    const { count, next } = await deletePrunable(database, filter, after)
+    total += count
+    after = next
+  } while (after)
+  return total
+}

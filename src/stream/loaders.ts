@@ -1,0 +1,18 @@
+import DataLoader from 'dataloader'
+import type { Checkpoint } from '../checkpoint/model.ts'
+import type { Database } from '../database/database.ts'
+import { findOldestCheckpoints } from './settings-store.ts'
+
+/** Like the checkpoints' loaders they batch and keep nothing. */
+export function createStreamLoaders(database: Database) {
+  return {
+    /** By the stream's name, the checkpoint that has not been crawled for longest. */
+    oldestCheckpoint: new DataLoader<string, Checkpoint | null>(
+      async (names) => {
+        const found = await findOldestCheckpoints(database, [...new Set(names)])
+        return names.map((name) => found.get(name) ?? null)
+      },
+      { cache: false },
+    ),
+  }
+}
