@@ -112,7 +112,9 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
       await other.query(`SET deadlock_timeout = '10min'`)
       await other.query('SELECT pg_advisory_lock(1)')
       await other.query(`BEGIN; ${touch('two')}`)
-      const failing = run(database, 'SELECT public.take_both()').then(
+      // On a busy machine the steps of this test take longer than the statements of the others may.
+      await using patient = open(test.url, { statementTimeoutMs: 60_000 })
+      const failing = run(patient, 'SELECT public.take_both()').then(
         () => undefined,
         (error: unknown) => error,
       )
@@ -121,11 +123,9 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
         AND (database IS NULL OR database = (SELECT oid FROM pg_database WHERE datname = current_database()))`)
       await expect.poll(() => waiting('advisory')).toHaveLength(1)
       await other.query('SELECT pg_advisory_unlock(1)')
-      const blocked = other.query(touch('one'))
-      const error = await failing
+      const [error] = await Promise.all([failing, other.query(touch('one'))])
       expect(error).toMatchObject({ name: 'Fault', code: 'SERVICE_UNAVAILABLE' })
       expect(sqlState((error as Fault).cause)).toBe('40P01')
-      await blocked
       await other.query('ROLLBACK')
     })
     await test.query('DROP FUNCTION public.take_both()')
@@ -179,12 +179,12 @@ describe.each<[string, (database: Database) => Promise<unknown>]>([
 
   it('is SERVICE_UNAVAILABLE where all connections are taken', async () => {
     await using test = await createTestDatabase()
-    await using database = open(test.url, { poolSize: 1, connectTimeoutMs: 100, statementTimeoutMs: 10_000 })
-    const busy = database.query(sql('SELECT pg_sleep(1)'))
-    await expect
-      .poll(() => test.query(`SELECT FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1)' AND state = 'active'`))
-      .toHaveLength(1)
+    await using database = open(test.url, { poolSize: 1, connectTimeoutMs: 2_000, statementTimeoutMs: 60_000 })
+    const busy = failureOf(database.query(sql('SELECT pg_sleep(50)')))
+    const ofBusy = `FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(50)'`
+    await expect.poll(() => test.query(`SELECT ${ofBusy} AND state = 'active'`)).toHaveLength(1)
     expect(await failureOf(read(database))).toMatchObject({ name: 'Fault', code: 'SERVICE_UNAVAILABLE' })
+    await test.query(`SELECT pg_cancel_backend(pid) ${ofBusy}`)
     await busy
   })
 
