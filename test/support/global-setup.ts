@@ -33,14 +33,18 @@ export default async function globalSetup(project: TestProject): Promise<() => P
   project.provide('serverUrl', serverUrl)
   project.provide('templateDatabase', templateDatabase)
   return async () => {
-    await dropDatabase(serverUrl, templateDatabase)
-    await withClient(serverUrl, async (client) => {
-      const { rows } = await client.query<{ datname: string }>(
-        `SELECT datname FROM pg_database WHERE datname LIKE 'waymark_test_${process.pid}_%'`,
-      )
-      if (rows.length > 0) throw new Error(`tests left databases behind: ${rows.map((row) => row.datname).join(', ')}`)
-    })
-    await embedded?.stop()
-    if (folder) await rm(folder, { recursive: true, force: true })
+    try {
+      await dropDatabase(serverUrl, templateDatabase)
+      await withClient(serverUrl, async (client) => {
+        const { rows } = await client.query<{ datname: string }>(
+          `SELECT datname FROM pg_database WHERE datname LIKE 'waymark_test_${process.pid}_%'`,
+        )
+        if (rows.length > 0)
+          throw new Error(`tests left databases behind: ${rows.map((row) => row.datname).join(', ')}`)
+      })
+    } finally {
+      await embedded?.stop()
+      if (folder) await rm(folder, { recursive: true, force: true })
+    }
   }
 }
