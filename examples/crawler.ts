@@ -2,98 +2,97 @@
 //   WAYMARK_URL=... X_API_URL=... X_TOKEN=... node crawler.js <user id> [output file: one bookmark a line] [page size]
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { endSession, LostError, saveCheckpoint, startSession, waitUntil, type Plan } from './waymark.ts'
+import { fetchPage } from './x-bookmarks.ts'
 
-type Checkpoint = { lastItemId: string; bookmarksCount: number }
-type Session = { sessionId: string; checkpoint?: Checkpoint | null }
-type Result = { code?: string; message?: string; nodes?: Session[]; session?: Session; checkpoint?: Checkpoint | null }
-type Fault = { message: string; extensions?: { code?: string } }
-type Body = { data?: unknown; errors?: Fault[]; meta?: { next_token?: string } }
-type Page = { ids: string[]; next: string | undefined }
-
-const { WAYMARK_URL = 'http://127.0.0.1:4000/graphql', X_API_URL = 'https://api.x.com', X_TOKEN = '' } = process.env
 const [userId = '', output = `bookmarks-${userId}.txt`, pageSize = '100'] = process.argv.slice(2)
-const sessionId = randomUUID() // made here: a start that is repeated because its answer was lost finds its own session
-const CHECKPOINT = 'checkpoint { lastItemId bookmarksCount }'
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
 
-/** Repeats what got no answer, for half a minute. Nothing is counted twice by that: counts are totals, ends are final. */
-async function request(url: string, init: RequestInit): Promise<{ reply: Response; body: Body }> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const reply = await fetch(url, { ...init, signal: AbortSignal.timeout(10_000) })
-      const body = (await reply.json()) as Body
-      if (reply.status <= 500 && body.errors?.[0]?.extensions?.code !== 'SERVICE_UNAVAILABLE') return { reply, body }
-      throw new Error(`${url} is out of service`)
-    } catch (error) {
-      if (attempt === 35) throw error
-      await sleep(Math.min(100 * attempt, 1_000))
+/** Runs one session. @returns its plan's mode where it came to the end of the plan, undefined where it was told to stop */
+async function crawl(sessionId: string): Promise<Plan['mode'] | undefined> {
+  process.stdout.write(`session ${sessionId}\n`)
+  const { plan, checkpoint } = await startSession({ userId, sessionId, outputFilePath: output }, stop.signal)
+  if (!plan) return undefined
+  process.stdout.write(`${plan.mode}: ${plan.reason}\n`)
+  try {
+    const done = openOutput(checkpoint?.bookmarksCount ?? 0)
+    const isEnd = await followPlan(sessionId, plan, done)
+    await endSession(isEnd ? 'completeSession' : 'stopSession', { sessionId })
+    return isEnd ? plan.mode : undefined
+  } catch (error) {
+    const failure = { sessionId, errorMessage: String(error) }
+    if (!(error instanceof LostError)) await endSession('failSession', failure).catch(() => 'its lease will end it')
+    throw error
+  }
+}
+
+/** Goes down the list, page by page. @returns whether it came to an anchor or the end */
+async function followPlan(sessionId: string, plan: Plan, done: Set<string>): Promise<boolean> {
+  const top = { token: null, above: null }
+  let place: { token: string | null; above: string | null } = top
+  if (plan.pageToken !== null) place = { token: plan.pageToken, above: plan.afterItemId }
+  // Without a token: pages are skipped down to the one that holds the last item processed.
+  let skipTo = plan.pageToken === null ? plan.afterItemId : null
+  while (!stop.signal.aborted) {
+    const page = await fetchPage(userId, pageSize, place.token)
+    if (page.retryAt) {
+      await waitUntil(page.retryAt, sessionId, stop)
+      continue
     }
+    if (page.isTokenRefused) {
+      if (skipTo !== null || place.token !== plan.pageToken)
+        throw new Error('X refuses a token that it gave out just now')
+      ;[place, skipTo] = [top, plan.afterItemId]
+      continue
+    }
+    const ids = page.ids.slice(0, countBeforeAnchor(place.above, page.ids, plan.untilItemIds))
+    const isEnd = ids.length < page.ids.length || page.next === null
+    if (skipTo !== null && !ids.includes(skipTo)) {
+      // Not met at all: it was unbookmarked, and nothing may be skipped.
+      if (isEnd) skipTo = null
+      place = isEnd ? top : { token: page.next, above: page.ids.at(-1) ?? null }
+      continue
+    }
+    skipTo = null
+    const bookmarksAdded = write(ids, done)
+    if (ids.length > 0) {
+      // The last page names itself: a token below an anchor would lead past it.
+      const pageToken = isEnd ? place.token : page.next
+      // Waymark takes the head of a crawl once, from the session that begins it; any other is ignored.
+      const headItemIds = place.token === null ? page.ids.slice(0, 50) : null
+      const save = { userId, sessionId, itemId: ids.at(-1), pageToken, headItemIds, bookmarksAdded }
+      if (await saveCheckpoint(save)) stop.abort()
+    }
+    if (isEnd) return true
+    place = { token: page.next, above: page.ids.at(-1) ?? place.above }
   }
+  return false
 }
 
-async function waymark(query: string, variables: object): Promise<Result> {
-  const headers = { 'content-type': 'application/json' }
-  const { body } = await request(WAYMARK_URL, { method: 'POST', headers, body: JSON.stringify({ query, variables }) })
-  if (body.errors?.[0]) throw new Error(body.errors[0].message)
-  const { result } = body.data as { result: Result }
-  if (result.code !== undefined && result.code !== 'SESSION_EXISTS') throw new Error(result.message)
-  return result
+/** How many come before an anchor: two neighbours that are neighbours in `until` too, or the only one that it holds. */
+function countBeforeAnchor(above: string | null, ids: string[], until: string[]): number {
+  const pairs = until.slice(1).map((id, at) => `${until[at]} ${id}`)
+  if (pairs.includes(`${above} ${ids[0]}`)) return 0
+  const met = ids.findIndex((id, at) => (until[1] ? pairs.includes(`${id} ${ids[at + 1]}`) : id === until[0]))
+  return met === -1 ? ids.length : met
 }
 
-/** Runs e.g. saveCheckpoint(input: SaveCheckpointInput!). What a caller can expect to go wrong comes back as UserError. */
-function mutate(name: string, input: object, selection = ''): Promise<Result> {
-  const result = `result: ${name}(input: $input) { ${selection} ... on UserError { code message } }`
-  return waymark(`mutation ($input: ${name.charAt(0).toUpperCase()}${name.slice(1)}Input!) { ${result} }`, { input })
+/** The checkpoint counts the lines. What is more was processed and not saved: that page comes again, so it is cut off. */
+function openOutput(count: number): Set<string> {
+  const lines = (readFileSync(output, { encoding: 'utf8', flag: 'a+' }).match(/.+\n/g) ?? []).slice(0, count)
+  truncateSync(output, Buffer.byteLength(lines.join('')))
+  return new Set(lines.map((line) => line.trimEnd()))
 }
 
-/** The page at that place, '' being the top. An empty page with the same place follows a wait that X asked for. */
-async function fetchPage(place: string): Promise<Page> {
-  const query = new URLSearchParams({ max_results: pageSize, ...(place && { pagination_token: place }) }).toString()
-  const headers = { authorization: `Bearer ${X_TOKEN}` }
-  const { reply, body } = await request(`${X_API_URL}/2/users/${userId}/bookmarks?${query}`, { headers })
-  if (reply.ok) return { ids: ((body.data ?? []) as { id: string }[]).map(({ id }) => id), next: body.meta?.next_token }
-  if (reply.status !== 429) throw new Error(`X answered ${reply.status} ${reply.statusText}`)
-  const resetMs = Math.max(Number(reply.headers.get('x-rate-limit-reset')) * 1000, Date.now() + 1000)
-  while (Date.now() < resetMs && !stop.signal.aborted) {
-    await mutate('heartbeat', { sessionId, bookmarksProcessed })
-    await sleep(Math.min(resetMs - Date.now(), 30_000), undefined, stop).catch(() => 'woken by a signal')
-  }
-  return { ids: [], next: place }
+/** What this crawler is for. An item that is there already isn't written again. @returns how many are new */
+function write(ids: string[], done: Set<string>): number {
+  const fresh = ids.filter((id) => !done.has(id))
+  if (fresh.length > 0) process.stdout.write(`processing ${fresh.join(' ')}\n`)
+  appendFileSync(output, fresh.map((id) => `${id}\n`).join(''), { flush: true })
+  for (const id of fresh) done.add(id)
+  return fresh.length
 }
 
-let bookmarksProcessed = 0
-// The session of a crawler that was killed still says RUNNING. (One crawler per user at a time: leases come later.)
-const running = `result: sessions(first: 100, filter: { userId: $userId, stream: "twitter/bookmarks", status: RUNNING })`
-const { nodes = [] } = await waymark(`query ($userId: String!) { ${running} { nodes { sessionId } } }`, { userId })
-for (const dead of nodes) await mutate('failSession', { sessionId: dead.sessionId, errorMessage: 'crawler was killed' })
-process.stdout.write(`session ${sessionId}\n`)
-const starts = `... on StartSessionSuccess { ${CHECKPOINT} } ... on SessionExistsError { session { ${CHECKPOINT} } }`
-const started = await mutate('startSession', { userId, sessionId, outputFilePath: output }, starts)
-let checkpoint = started.checkpoint ?? started.session?.checkpoint
-try {
-  // While no crawler runs, bookmarks come on top and go anywhere, lastItemId too: it alone can't tell new from processed.
-  // So the output is cut back to what the checkpoint vouches for (to nothing, if lastItemId isn't in it), the list is paged
-  // from the top and that is skipped; what was processed but not saved, a page at most, comes again. Waymark's resumePlan,
-  // still to come, keeps the place in such a list itself: no output need be read, and no page fetched twice.
-  const lines = readFileSync(output, { encoding: 'utf8', flag: 'a+' }).split('\n')
-  const done = new Set(checkpoint ? lines.slice(0, lines.indexOf(checkpoint.lastItemId) + 1) : [])
-  truncateSync(output, Buffer.byteLength([...done].map((id) => `${id}\n`).join('')))
-  let page: Page = { ids: [], next: '' }
-  while (page.next !== undefined && !stop.signal.aborted) {
-    page = await fetchPage(page.next)
-    const ids = page.ids.filter((id) => !done.has(id))
-    if (ids.length === 0) continue
-    process.stdout.write(`processing ${ids.join(' ')}\n`)
-    appendFileSync(output, ids.map((id) => `${id}\n`).join(''), { flush: true })
-    bookmarksProcessed += ids.length
-    const bookmarksCount = (checkpoint?.bookmarksCount ?? 0) + ids.length
-    const save = { userId, sessionId, itemId: ids.at(-1), bookmarksCount }
-    checkpoint = (await mutate('saveCheckpoint', save, `... on SaveCheckpointSuccess { ${CHECKPOINT} }`)).checkpoint
-  }
-  await mutate(page.next === undefined ? 'completeSession' : 'stopSession', { sessionId, bookmarksProcessed })
-} catch (error) {
-  await mutate('failSession', { sessionId, errorMessage: String(error), bookmarksProcessed }).catch(() => 'next run')
-  throw error
-}
+// What came on top while a crawl was interrupted lies above its head: after RESUME crawl from the top at once.
+while ((await crawl(randomUUID())) === 'RESUME');

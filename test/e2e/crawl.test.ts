@@ -8,6 +8,7 @@ import {
   expectFewRepeats,
   expectTruthfulSessions,
   expectWholeList,
+  pagesServed,
   readCheckpoint,
   readSessions,
 } from '../support/crawl-ledger.ts'
@@ -26,6 +27,8 @@ const victims: readonly Victim[] = [
   ...Array<Victim>(6).fill('postgres'),
 ]
 const pageSize = 10
+/** The shortest there is: so long does the next crawler wait for one that was killed. */
+const leaseSeconds = 5
 /** Printed with the title. CRAWL_SEED=<that number> makes the same choices again; the machine's timing remains its own. */
 const seed = Number(process.env['CRAWL_SEED'] ?? randomInt(2 ** 31))
 
@@ -70,7 +73,7 @@ class Crawl implements AsyncDisposable {
   run(token = this.api.token): CrawlRun {
     const run = new CrawlRun({
       script,
-      env: { WAYMARK_URL: server.url, X_API_URL: this.api.url, X_TOKEN: token },
+      env: { WAYMARK_URL: server.url, X_API_URL: this.api.url, X_TOKEN: token, LEASE_SECONDS: String(leaseSeconds) },
       args: [this.userId, this.output, String(pageSize)],
     })
     this.runs.push(run)
@@ -80,6 +83,14 @@ class Crawl implements AsyncDisposable {
   async runToEnd(): Promise<CrawlRun> {
     const run = this.run()
     expect(await run.ended, run.errors).toBe(0)
+    return run
+  }
+
+  /** Kills a run that has begun to process so many pages. */
+  async runUntilKilled(pages: number): Promise<CrawlRun> {
+    const run = this.run()
+    await run.processing(pages)
+    await run.kill()
     return run
   }
 
@@ -114,10 +125,13 @@ test(`processes every bookmark, at most a page twice per kill, through twenty ki
     await crawl.expectWhole()
     expectFewRepeats(crawl.runs, pageSize)
     await expectTruthfulSessions(server, crawl.userId, crawl.runs)
+    // Nobody goes through the whole list again: a run costs the page that was cut off, and the top of the list.
+    const pages = Math.ceil(crawl.api.itemIds().length / pageSize)
+    expect(pagesServed(crawl.api).length).toBeLessThan(pages + 4 * crawl.runs.length + 4)
   }
   // A dead database is SERVICE_UNAVAILABLE, never a bug.
   expect(server.log).not.toContain('INTERNAL_SERVER_ERROR')
-}, 180_000)
+}, 300_000)
 
 /** Kills and restarts until the kills are used up and a run got through a list that nobody changed meanwhile. */
 async function killOnTheWay(crawl: Crawl, kills: Victim[], random: SeededRandom): Promise<void> {
@@ -170,28 +184,162 @@ async function nextMoment(crawl: Crawl, run: CrawlRun, random: SeededRandom): Pr
   return 'now'
 }
 
-test('skips nothing when the last processed bookmark was removed and others came on top meanwhile', async () => {
+test('carries on where it was killed: what was removed meanwhile is no trap, and what came on top is fetched at once after', async () => {
   await using crawl = await Crawl.begin()
-  const first = crawl.run()
-  await first.processing(5)
-  await first.kill()
+  await crawl.runUntilKilled(5)
   const { lastItemId } = (await readCheckpoint(server, crawl.userId)) ?? expect.fail('nothing was saved')
+  const processed = new Set(crawl.runs[0]?.pages.flat())
+  const [, , second = '', third = ''] = [...processed]
   crawl.api.remove(lastItemId)
+  crawl.api.remove(second)
+  crawl.api.remove(third)
+  crawl.api.remove(crawl.api.itemIds()[60] ?? '')
   crawl.api.add('1500000000000000001')
   crawl.api.add('1500000000000000002')
+  const asked = crawl.api.requests.length
+  const run = await crawl.runToEnd()
+  expect(run.sessions.map(({ mode }) => mode)).toEqual(['RESUME', 'INCREMENTAL'])
+  expect(run.sessions.at(1)?.pages).toEqual([['1500000000000000002', '1500000000000000001']])
+  await crawl.expectWhole()
+  expectFewRepeats(crawl.runs, pageSize)
+  const left = crawl.api.itemIds().filter((id) => !processed.has(id)).length
+  expect(pagesServed(crawl.api, asked).length).toBeLessThanOrEqual(Math.ceil(left / pageSize) + 2)
+})
+
+test('sees every item of a list that is changed while its crawl is interrupted five times', async () => {
+  await using crawl = await Crawl.begin()
+  const random = seededRandom(seed)
+  for (let interruption = 1; interruption <= 5; interruption += 1) {
+    const run = await crawl.runUntilKilled(4)
+    expect(run.sessions.map(({ mode }) => mode)).toEqual([interruption === 1 ? 'FULL' : 'RESUME'])
+    changeList(crawl.api, random, run.pages.at(-1)?.at(-1))
+  }
   await crawl.runToEnd()
   await crawl.expectWhole()
   expectFewRepeats(crawl.runs, pageSize)
-})
+  await expectTruthfulSessions(server, crawl.userId, crawl.runs)
+  const { checkpointHistory } = await server.query<{
+    checkpointHistory: { nodes: { source: string; anchorItemIds: string[] }[] }
+  }>(`query ($userId: String!) { checkpointHistory(userId: $userId, first: 100) { nodes { source anchorItemIds } } }`, {
+    userId: crawl.userId,
+  })
+  const first = checkpointHistory.nodes.findLast(({ source }) => source === 'COMPLETE')
+  expect(first?.anchorItemIds).toEqual(crawl.runs[0]?.pages[0])
+}, 120_000)
 
-test('processes only what is new when a finished list is crawled again', async () => {
+test('fetches what is new and at most a page more, also when anchors were removed', async () => {
   await using crawl = await Crawl.begin()
   await crawl.runToEnd()
-  crawl.api.add('1500000000000000001')
-  const second = await crawl.runToEnd()
-  expect(second.pages).toEqual([['1500000000000000001']])
-  await crawl.expectWhole()
+  const [first = '', , third = ''] = crawl.api.itemIds()
+  let added = 0
+  const crawlAgain = async (count: number) => {
+    const asked = crawl.api.requests.length
+    for (let left = count; left > 0; left -= 1) crawl.api.add(String(1_500_000_000_000_000_000n + BigInt((added += 1))))
+    const run = await crawl.runToEnd()
+    expect(run.sessions.map(({ mode }) => mode)).toEqual(['INCREMENTAL'])
+    expect(run.pages.flat()).toEqual(crawl.api.itemIds().slice(0, count))
+    expect(pagesServed(crawl.api, asked).length).toBeLessThanOrEqual(Math.ceil(count / pageSize) + 1)
+    await crawl.expectWhole()
+  }
+  await crawlAgain(0)
+  crawl.api.remove(first)
+  crawl.api.remove(third)
+  await crawlAgain(3)
+  // The anchors straddle the pages' edge.
+  await crawlAgain(pageSize - 1)
+  await crawlAgain(pageSize)
+  crawl.api.remove(crawl.api.itemIds()[0] ?? '')
+  await crawlAgain(2 * pageSize + 5)
+  await crawlAgain(0)
   await expectTruthfulSessions(server, crawl.userId, crawl.runs)
+})
+
+test('does not take an old item that was bookmarked anew for an anchor', async () => {
+  await using crawl = await Crawl.begin()
+  await crawl.runToEnd()
+  const [first = ''] = crawl.api.itemIds()
+  crawl.api.add('1500000000000000001')
+  crawl.api.remove(first)
+  crawl.api.add(first)
+  const run = await crawl.runToEnd()
+  expect(run.pages).toEqual([['1500000000000000001']])
+})
+
+test('goes down from the top where X refuses the token, and skips nothing where the last item is gone too', async () => {
+  const save = `mutation ($input: SaveCheckpointInput!) { saveCheckpoint(input: $input) { __typename } }`
+  for (const isGone of [false, true]) {
+    await using crawl = await Crawl.begin()
+    const first = crawl.run()
+    await first.processing(3)
+    first.stop()
+    expect(await first.ended).toBe(0)
+    const { lastItemId: itemId } = (await readCheckpoint(server, crawl.userId)) ?? expect.fail('nothing was saved')
+    await server.query(save, { input: { userId: crawl.userId, itemId, pageToken: 'too old' } })
+    if (isGone) crawl.api.remove(itemId)
+    const asked = crawl.api.requests.length
+    const second = await crawl.runToEnd()
+    expect(second.sessions.map(({ mode }) => mode)).toEqual(['RESUME', 'INCREMENTAL'])
+    const processed = new Set(first.pages.flat())
+    expect(second.pages.flat()).toEqual(crawl.api.itemIds().filter((id) => !processed.has(id)))
+    await crawl.expectWhole()
+    // Down to the end in vain, then down again; and the top, for the incremental crawl.
+    const pages = Math.ceil(crawl.api.itemIds().length / pageSize)
+    expect(pagesServed(crawl.api, asked)).toHaveLength((isGone ? 2 : 1) * pages + 1)
+  }
+})
+
+test('waits for a living crawler, and stops without a word where it is told to', async () => {
+  await using crawl = await Crawl.begin()
+  crawl.api.setRateLimit(5, 900)
+  const first = crawl.run()
+  await first.processing(5)
+  const second = crawl.run()
+  await second.opening()
+  second.stop()
+  expect(await second.ended, second.errors).toBe(0)
+  expect(await readSessions(server, crawl.userId)).toMatchObject([{ sessionId: first.sessions[0]?.sessionId }])
+  first.stop()
+  expect(await first.ended).toBe(0)
+})
+
+test('ends nothing when another session has taken the list', async () => {
+  await using crawl = await Crawl.begin()
+  const first = crawl.run()
+  await first.processing(2)
+  const takeOver = `mutation ($input: StartSessionInput!) { startSession(input: $input) {
+    ... on StartSessionSuccess { session { sessionId } } } }`
+  const { startSession } = await server.query<{ startSession: { session: { sessionId: string } } }>(takeOver, {
+    input: { userId: crawl.userId, takeover: true },
+  })
+  expect(await first.ended).toBe(1)
+  expect(first.errors).toContain('LostError')
+  expect(await readSessions(server, crawl.userId)).toMatchObject([
+    { sessionId: startSession.session.sessionId, status: 'RUNNING' },
+    { sessionId: first.sessions[0]?.sessionId, status: 'FAILED', endReason: 'TAKEN_OVER' },
+  ])
+})
+
+test('stops when an operator asks for it', async () => {
+  await using crawl = await Crawl.begin()
+  const run = crawl.run()
+  await run.processing(2)
+  const [session] = run.sessions
+  const requestStop = `mutation ($input: RequestStopInput!) { requestStop(input: $input) { __typename } }`
+  await server.query(requestStop, { input: { sessionId: session?.sessionId } })
+  expect(await run.ended).toBe(0)
+  expect(await readSessions(server, crawl.userId)).toMatchObject([{ status: 'STOPPED', endReason: 'REPORTED' }])
+  await crawl.runToEnd()
+  await crawl.expectWhole()
+})
+
+test('leaves a session that fails as expired by itself within its lease and 2 s, when it was killed', async () => {
+  await using crawl = await Crawl.begin()
+  const run = await crawl.runUntilKilled(2)
+  await expectTruthfulSessions(server, crawl.userId, [run])
+  const [session] = await readSessions(server, crawl.userId)
+  const livedMs = Date.parse(session?.completedAt ?? '') - Date.parse(session?.heartbeatAt ?? '')
+  expect(livedMs).toBeGreaterThanOrEqual(leaseSeconds * 1000)
+  expect(livedMs).toBeLessThanOrEqual((leaseSeconds + 2) * 1000)
 })
 
 test('begins again once an operator has cleared the checkpoint', async () => {
@@ -209,18 +357,25 @@ test('reports while X makes it wait, stops when it is told to, and carries on wh
   await using crawl = await Crawl.begin()
   crawl.api.setRateLimit(5, 900)
   const first = crawl.run()
-  // Only a heartbeat carries the session's count so far.
   await expect
     .poll(() => readSessions(server, crawl.userId), { timeout: 10_000 })
-    .toMatchObject([{ status: 'RUNNING', bookmarksProcessed: 5 * pageSize }])
+    .toMatchObject([
+      { status: 'RUNNING', bookmarksProcessed: 5 * pageSize, rateLimitedUntil: expect.any(String) as string },
+    ])
   first.stop()
   expect(await first.ended).toBe(0)
   expect(await readSessions(server, crawl.userId)).toMatchObject([
-    { sessionId: first.sessionId, status: 'STOPPED', bookmarksProcessed: 5 * pageSize, errorMessage: null },
+    {
+      sessionId: first.sessions[0]?.sessionId,
+      status: 'STOPPED',
+      bookmarksProcessed: 5 * pageSize,
+      errorMessage: null,
+    },
   ])
   crawl.api.setRateLimit(1000, 900)
   const second = await crawl.runToEnd()
   expect(second.pages.flat()).toEqual(crawl.api.itemIds().slice(5 * pageSize))
+  expect(second.sessions.map(({ mode }) => mode)).toEqual(['RESUME', 'INCREMENTAL'])
   await crawl.expectWhole()
 })
 
@@ -230,7 +385,7 @@ test('fails its session with the reason when X refuses its token', async () => {
   expect(await run.ended).toBe(1)
   expect(run.errors).toContain('X answered 401')
   expect(await readSessions(server, crawl.userId)).toMatchObject([
-    { sessionId: run.sessionId, status: 'FAILED', errorMessage: 'Error: X answered 401 Unauthorized' },
+    { sessionId: run.sessions[0]?.sessionId, status: 'FAILED', errorMessage: 'Error: X answered 401 Unauthorized' },
   ])
   expect(await readCheckpoint(server, crawl.userId)).toBeNull()
 })
