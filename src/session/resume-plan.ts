@@ -44,9 +44,15 @@ export function planOf(checkpoint: Checkpoint | undefined, previous: CrawlSessio
     afterItemId: checkpoint.lastItemId,
     pageToken,
     anchorListId,
-    reason: `${previous ? tellEnd(previous) : 'the last crawl did not complete'}; ${token}; carry on ${end}`,
+    reason: `${tellInterruption(previous)}, and the checkpoint stands at ${checkpoint.bookmarksCount}; ${token}; carry on ${end}`,
     previousSession,
   }
+}
+
+function tellInterruption(previous: CrawlSession | undefined): string {
+  if (!previous) return 'the last crawl did not complete'
+  // Then somebody else has written the checkpoint since.
+  return previous.status === 'completed' ? `${tellEnd(previous)}, but the checkpoint was written since` : tellEnd(previous)
 }
 
 function tellEnd(session: CrawlSession): string {

@@ -140,7 +140,7 @@ describe('the plan of the next crawl', () => {
         previousSession: { sessionId },
       })
       expect(told.reason).toMatch(
-        /^the last crawl failed at \d{4}-\d\d-\d\d \d\d:\d\d UTC after 340 bookmarks \(HTTP 503\); its page token is kept; carry on to the end$/,
+        /^the last crawl failed at \d{4}-\d\d-\d\d \d\d:\d\d UTC after 340 bookmarks \(HTTP 503\), and the checkpoint stands at \d+; its page token is kept; carry on to the end$/,
       )
     })
 
@@ -151,7 +151,7 @@ describe('the plan of the next crawl', () => {
       await end('stopSession', sessionId)
       const told = await plan()
       expect(told).toMatchObject({ mode: 'RESUME', afterItemId: '50', pageToken: null })
-      expect(told.reason).toMatch(/^the last crawl was stopped at .*; no page token was saved: skip from the top/)
+      expect(told.reason).toMatch(/^the last crawl was stopped at .*, and the checkpoint stands at \d+; no page token was saved: skip from the top/)
     })
 
     it('until an anchor of the last complete crawl, where an incremental one was interrupted', async () => {
@@ -181,7 +181,7 @@ describe('the plan of the next crawl', () => {
       expect(await plan()).toMatchObject({
         mode: 'RESUME',
         afterItemId: '60',
-        reason: expect.stringMatching(/^the last crawl did not complete; /) as string,
+        reason: expect.stringMatching(/^the last crawl did not complete, and the checkpoint stands at \d+; /) as string,
         previousSession: null,
       })
     })
