@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import { sqlState } from '../database/errors.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import type { CrawlSession } from '../session/model.ts'
@@ -59,14 +60,30 @@ export async function rollbackCheckpointRow(
   { userId, stream }: CheckpointKey,
   rollback: Rollback,
 ): Promise<RollbackOutcome> {
-  const [row] = await database.query<{
-    outcome: RollbackOutcome['outcome']
-    checkpoint: CheckpointRow | null
-    session: SessionRow | null
-    target: RevisionRow | null
-    revision: RevisionRow | null
-    detail: number | null
-  }>({
+  try {
+    return toOutcome(await judge(database, { userId, stream }, rollback))
+  } catch (error) {
+    // The target, or its list, was pruned between the look and the write, or its user deleted: judged again, it is told so.
+    if (sqlState(error) !== '23503') throw error
+    return toOutcome(await judge(database, { userId, stream }, rollback))
+  }
+}
+
+interface JudgedRow {
+  readonly outcome: RollbackOutcome['outcome']
+  readonly checkpoint: CheckpointRow | null
+  readonly session: SessionRow | null
+  readonly target: RevisionRow | null
+  readonly revision: RevisionRow | null
+  readonly detail: number | null
+}
+
+async function judge(
+  database: Database,
+  { userId, stream }: CheckpointKey,
+  rollback: Rollback,
+): Promise<JudgedRow | undefined> {
+  const [row] = await database.query<JudgedRow>({
     name: 'rollback_checkpoint',
     text: 'SELECT * FROM crawler.rollback_checkpoint($1, $2, $3, $4, $5, $6, $7)',
     values: [
@@ -79,6 +96,10 @@ export async function rollbackCheckpointRow(
       rollback.actor,
     ],
   })
+  return row
+}
+
+function toOutcome(row: JudgedRow | undefined): RollbackOutcome {
   if (!row) throw new Error('rollback_checkpoint answered nothing')
   switch (row.outcome) {
     case 'ROLLED_BACK':

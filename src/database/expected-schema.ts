@@ -177,6 +177,7 @@ export const expectedSchema: readonly SchemaObject[] = [
   { kind: 'column', table: 'crawler.crawl_state', name: 'written_epoch', definition: 'integer NOT NULL DEFAULT 0' },
   { kind: 'column', table: 'crawler.feed', name: 'generation', definition: 'uuid NOT NULL DEFAULT gen_random_uuid()' },
   { kind: 'column', table: 'crawler.feed', name: 'only_row', definition: 'boolean NOT NULL DEFAULT true' },
+  { kind: 'column', table: 'crawler.feed', name: 'pruned_up_to', definition: 'bigint NOT NULL DEFAULT 0' },
   {
     kind: 'column',
     table: 'crawler.feed',
@@ -416,7 +417,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.record_session_event()',
-    definition: '5ce6df96b838726dcb4bf39c2c058a3bc17e0e750f42fc2525458102ca7e0ac8',
+    definition: 'f310cfe517b4558346085ad1e486e87be6defbc5d992a0584e697ce63f7f1c13',
   },
   {
     kind: 'function',
@@ -584,6 +585,26 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawler.crawl_session_user_stream_started',
     definition:
       'CREATE INDEX crawl_session_user_stream_started ON crawler.crawl_session USING btree (user_id, stream, started_at, session_id)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_state',
+    name: 'crawler.crawl_state_anchor',
+    definition:
+      'CREATE INDEX crawl_state_anchor ON crawler.crawl_state USING btree (anchor_list_id) WHERE (anchor_list_id IS NOT NULL)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_state',
+    name: 'crawler.crawl_state_head',
+    definition:
+      'CREATE INDEX crawl_state_head ON crawler.crawl_state USING btree (head_list_id) WHERE (head_list_id IS NOT NULL)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.feed_event',
+    name: 'crawler.feed_event_occurred',
+    definition: 'CREATE INDEX feed_event_occurred ON crawler.feed_event USING btree (occurred_at)',
   },
   {
     kind: 'index',

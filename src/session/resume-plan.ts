@@ -52,7 +52,9 @@ export function planOf(checkpoint: Checkpoint | undefined, previous: CrawlSessio
 function tellInterruption(previous: CrawlSession | undefined): string {
   if (!previous) return 'the last crawl did not complete'
   // Then somebody else has written the checkpoint since.
-  return previous.status === 'completed' ? `${tellEnd(previous)}, but the checkpoint was written since` : tellEnd(previous)
+  return previous.status === 'completed'
+    ? `${tellEnd(previous)}, but the checkpoint was written since`
+    : tellEnd(previous)
 }
 
 function tellEnd(session: CrawlSession): string {

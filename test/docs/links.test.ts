@@ -4,7 +4,15 @@ import { describe, expect, it } from 'vitest'
 import { readDocument, root } from './markdown.ts'
 
 const adrs = await readdir(join(root, 'docs/adr'))
-const own = ['README.md', 'CHANGELOG.md', 'docs/troubleshooting.md', 'docs/database.md', 'docs/platforms.md', 'docs/crawling.md', 'examples/README.md']
+const own = [
+  'README.md',
+  'CHANGELOG.md',
+  'docs/troubleshooting.md',
+  'docs/database.md',
+  'docs/platforms.md',
+  'docs/crawling.md',
+  'examples/README.md',
+]
 const documents = [...own, ...adrs.map((name) => `docs/adr/${name}`)]
 
 describe('every link', () => {

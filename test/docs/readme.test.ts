@@ -52,9 +52,20 @@ describe('README', () => {
     }
     expect(results).toEqual([
       { __typename: 'RegisterUserSuccess' },
-      { __typename: 'StartSessionSuccess', session: { sessionId: 'run-1' }, checkpoint: null },
+      {
+        __typename: 'StartSessionSuccess',
+        session: { sessionId: 'run-1' },
+        plan: {
+          mode: 'FULL',
+          afterItemId: null,
+          pageToken: null,
+          untilItemIds: [],
+          reason: expect.stringContaining('from the top to the end') as string,
+        },
+      },
       {
         __typename: 'SaveCheckpointSuccess',
+        stopRequested: false,
         checkpoint: { lastItemId: '1868123456789012480', bookmarksCount: 100 },
         session: { status: 'RUNNING' },
       },

@@ -14,7 +14,14 @@ const refusal = (env: Record<string, string>): string => {
 
 describe('the settings', () => {
   it('have the defaults that README’s table gives', () => {
-    expect(readConfig({})).toEqual({
+    expect(
+      readConfig({
+        feedRetentionHours: 168,
+        historyKeepRevisions: 100,
+        historyRetentionDays: 30,
+        sessionRetentionDays: undefined,
+      }),
+    ).toEqual({
       host: '127.0.0.1',
       port: 4000,
       databaseUrl: undefined,
@@ -53,6 +60,10 @@ describe('the settings', () => {
         DEBUG: '1',
         MIGRATE_ON_START: '0',
         DRAIN_TIMEOUT_MS: '0',
+        HISTORY_KEEP_REVISIONS: '7',
+        HISTORY_RETENTION_DAYS: '8',
+        SESSION_RETENTION_DAYS: '9',
+        FEED_RETENTION_HOURS: '10',
       }),
     ).toEqual({
       host: '::1',
@@ -66,6 +77,10 @@ describe('the settings', () => {
       debug: true,
       migrateOnStart: false,
       drainTimeoutMs: 0,
+      historyKeepRevisions: 7,
+      historyRetentionDays: 8,
+      sessionRetentionDays: 9,
+      feedRetentionHours: 10,
     })
   })
 

@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS crawler.crawl_state (
   PRIMARY KEY (user_id, stream)
 ) WITH (fillfactor = 70);
 
+-- Who still refers to a list, for those that prune it.
+CREATE INDEX IF NOT EXISTS crawl_state_head ON crawler.crawl_state (head_list_id) WHERE head_list_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS crawl_state_anchor ON crawler.crawl_state (anchor_list_id) WHERE anchor_list_id IS NOT NULL;
+
 -- Heads and anchors, stored once and referenced: a crawl's head is in each of its revisions.
 CREATE TABLE IF NOT EXISTS crawler.item_list (
   list_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
