@@ -151,7 +151,9 @@ describe('the plan of the next crawl', () => {
       await end('stopSession', sessionId)
       const told = await plan()
       expect(told).toMatchObject({ mode: 'RESUME', afterItemId: '50', pageToken: null })
-      expect(told.reason).toMatch(/^the last crawl was stopped at .*, and the checkpoint stands at \d+; no page token was saved: skip from the top/)
+      expect(told.reason).toMatch(
+        /^the last crawl was stopped at .*, and the checkpoint stands at \d+; no page token was saved: skip from the top/,
+      )
     })
 
     it('until an anchor of the last complete crawl, where an incremental one was interrupted', async () => {
