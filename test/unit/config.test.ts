@@ -14,14 +14,7 @@ const refusal = (env: Record<string, string>): string => {
 
 describe('the settings', () => {
   it('have the defaults that README’s table gives', () => {
-    expect(
-      readConfig({
-        feedRetentionHours: 168,
-        historyKeepRevisions: 100,
-        historyRetentionDays: 30,
-        sessionRetentionDays: undefined,
-      }),
-    ).toEqual({
+    expect(readConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4000,
       databaseUrl: undefined,
@@ -33,6 +26,10 @@ describe('the settings', () => {
       debug: false,
       migrateOnStart: true,
       drainTimeoutMs: 5_000,
+      feedRetentionHours: 168,
+      historyKeepRevisions: 100,
+      historyRetentionDays: 30,
+      sessionRetentionDays: undefined,
     })
   })
 
@@ -43,7 +40,29 @@ describe('the settings', () => {
   })
 
   it('leave a drain time to end within the 10 s of SIGTERM', () => {
-    expect(readConfig({})).toEqual({
+    expect(readConfig({}).drainTimeoutMs).toBeLessThan(10_000)
+  })
+
+  it('are what the environment says', () => {
+    expect(
+      readConfig({
+        HOST: '::1',
+        PORT: '0',
+        DATABASE_URL: 'postgres://db/app',
+        DATABASE_POOL_SIZE: '3',
+        DATABASE_CONNECT_TIMEOUT_MS: '100',
+        DATABASE_STATEMENT_TIMEOUT_MS: '600000',
+        DATA_DIR: '/srv/waymark',
+        LOG_LEVEL: 'silent',
+        DEBUG: '1',
+        MIGRATE_ON_START: '0',
+        DRAIN_TIMEOUT_MS: '0',
+        HISTORY_KEEP_REVISIONS: '7',
+        HISTORY_RETENTION_DAYS: '8',
+        SESSION_RETENTION_DAYS: '9',
+        FEED_RETENTION_HOURS: '10',
+      }),
+    ).toEqual({
       host: '::1',
       port: 0,
       databaseUrl: 'postgresql://db/app',
@@ -59,10 +78,6 @@ describe('the settings', () => {
       historyRetentionDays: 8,
       sessionRetentionDays: 9,
       feedRetentionHours: 10,
-      feedRetentionHours: 168,
-      historyKeepRevisions: 100,
-      historyRetentionDays: 30,
-      sessionRetentionDays: undefined,
     })
   })
 
