@@ -20,9 +20,9 @@ const steps = [
     },
   },
   {
-    stamp: 'node_modules/.waymark-generated',
+    stamp: 'src/database/generated/.waymark-generated',
     inputs: () => ['package-lock.json', 'prisma/schema.prisma'],
-    outputs: ['src/database/generated/client.ts', 'src/graphql/generated/pothos-types.ts'],
+    outputs: ['src/graphql/generated/pothos-types.ts'],
     run() {
       // Any file that exists keeps Prisma from downloading its schema engine, which generate does not need.
       run('prisma', ['generate', '--schema', 'prisma/schema.prisma', '--no-hints'], {
