@@ -2,6 +2,48 @@
 import type { SchemaObject } from './catalog.ts'
 
 export const expectedSchema: readonly SchemaObject[] = [
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'actor', definition: 'character varying(255)' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'anchor_list_id', definition: 'bigint' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'bookmarks_added', definition: 'integer NOT NULL' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'bookmarks_count', definition: 'integer NOT NULL' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'complete', definition: 'boolean NOT NULL' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'epoch', definition: 'integer NOT NULL' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'head_list_id', definition: 'bigint' },
+  {
+    kind: 'column',
+    table: 'crawler.checkpoint_revision',
+    name: 'last_crawled_at',
+    definition: 'timestamp with time zone',
+  },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'last_item_id', definition: 'character varying(255)' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'order_key', definition: 'text' },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'page_token', definition: 'text' },
+  {
+    kind: 'column',
+    table: 'crawler.checkpoint_revision',
+    name: 'recorded_at',
+    definition: 'timestamp with time zone NOT NULL',
+  },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'session_id', definition: 'character varying(255)' },
+  {
+    kind: 'column',
+    table: 'crawler.checkpoint_revision',
+    name: 'source',
+    definition: 'character varying(50) NOT NULL',
+  },
+  {
+    kind: 'column',
+    table: 'crawler.checkpoint_revision',
+    name: 'stream',
+    definition: 'character varying(255) NOT NULL',
+  },
+  {
+    kind: 'column',
+    table: 'crawler.checkpoint_revision',
+    name: 'user_id',
+    definition: 'character varying(255) NOT NULL',
+  },
+  { kind: 'column', table: 'crawler.checkpoint_revision', name: 'version', definition: 'integer NOT NULL' },
   {
     kind: 'column',
     table: 'crawler.crawl_checkpoint',
@@ -51,6 +93,8 @@ export const expectedSchema: readonly SchemaObject[] = [
   },
   { kind: 'column', table: 'crawler.crawl_checkpoint_other', name: 'updated_at', definition: 'DEFAULT now()' },
   { kind: 'column', table: 'crawler.crawl_checkpoint_other', name: 'user_id', definition: '' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'api_requests', definition: 'integer NOT NULL DEFAULT 0' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'attempt', definition: 'integer NOT NULL DEFAULT 1' },
   { kind: 'column', table: 'crawler.crawl_session', name: 'bookmarks_added', definition: 'integer NOT NULL DEFAULT 0' },
   {
     kind: 'column',
@@ -58,6 +102,13 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'bookmarks_processed',
     definition: 'integer NOT NULL DEFAULT 0',
   },
+  {
+    kind: 'column',
+    table: 'crawler.crawl_session',
+    name: 'bookmarks_since_first_save',
+    definition: 'integer NOT NULL DEFAULT 0',
+  },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'commits', definition: 'integer NOT NULL DEFAULT 0' },
   { kind: 'column', table: 'crawler.crawl_session', name: 'completed_at', definition: 'timestamp with time zone' },
   {
     kind: 'column',
@@ -71,9 +122,26 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'enable_summarization',
     definition: 'boolean NOT NULL DEFAULT false',
   },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'end_reason', definition: 'character varying(50)' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'epoch', definition: 'integer NOT NULL DEFAULT 0' },
   { kind: 'column', table: 'crawler.crawl_session', name: 'error_message', definition: 'text' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'first_save_at', definition: 'timestamp with time zone' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'heartbeat_at', definition: 'timestamp with time zone' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'last_save_at', definition: 'timestamp with time zone' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'lease_expires_at', definition: 'timestamp with time zone' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'lease_seconds', definition: 'integer' },
   { kind: 'column', table: 'crawler.crawl_session', name: 'output_file_path', definition: 'text' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'position_moved_at', definition: 'timestamp with time zone' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'rate_limit_hits', definition: 'integer NOT NULL DEFAULT 0' },
+  {
+    kind: 'column',
+    table: 'crawler.crawl_session',
+    name: 'rate_limited_until',
+    definition: 'timestamp with time zone',
+  },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'resumed_from', definition: 'character varying(255)' },
   { kind: 'column', table: 'crawler.crawl_session', name: 'session_id', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'start_key', definition: 'character varying(255)' },
   {
     kind: 'column',
     table: 'crawler.crawl_session',
@@ -86,6 +154,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'status',
     definition: "character varying(50) NOT NULL DEFAULT 'running'::character varying",
   },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'stop_requested_at', definition: 'timestamp with time zone' },
   {
     kind: 'column',
     table: 'crawler.crawl_session',
@@ -93,6 +162,19 @@ export const expectedSchema: readonly SchemaObject[] = [
     definition: "character varying(255) NOT NULL DEFAULT 'twitter/bookmarks'::character varying",
   },
   { kind: 'column', table: 'crawler.crawl_session', name: 'user_id', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.crawl_session', name: 'worker', definition: 'character varying(255)' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'anchor_list_id', definition: 'bigint' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'complete', definition: 'boolean NOT NULL DEFAULT false' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'epoch', definition: 'integer NOT NULL DEFAULT 0' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'head_list_id', definition: 'bigint' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'opened_by_session_id', definition: 'character varying(255)' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'order_key', definition: 'text' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'owner_session_id', definition: 'character varying(255)' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'page_token', definition: 'text' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'stream', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'user_id', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'version', definition: 'integer NOT NULL DEFAULT 0' },
+  { kind: 'column', table: 'crawler.crawl_state', name: 'written_epoch', definition: 'integer NOT NULL DEFAULT 0' },
   { kind: 'column', table: 'crawler.feed', name: 'generation', definition: 'uuid NOT NULL DEFAULT gen_random_uuid()' },
   { kind: 'column', table: 'crawler.feed', name: 'only_row', definition: 'boolean NOT NULL DEFAULT true' },
   {
@@ -101,6 +183,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'started_at',
     definition: 'timestamp with time zone NOT NULL DEFAULT now()',
   },
+  { kind: 'column', table: 'crawler.feed_event', name: 'bookmarks_count', definition: 'integer' },
   {
     kind: 'column',
     table: 'crawler.feed_event',
@@ -108,12 +191,52 @@ export const expectedSchema: readonly SchemaObject[] = [
     definition: 'bigint NOT NULL GENERATED ALWAYS AS IDENTITY',
   },
   { kind: 'column', table: 'crawler.feed_event', name: 'kind', definition: 'character varying(50) NOT NULL' },
+  { kind: 'column', table: 'crawler.feed_event', name: 'last_item_id', definition: 'character varying(255)' },
   { kind: 'column', table: 'crawler.feed_event', name: 'occurred_at', definition: 'timestamp with time zone NOT NULL' },
   { kind: 'column', table: 'crawler.feed_event', name: 'previous_status', definition: 'character varying(50)' },
   { kind: 'column', table: 'crawler.feed_event', name: 'session_id', definition: 'character varying(255)' },
   { kind: 'column', table: 'crawler.feed_event', name: 'status', definition: 'character varying(50)' },
   { kind: 'column', table: 'crawler.feed_event', name: 'stream', definition: 'character varying(255) NOT NULL' },
   { kind: 'column', table: 'crawler.feed_event', name: 'user_id', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.feed_event', name: 'version', definition: 'integer' },
+  { kind: 'column', table: 'crawler.idempotency_key', name: 'created', definition: 'boolean NOT NULL' },
+  { kind: 'column', table: 'crawler.idempotency_key', name: 'fingerprint', definition: 'text NOT NULL' },
+  { kind: 'column', table: 'crawler.idempotency_key', name: 'key', definition: 'character varying(255) NOT NULL' },
+  {
+    kind: 'column',
+    table: 'crawler.idempotency_key',
+    name: 'recorded_at',
+    definition: 'timestamp with time zone NOT NULL',
+  },
+  { kind: 'column', table: 'crawler.idempotency_key', name: 'stream', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.idempotency_key', name: 'user_id', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.item_list', name: 'item_ids', definition: 'text[] NOT NULL' },
+  {
+    kind: 'column',
+    table: 'crawler.item_list',
+    name: 'list_id',
+    definition: 'bigint NOT NULL GENERATED ALWAYS AS IDENTITY',
+  },
+  {
+    kind: 'column',
+    table: 'crawler.item_list',
+    name: 'recorded_at',
+    definition: 'timestamp with time zone NOT NULL DEFAULT now()',
+  },
+  { kind: 'column', table: 'crawler.reaper', name: 'only_row', definition: 'boolean NOT NULL DEFAULT true' },
+  {
+    kind: 'column',
+    table: 'crawler.reaper',
+    name: 'ticked_at',
+    definition: 'timestamp with time zone NOT NULL DEFAULT now()',
+  },
+  {
+    kind: 'column',
+    table: 'crawler.stream_setting',
+    name: 'ordering',
+    definition: "character varying(50) NOT NULL DEFAULT 'none'::character varying",
+  },
+  { kind: 'column', table: 'crawler.stream_setting', name: 'stream', definition: 'character varying(255) NOT NULL' },
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'bookmarks_count', definition: 'DEFAULT 0' },
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'created_at', definition: 'DEFAULT now()' },
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'last_crawled_at', definition: 'DEFAULT now()' },
@@ -126,6 +249,24 @@ export const expectedSchema: readonly SchemaObject[] = [
   },
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'updated_at', definition: 'DEFAULT now()' },
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'user_id', definition: '' },
+  {
+    kind: 'constraint',
+    table: 'crawler.checkpoint_revision',
+    name: 'checkpoint_revision_anchor_list_id_fkey',
+    definition: 'FOREIGN KEY (anchor_list_id) REFERENCES crawler.item_list(list_id)',
+  },
+  {
+    kind: 'constraint',
+    table: 'crawler.checkpoint_revision',
+    name: 'checkpoint_revision_head_list_id_fkey',
+    definition: 'FOREIGN KEY (head_list_id) REFERENCES crawler.item_list(list_id)',
+  },
+  {
+    kind: 'constraint',
+    table: 'crawler.checkpoint_revision',
+    name: 'checkpoint_revision_pkey',
+    definition: 'PRIMARY KEY (user_id, stream, version)',
+  },
   {
     kind: 'constraint',
     table: 'crawler.crawl_checkpoint',
@@ -157,14 +298,59 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawl_session_user_id_fkey',
     definition: 'FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE',
   },
+  {
+    kind: 'constraint',
+    table: 'crawler.crawl_state',
+    name: 'crawl_state_pkey',
+    definition: 'PRIMARY KEY (user_id, stream)',
+  },
   { kind: 'constraint', table: 'crawler.feed', name: 'feed_only_row_check', definition: 'CHECK (only_row)' },
   { kind: 'constraint', table: 'crawler.feed', name: 'feed_pkey', definition: 'PRIMARY KEY (only_row)' },
   { kind: 'constraint', table: 'crawler.feed_event', name: 'feed_event_pkey', definition: 'PRIMARY KEY (event_id)' },
   {
     kind: 'constraint',
+    table: 'crawler.idempotency_key',
+    name: 'idempotency_key_pkey',
+    definition: 'PRIMARY KEY (user_id, stream, key)',
+  },
+  { kind: 'constraint', table: 'crawler.item_list', name: 'item_list_pkey', definition: 'PRIMARY KEY (list_id)' },
+  { kind: 'constraint', table: 'crawler.reaper', name: 'reaper_only_row_check', definition: 'CHECK (only_row)' },
+  { kind: 'constraint', table: 'crawler.reaper', name: 'reaper_pkey', definition: 'PRIMARY KEY (only_row)' },
+  {
+    kind: 'constraint',
+    table: 'crawler.stream_setting',
+    name: 'stream_setting_ordering_is_known',
+    definition: "CHECK (((ordering)::text = ANY (ARRAY['none'::text, 'ascending'::text])))",
+  },
+  {
+    kind: 'constraint',
+    table: 'crawler.stream_setting',
+    name: 'stream_setting_pkey',
+    definition: 'PRIMARY KEY (stream)',
+  },
+  {
+    kind: 'constraint',
     table: 'crawler.twitter_crawl_checkpoint',
     name: 'twitter_crawl_checkpoint_pkey',
     definition: 'PRIMARY KEY (user_id)',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.checkpoint_json(crawler.crawl_checkpoint,crawler.crawl_state)',
+    definition: '4bb610533a001e2773f5b65264c38ed867e6c7bc7a30516ff00430561ea56103',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.clear_checkpoint(text,text,text,integer,text)',
+    definition: '27b348c2e1764e3509ead9c96de42e27b702d8b9cef61c2f33afa2d98323a056',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.cleared(crawler.crawl_state)',
+    definition: '0e005d49a6c9dd8cdbcac10a1bcf68f92e2323e4a1f4544cbf3f9480aa16c5e9',
   },
   {
     kind: 'function',
@@ -175,8 +361,56 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
+    name: 'crawler.end_session(text,text,integer,text,text,text)',
+    definition: '65cb5b3bba8e97fdc95b3138d18cc65b9386e8d457fd0494eafc857637078af2',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.expire_session(text,timestamp with time zone)',
+    definition: '074aa6dc601aea25dbd634f795e87a37bcd3643c3c3533cc06e9eeb060a768fb',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.heartbeat(text,integer,integer,integer,timestamp with time zone)',
+    definition: '4a0f30b30e7fb37f4f5404959dde3a8ff4b1ae8468cc5c0656ab98925039f20d',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.is_live(crawler.crawl_session)',
+    definition: 'e85919bb6f9a90306667bd919aa6f088d90b9fd0fab0c4a9216096427b4e2407',
+  },
+  {
+    kind: 'function',
+    table: null,
     name: 'crawler.known_status(text)',
     definition: '4a7e1478736480a653adc5c0d33366fb72bc96f8c588ef1fb3e0e928b52e4ed6',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.lock_state(text,text)',
+    definition: '4c89c06aaefbed15a70844d57a79726c00ffbf8e8ee11af1490d6f1b509057e6',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.reap()',
+    definition: 'dedb007605a4cefcbaf37f17e33041b3f6abda0a4ea4f87d8b1727456ba9e009',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.record_change(crawler.crawl_state,text,text,text,text,integer,text,integer,integer,timestamp with time zone)',
+    definition: 'd3fd8c3d0d13f0f5e59c1e2c00d2f4e38ab31210bbbe5537bf349782ed5d7528',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.record_foreign_write()',
+    definition: 'd7147b32080bdcca35ce60a848800caff6c4390a1895702726fd916838766a3e',
   },
   {
     kind: 'function',
@@ -193,14 +427,66 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
-    name: 'crawler.save_checkpoints(text[],text[],text[],integer[],integer[],timestamp with time zone[],text[],boolean)',
-    definition: 'b6977940bbb0985177fc89320f7a2d8f9e10e8aa71e632b1c1d7a2d50e15118d',
+    name: 'crawler.rollback_checkpoint(text,text,integer,timestamp with time zone,boolean,integer,text)',
+    definition: '8511eef42d0a669eddd862a8ae87ca62e573eeac63846271c21d375c6603a88d',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.save_checkpoints(json,boolean)',
+    definition: 'f1a78605aea7297205582ea4fae846a033b89d8f9e909d4a33a7eb5777d62faa',
   },
   {
     kind: 'function',
     table: null,
     name: 'crawler.set_updated_at()',
     definition: 'd08b62192f7a0436b69a4be7e0a92669c82f1ae87b4caed1969f9d9b715ef5cc',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.start_session(text,text,text,boolean,boolean,text,integer,text,boolean,text)',
+    definition: 'cca1afaad44a3e8039f70af991c492c5f00894a97ff21a6c273edfd5c658cf13',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.store_list(text[])',
+    definition: 'c734026ea0c8992dd4109cc9f5a5bb0082e8f0edaf6393b3475be0ca4d93fa93',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.checkpoint_revision',
+    name: 'crawler.checkpoint_revision_anchor',
+    definition:
+      'CREATE INDEX checkpoint_revision_anchor ON crawler.checkpoint_revision USING btree (anchor_list_id) WHERE (anchor_list_id IS NOT NULL)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.checkpoint_revision',
+    name: 'crawler.checkpoint_revision_head',
+    definition:
+      'CREATE INDEX checkpoint_revision_head ON crawler.checkpoint_revision USING btree (head_list_id) WHERE (head_list_id IS NOT NULL)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.checkpoint_revision',
+    name: 'crawler.checkpoint_revision_recorded',
+    definition: 'CREATE INDEX checkpoint_revision_recorded ON crawler.checkpoint_revision USING btree (recorded_at)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.checkpoint_revision',
+    name: 'crawler.checkpoint_revision_stream_recorded',
+    definition:
+      'CREATE INDEX checkpoint_revision_stream_recorded ON crawler.checkpoint_revision USING btree (stream, recorded_at)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.checkpoint_revision',
+    name: 'crawler.checkpoint_revision_user_recorded',
+    definition:
+      'CREATE INDEX checkpoint_revision_user_recorded ON crawler.checkpoint_revision USING btree (user_id, recorded_at)',
   },
   {
     kind: 'index',
@@ -229,6 +515,20 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawler.crawl_checkpoint_other_stream_crawled',
     definition:
       'CREATE INDEX crawl_checkpoint_other_stream_crawled ON crawler.crawl_checkpoint_other USING btree (stream, last_crawled_at, user_id)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_completed',
+    definition:
+      "CREATE INDEX crawl_session_completed ON crawler.crawl_session USING btree (COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id)",
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_leased',
+    definition:
+      "CREATE INDEX crawl_session_leased ON crawler.crawl_session USING btree (session_id) WHERE (((status)::text = 'running'::text) AND (epoch > 0))",
   },
   {
     kind: 'index',
@@ -287,11 +587,18 @@ export const expectedSchema: readonly SchemaObject[] = [
   },
   {
     kind: 'index',
+    table: 'crawler.idempotency_key',
+    name: 'crawler.idempotency_key_recorded',
+    definition: 'CREATE INDEX idempotency_key_recorded ON crawler.idempotency_key USING btree (recorded_at)',
+  },
+  {
+    kind: 'index',
     table: 'crawler.twitter_crawl_checkpoint',
     name: 'crawler.twitter_crawl_checkpoint_crawled',
     definition:
       'CREATE INDEX twitter_crawl_checkpoint_crawled ON crawler.twitter_crawl_checkpoint USING btree (last_crawled_at, user_id, stream)',
   },
+  { kind: 'table', table: 'crawler.checkpoint_revision', name: 'crawler.checkpoint_revision', definition: '' },
   {
     kind: 'table',
     table: 'crawler.crawl_checkpoint',
@@ -305,8 +612,13 @@ export const expectedSchema: readonly SchemaObject[] = [
     definition: 'PARTITION OF crawler.crawl_checkpoint DEFAULT',
   },
   { kind: 'table', table: 'crawler.crawl_session', name: 'crawler.crawl_session', definition: '' },
+  { kind: 'table', table: 'crawler.crawl_state', name: 'crawler.crawl_state', definition: '' },
   { kind: 'table', table: 'crawler.feed', name: 'crawler.feed', definition: '' },
   { kind: 'table', table: 'crawler.feed_event', name: 'crawler.feed_event', definition: '' },
+  { kind: 'table', table: 'crawler.idempotency_key', name: 'crawler.idempotency_key', definition: '' },
+  { kind: 'table', table: 'crawler.item_list', name: 'crawler.item_list', definition: '' },
+  { kind: 'table', table: 'crawler.reaper', name: 'crawler.reaper', definition: '' },
+  { kind: 'table', table: 'crawler.stream_setting', name: 'crawler.stream_setting', definition: '' },
   {
     kind: 'table',
     table: 'crawler.twitter_crawl_checkpoint',
@@ -316,9 +628,30 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'trigger',
     table: 'crawler.crawl_checkpoint',
+    name: 'crawl_checkpoint_history',
+    definition:
+      'CREATE TRIGGER crawl_checkpoint_history AFTER INSERT OR DELETE OR UPDATE ON crawler.crawl_checkpoint FOR EACH ROW EXECUTE FUNCTION crawler.record_foreign_write()',
+  },
+  {
+    kind: 'trigger',
+    table: 'crawler.crawl_checkpoint',
+    name: 'crawl_checkpoint_no_truncate',
+    definition:
+      'CREATE TRIGGER crawl_checkpoint_no_truncate BEFORE TRUNCATE ON crawler.crawl_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION crawler.refuse_truncate()',
+  },
+  {
+    kind: 'trigger',
+    table: 'crawler.crawl_checkpoint',
     name: 'zz_set_updated_at',
     definition:
       'CREATE TRIGGER zz_set_updated_at BEFORE UPDATE ON crawler.crawl_checkpoint FOR EACH ROW EXECUTE FUNCTION crawler.set_updated_at()',
+  },
+  {
+    kind: 'trigger',
+    table: 'crawler.crawl_checkpoint_other',
+    name: 'crawl_checkpoint_no_truncate',
+    definition:
+      'CREATE TRIGGER crawl_checkpoint_no_truncate BEFORE TRUNCATE ON crawler.crawl_checkpoint_other FOR EACH STATEMENT EXECUTE FUNCTION crawler.refuse_truncate()',
   },
   {
     kind: 'trigger',
@@ -333,5 +666,12 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawl_session_no_truncate',
     definition:
       'CREATE TRIGGER crawl_session_no_truncate BEFORE TRUNCATE ON crawler.crawl_session FOR EACH STATEMENT EXECUTE FUNCTION crawler.refuse_truncate()',
+  },
+  {
+    kind: 'trigger',
+    table: 'crawler.twitter_crawl_checkpoint',
+    name: 'crawl_checkpoint_no_truncate',
+    definition:
+      'CREATE TRIGGER crawl_checkpoint_no_truncate BEFORE TRUNCATE ON crawler.twitter_crawl_checkpoint FOR EACH STATEMENT EXECUTE FUNCTION crawler.refuse_truncate()',
   },
 ]
