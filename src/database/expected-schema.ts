@@ -345,7 +345,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.clear_checkpoint(text,text,text,integer,text)',
-    definition: '2b5db6ebfc91955c946d5707c1de077bbf3230b4adef7fd29b535fc0e2e3daf1',
+    definition: '27b348c2e1764e3509ead9c96de42e27b702d8b9cef61c2f33afa2d98323a056',
   },
   {
     kind: 'function',
@@ -435,7 +435,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.save_checkpoints(json,boolean)',
-    definition: '7b36fe9dcfabc35fb7ac3b346bea2b509d458903770fdb692573730fc085cbdd',
+    definition: 'a1d6fbd17a0e3f5dc2e658d0bdb97dafb44f110e63482e54445bb7405cf68eb8',
   },
   {
     kind: 'function',

@@ -234,6 +234,7 @@ BEGIN
           state.anchor_list_id := crawler.store_list(cmd.head);
         END IF;
         state.complete := true;
+        state.head_list_id := NULL;
         state.opened_by_session_id := NULL;
       ELSIF cmd.head IS NOT NULL AND state.head_list_id IS NULL AND state.opened_by_session_id = cmd.session_id THEN
         state.head_list_id := crawler.store_list(cmd.head);
@@ -244,7 +245,9 @@ BEGIN
         state := crawler.record_change(state, CASE WHEN cmd.importing THEN 'IMPORT' ELSE 'SAVE' END, 'CHECKPOINT_SAVED', cmd.actor, cmd.session_id,
           CASE WHEN cmd.session_id IS NULL THEN 0 ELSE named.epoch END, cmd.item_id, new_count::integer, old_count, stored.last_crawled_at);
       ELSE
-        UPDATE crawler.crawl_state s SET written_epoch = CASE WHEN cmd.session_id IS NULL THEN 0 ELSE named.epoch END
+        -- The order key is news where another program moved the position to this item.
+        UPDATE crawler.crawl_state s
+        SET order_key = state.order_key, written_epoch = CASE WHEN cmd.session_id IS NULL THEN 0 ELSE named.epoch END
         WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream RETURNING s.* INTO state;
       END IF;
 
@@ -255,7 +258,7 @@ BEGIN
             commits = s.commits + 1, first_save_at = coalesce(s.first_save_at, now), last_save_at = now,
             bookmarks_since_first_save = CASE WHEN s.first_save_at IS NULL THEN 0
               ELSE least(s.bookmarks_since_first_save + greatest(new_count - old_count, 0), max_count) END,
-            position_moved_at = CASE WHEN moved THEN now ELSE s.position_moved_at END,
+            position_moved_at = CASE WHEN moved OR before.page_token IS DISTINCT FROM state.page_token THEN now ELSE s.position_moved_at END,
             api_requests = s.api_requests + coalesce(cmd.api_requests, 0),
             rate_limit_hits = s.rate_limit_hits + coalesce(cmd.rate_limit_hits, 0),
             heartbeat_at = now, rate_limited_until = cmd.rate_limited_until,
@@ -510,8 +513,8 @@ BEGIN
   now := crawler.clock();
   IF by_session IS NOT NULL THEN
     UPDATE crawler.crawl_session s
-    SET heartbeat_at = now, rate_limited_until = NULL,
-        lease_expires_at = CASE WHEN s.epoch > 0 THEN now + s.lease_seconds * interval '1 second' END
+    SET heartbeat_at = now,
+        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', s.rate_limited_until) END
     WHERE s.session_id = by_session;
   END IF;
   outcome := 'NOTHING';
@@ -519,7 +522,7 @@ BEGIN
     PERFORM set_config('waymark.recorded', 'yes', true);
     DELETE FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream;
     PERFORM set_config('waymark.recorded', '', true);
-    PERFORM crawler.record_change(crawler.cleared(state), 'CLEAR', 'CHECKPOINT_CLEARED', actor, by_session, coalesce(named.epoch, 0),
+    PERFORM crawler.record_change(crawler.cleared(state), 'CLEAR', 'CHECKPOINT_CLEARED', actor, by_session, CASE WHEN by_session IS NOT NULL THEN named.epoch ELSE 0 END,
       NULL, 0, stored.bookmarks_count, NULL);
     outcome := 'CLEARED';
     checkpoint := crawler.checkpoint_json(stored, state);
