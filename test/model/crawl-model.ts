@@ -128,6 +128,8 @@ export interface Outcome {
 const NOTHING: Content = { itemId: null, count: 0, token: null, head: [], anchors: [], complete: false }
 const MAX_COUNT = 2_147_483_647
 const DAY_MS = 86_400_000
+/** Reapers that looked less long ago have missed nothing. */
+const OUTAGE_MS = 5_000
 const DEFAULT_STREAM = 'twitter/bookmarks'
 const TWEET_ID = /^[1-9][0-9]{0,18}$/
 
@@ -449,7 +451,8 @@ export class CrawlModel {
 
   /** Time passes while nobody serves; then the first reaper looks. */
   outage(milliseconds: number): void {
-    const alive = [...this.sessions.values()].filter((session) => this.#isLive(session))
+    const isOne = milliseconds > OUTAGE_MS
+    const alive = [...this.sessions.values()].filter((session) => isOne && this.#isLive(session))
     this.now += milliseconds
     for (const session of alive) {
       const whole = this.now + (session.leaseSeconds ?? 0) * 1000

@@ -50,7 +50,7 @@ export type Step =
   | { readonly do: 'foreignDelete'; readonly at: Place }
   | { readonly do: 'foreignSession'; readonly at: Place }
   | { readonly do: 'deleteUser'; readonly user: number }
-  | { readonly do: 'advance'; readonly tens: number; readonly then: 'nothing' | 'reap' | 'outage' }
+  | { readonly do: 'advance'; readonly seconds: number; readonly then: 'nothing' | 'reap' | 'outage' }
   | { readonly do: 'look' }
 
 export interface Place {
@@ -96,7 +96,7 @@ const session: fc.Arbitrary<SessionSymbol> = fc.oneof(
   { weight: 1, arbitrary: fc.constant('unknown' as const) },
 )
 const item = fc.oneof(
-  { weight: 20, arbitrary: fc.integer({ min: 1, max: 12 }).map(String) },
+  { weight: 20, arbitrary: fc.integer({ min: 1, max: 6 }).map(String) },
   { weight: 1, arbitrary: fc.constant('0') },
 )
 const head = fc.array(fc.integer({ min: 20, max: 24 }).map(String), { minLength: 0, maxLength: 3 })
@@ -153,7 +153,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       crawler,
       at: place,
       leaseSeconds: fc.oneof(
-        { weight: 8, arbitrary: fc.constantFrom(10, 60, undefined) },
+        { weight: 8, arbitrary: fc.constantFrom(5, 20, undefined) },
         { weight: 1, arbitrary: fc.constantFrom(4, 3600, 3601) },
       ),
       takeover: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
@@ -222,7 +222,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('foreignSave' as const),
       at: place,
-      item: fc.option(fc.integer({ min: 1, max: 12 }).map(String), { nil: undefined }),
+      item: fc.option(fc.integer({ min: 1, max: 6 }).map(String), { nil: undefined }),
       added: fc.nat(3),
     }),
   },
@@ -234,7 +234,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 7,
     arbitrary: fc.record({
       do: fc.constant('advance' as const),
-      tens: fc.integer({ min: 1, max: 8 }),
+      seconds: fc.constantFrom(4, 9, 15, 30, 70),
       then: fc.constantFrom('nothing' as const, 'nothing' as const, 'reap' as const, 'outage' as const),
     }),
   },

@@ -9,7 +9,7 @@ import type { ModelServer } from './model-server.ts'
 export const STREAMS = ['twitter/bookmarks', 'mastodon/model'] as const
 export const ASCENDING_STREAM = STREAMS[1]
 
-/** A tenth more than whole tens of seconds, so that no lease ends at the very moment that something else happens. */
+/** More than whole seconds, so that no lease ends at the very moment that something else happens. */
 const BETWEEN_MS = 10
 let runs = 0
 
@@ -242,7 +242,7 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
         return
       }
       case 'advance': {
-        const milliseconds = step.tens * 10_000 + BETWEEN_MS
+        const milliseconds = step.seconds * 1000 + BETWEEN_MS
         await server.advance(milliseconds, step.then)
         if (step.then === 'outage') model.outage(milliseconds)
         else model.advance(milliseconds)
