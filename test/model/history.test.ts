@@ -5,7 +5,7 @@ import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { type Fight, fight } from './rival-crawler.ts'
 
 /** A quarter of the minute that HISTORY_SECONDS=60 gives it, so that everybody waits for it gladly. */
-const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 15)
+const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 30)
 const CRAWLERS = 8
 const USER = 'fought-over'
 const STREAMS = ['twitter/bookmarks', 'twitter/likes', 'mastodon/bookmarks', 'other/list']
