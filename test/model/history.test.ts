@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { type Fight, fight } from './rival-crawler.ts'
 
-/** A quarter of the minute that HISTORY_SECONDS=60 gives it, so that everybody waits for it gladly. */
+/** Half of the minute that HISTORY_SECONDS=60 gives it, so that everybody waits for it gladly. */
 const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 30)
 const CRAWLERS = 8
 const USER = 'fought-over'
