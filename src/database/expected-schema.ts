@@ -363,7 +363,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.end_session(text,text,integer,text,text,text)',
-    definition: '65cb5b3bba8e97fdc95b3138d18cc65b9386e8d457fd0494eafc857637078af2',
+    definition: '41b068dc5f2703651bc7d50ccd5359b3c796e16c129679a519705285cb0a7975',
   },
   {
     kind: 'function',

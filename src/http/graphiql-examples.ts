@@ -102,8 +102,10 @@ subscription WatchSessions {
     name: 'StartSession',
     query: `# A crawl begins by asking where to resume. End it with
 # completeSession, stopSession or failSession.
+# takeover lets you run this twice; a crawler leaves it out,
+# and is told STREAM_BUSY while another one owns the stream.
 mutation StartSession {
-  startSession(input: { userId: "alice" }) {
+  startSession(input: { userId: "alice", takeover: true }) {
     ... on StartSessionSuccess {
       session {
         sessionId

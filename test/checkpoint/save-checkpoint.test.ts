@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { withClient } from '../support/database.ts'
+import { statementsWaitingForLocks, withClient } from '../support/database.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
 const TWEET = '2107472788858387122'
@@ -288,11 +288,7 @@ describe('saveCheckpoint', () => {
       const leaving = save({ userId: 'leaving' })
       const staying = save({})
       // Both are in flight once the first waits for the deletion.
-      await expect
-        .poll(() =>
-          client.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`).then(({ rowCount }) => rowCount),
-        )
-        .toBeGreaterThan(0)
+      await statementsWaitingForLocks(client, 1)
       await client.query('COMMIT')
       expect((await leaving).code).toBe('USER_NOT_FOUND')
       expect((await staying).__typename).toBe('SaveCheckpointSuccess')

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { createTestDatabase } from '../support/database.ts'
+import { createTestDatabase, statementsWaitingForLocks, withClient } from '../support/database.ts'
 import { runCommand, startServer } from '../support/server-process.ts'
 import { clientOf, mutate } from '../support/waymark.ts'
 
@@ -41,14 +41,11 @@ describe('waymark serve', () => {
       body: JSON.stringify({ query: 'subscription { sessionStatusChanged { cursor } }' }),
     })
     // A save that waits for a row until this test lets it go is in flight for as long as it takes.
-    const { withClient } = await import('../support/database.ts')
     await withClient(database.url, async (holder) => {
       await holder.query('BEGIN')
       await holder.query('SELECT FROM crawler.crawl_checkpoint FOR UPDATE')
       const save = mutate(client, 'saveCheckpoint', { userId: 'alice', itemId: '21', bookmarksCount: 2 })
-      await expect
-        .poll(async () => (await holder.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)).rowCount)
-        .toBeGreaterThan(0)
+      await statementsWaitingForLocks(holder, 1)
       server.child.kill('SIGTERM')
       // The stream ends while the save still waits.
       expect(await stream.text()).toContain('event: complete')

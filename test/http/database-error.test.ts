@@ -27,6 +27,7 @@ describe.each(['0', '1'])('an error of the database that nobody foresaw, with DE
     await mutate(client, 'startSession', { userId: 'canary', sessionId: 'canary-session' })
     await database.query(`ALTER TABLE crawler.crawl_checkpoint RENAME last_tweet_id TO renamed;
       ALTER TABLE crawler.crawl_session RENAME started_at TO renamed;
+      ALTER TABLE crawler.crawl_state RENAME user_id TO renamed;
       ALTER TABLE public."user" RENAME id TO renamed`)
   })
   afterAll(async () => {

@@ -4,8 +4,8 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { type Fight, fight } from './rival-crawler.ts'
 
-/** Half of the minute that HISTORY_SECONDS=60 gives it, so that everybody waits for it gladly. */
-const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 30)
+/** A third of the minute that HISTORY_SECONDS=60 gives it, so that everybody waits for it gladly. */
+const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 20)
 const CRAWLERS = 8
 const USER = 'fought-over'
 const STREAMS = ['twitter/bookmarks', 'twitter/likes', 'mastodon/bookmarks', 'other/list']

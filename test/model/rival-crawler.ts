@@ -26,6 +26,8 @@ export interface Fight {
 const LEASE_SECONDS = 5
 const MOST_PAGES = 30
 const RETRY_MS = 50
+/** Whose streams are taken over from crawlers that still live. Where all are, no lease gets to run out. */
+const IMPATIENT_PLATFORM = 'twitter/'
 
 const START = `mutation ($input: StartSessionInput!) { result: startSession(input: $input) {
   __typename ... on UserError { code } ... on StartSessionSuccess { session { sessionId } } } }`
@@ -67,7 +69,8 @@ async function crawl(shared: Fight, killed: AbortSignal): Promise<void> {
     userId: shared.userId,
     stream,
     leaseSeconds: LEASE_SECONDS,
-    takeover: chance(0.2),
+    // The others' streams are lost by a lease that runs out, or by an end.
+    takeover: stream.startsWith(IMPATIENT_PLATFORM) && chance(0.2),
     idempotencyKey: randomUUID(),
   })
   count(shared, started.code ?? 'started')

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { controlClock } from '../support/clock.ts'
-import { withClient } from '../support/database.ts'
+import { statementsWaitingForLocks, withClient } from '../support/database.ts'
 import { type MutationResult, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
 const SESSION = `sessionId status epoch leaseSeconds leaseExpiresAt heartbeatAt stopRequestedAt rateLimitedUntil worker endReason
@@ -123,15 +123,9 @@ describe('ownership of a stream', () => {
       await client.query('BEGIN')
       await client.query('SELECT FROM crawler.crawl_state WHERE user_id = $1 FOR UPDATE', [userId])
       const takeover = start({ takeover: true })
-      const waiting = async () =>
-        (
-          await client.query(
-            `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-          )
-        ).rowCount
-      await expect.poll(waiting).toBe(1)
+      await statementsWaitingForLocks(client, 1)
       const zombie = save({ sessionId: old, stream: 'twitter/bookmarks', itemId: '21', bookmarksAdded: 1 })
-      await expect.poll(waiting).toBe(2)
+      await statementsWaitingForLocks(client, 2)
       await client.query('COMMIT')
       expect((await takeover).__typename).toBe('StartSessionSuccess')
       expect(await zombie).toMatchObject({ code: 'STALE_EPOCH', currentEpoch: 2 })
@@ -217,16 +211,7 @@ describe('ownership of a stream', () => {
         await client.query('SELECT FROM crawler.crawl_session WHERE session_id = $1 FOR UPDATE', [sessionId])
         await client.query('SELECT pg_sleep(0.4)')
         const late = save({ sessionId, stream: 'twitter/bookmarks' })
-        await expect
-          .poll(
-            async () =>
-              (
-                await client.query(
-                  `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-                )
-              ).rowCount,
-          )
-          .toBe(1)
+        await statementsWaitingForLocks(client, 1)
         await client.query('COMMIT')
         expect(await late).toMatchObject({ __typename: 'SaveCheckpointSuccess', session: { status: 'RUNNING' } })
       })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { controlClock } from '../support/clock.ts'
+import { statementsWaitingForLocks, withClient } from '../support/database.ts'
 import { type MutationResult, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
 const PLAN = 'mode afterItemId pageToken untilItemIds reason previousSession { sessionId }'
@@ -429,6 +430,29 @@ describe('the plan of the next crawl', () => {
       await update('bookmarks_count = bookmarks_count + 1')
       expect(await plan()).toMatchObject({ mode: 'RESUME', afterItemId: '20', untilItemIds: ['90', '80'] })
     })
+
+    it.each(['a session of Waymark', 'a session of another program'])(
+      'as the first there is, just while the crawl is completed: %s',
+      async (whose) => {
+        const sessionId = whose === 'a session of Waymark' ? await startId() : `foreign-${userId}`
+        await waymark.database.query(
+          'INSERT INTO crawler.crawl_session (session_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
+          [sessionId, userId],
+        )
+        await withClient(waymark.database.url, async (client) => {
+          await client.query('BEGIN')
+          await client.query(
+            `INSERT INTO crawler.twitter_crawl_checkpoint (user_id, last_tweet_id) VALUES ($1, '75')`,
+            [userId],
+          )
+          const completed = complete(sessionId)
+          await statementsWaitingForLocks(client, 1)
+          await client.query('COMMIT')
+          await completed
+        })
+        expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: ['75'] })
+      },
+    )
 
     it('as the first there is', async () => {
       await waymark.database.query(

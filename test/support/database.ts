@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import { inject } from 'vitest'
+import { expect, inject } from 'vitest'
 
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string
@@ -35,6 +35,12 @@ export async function withClient<Result>(url: string, use: (client: pg.Client) =
   } finally {
     await client.end()
   }
+}
+
+/** Resolves once so many statements in the client's database wait for a lock that somebody holds. */
+export async function statementsWaitingForLocks(client: pg.Client, count: number): Promise<void> {
+  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+  await expect.poll(async () => (await client.query(waiting)).rowCount, { timeout: 10_000 }).toBe(count)
 }
 
 export function urlOfDatabase(serverUrl: string, name: string): string {

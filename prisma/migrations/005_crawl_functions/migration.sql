@@ -428,10 +428,16 @@ BEGIN
     RETURN NEXT;
     RETURN;
   END IF;
-  IF new_status = 'completed' THEN
+  IF new_status = 'completed' AND named.status = 'running' THEN
     SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = named.user_id AND k.stream = named.stream FOR UPDATE;
+    state := crawler.lock_state(named.user_id, named.stream);
+    IF stored.user_id IS NULL THEN
+      -- The first save may have been under way at the first look; the owner row waited for it.
+      SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = named.user_id AND k.stream = named.stream;
+    END IF;
+  ELSE
+    SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = named.user_id AND s.stream = named.stream FOR UPDATE;
   END IF;
-  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = named.user_id AND s.stream = named.stream FOR UPDATE;
   SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session FOR UPDATE;
   now := crawler.clock();
   session := to_jsonb(named);
