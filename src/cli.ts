@@ -5,6 +5,7 @@ import { type Config, loadConfig } from './config.ts'
 import { joinEmbedded } from './database/embedded.ts'
 import { migrate } from './database/migrate.ts'
 import { verifySchema } from './database/verify.ts'
+import { resetFeed } from './events/reset.ts'
 import { printApi } from './graphql/schema.ts'
 import { describeError } from './http/describe-error.ts'
 import { seed } from './seed.ts'
@@ -14,6 +15,7 @@ const USAGE = `usage: waymark <command>
   serve          serve the API (default)
   migrate        bring the database to this version's schema
   verify         name each difference between the database and this version's schema; exit 1 if there is any
+  feed reset     begin a new generation of the feeds, after a restore or a failover (docs/feeds.md)
   seed           fill the database with a small data set to try things on
   print-schema   print the API as SDL
 Settings come from the environment and from .env; README.md lists them.`
@@ -39,6 +41,15 @@ const commands: Record<string, (config: Config) => Promise<number>> = {
       const differences = await verifySchema({ databaseUrl })
       print(differences.length > 0 ? differences.join('\n') : 'the schema is as it should be')
       return differences.length > 0 ? 1 : 0
+    }),
+  'feed reset': (config) =>
+    onDatabase(config, async (databaseUrl) => {
+      const { generation, previous } = await resetFeed({ databaseUrl })
+      print(
+        `the feeds begin anew: generation ${generation} instead of ${previous}. Every cursor given out before is CURSOR_EXPIRED; its holder lists again.\n` +
+          'Now restart each server of this database that runs: until then it works with the generation before.',
+      )
+      return 0
     }),
   seed: (config) =>
     onDatabase(config, async (databaseUrl) => {
@@ -118,9 +129,9 @@ function print(text: string): void {
  * @returns the exit code: 0, 1 where the command's answer is no, 2 where it could not begin (one line on stderr says why)
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  const [name = 'serve', ...rest] = argv
+  const name = argv.join(' ') || 'serve'
   const command = commands[name]
-  if (!command || rest.length > 0) {
+  if (!command) {
     const wantsHelp = ['help', '--help', '-h'].includes(name)
     ;(wantsHelp ? process.stdout : process.stderr).write(`${USAGE}\n`)
     return wantsHelp ? 0 : 2

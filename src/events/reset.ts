@@ -1,0 +1,52 @@
+import pg from 'pg'
+import { withSetupConnection } from '../database/setup-connection.ts'
+import { StartupError } from '../startup-error.ts'
+
+export interface FeedReset {
+  /** UUID of the new generation; every cursor of another one is CURSOR_EXPIRED from now on. */
+  readonly generation: string
+  /** UUID of the one before. */
+  readonly previous: string
+}
+
+/**
+ * Begins a new generation of the feeds: for a database that lost commits, by a restore or by a failover to a replica that lagged. Event IDs that
+ * were given out before are given out again there, to other events, so that an old cursor would skip some of them without a word.
+ * Events stay, and nothing else changes.
+ * @throws StartupError in one line that says what to do: no connection, not migrated, no rights, a read-only database
+ */
+export function resetFeed(options: { readonly databaseUrl: string }): Promise<FeedReset> {
+  return withSetupConnection(options.databaseUrl, async (client) => {
+    try {
+      // An answer is a promise that the new generation is on disk, whatever the server's default.
+      await client.query('SET synchronous_commit = on')
+      const { rows } = await client.query<{ generation: string; previous: string }>(
+        `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock()
+         FROM (SELECT generation AS previous FROM crawler.feed FOR UPDATE) AS before RETURNING generation, previous`,
+      )
+      if (rows[0]) return rows[0]
+    } catch (error) {
+      throw explain(error)
+    }
+    throw new StartupError('crawler.feed is empty: apply the migrations once more (docs/database.md, Repair).')
+  })
+}
+
+function explain(error: unknown): unknown {
+  if (!(error instanceof pg.DatabaseError)) return error
+  const remedy = remedies[error.code ?? '']
+  return remedy === undefined
+    ? error
+    : new StartupError(`Cannot reset the feed: ${error.message}. ${remedy}`, { cause: error })
+}
+
+const notMigrated =
+  'This database is not migrated: run migrate. Where it was restored from a backup, look into that first (docs/database.md).'
+
+const remedies: Record<string, string> = {
+  '3F000': notMigrated,
+  '42P01': notMigrated,
+  '42703': notMigrated,
+  '42501': "Run it as the server's role or as the owner of schema crawler (docs/database.md, Roles).",
+  '25006': 'This is a replica or a read-only database: point DATABASE_URL at the primary.',
+}
