@@ -3,7 +3,8 @@ import { builder } from '../graphql/builder.ts'
 import { encodeNodeId } from '../graphql/node-id.ts'
 import type { SESSION_EVENT_KINDS } from './feed.ts'
 import { type SessionStatusEvent, watchSessions } from './feed.ts'
-import { SessionFilterInput, SessionStatusEnum, SessionType, toSessionFilter } from './graphql.ts'
+import { SessionStatusEnum, SessionType } from './graphql.ts'
+import { SessionFilterInput, toSessionFilter } from './graphql-lists.ts'
 
 const SessionEventKindEnum = builder.enumType('SessionEventKind', {
   description: 'What happened to a session. May grow.',

@@ -1,10 +1,9 @@
 import { requireScope } from '../caller.ts'
 import { CheckpointType } from '../checkpoint/graphql.ts'
-import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
+import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
 import { UserErrorInterface } from '../graphql/errors.ts'
-import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
-import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
+import { PlatformEnum } from '../stream/graphql.ts'
 import { platformOf } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
 import {
@@ -16,7 +15,6 @@ import {
   statusFromColumn,
   StreamBusyError,
 } from './model.ts'
-import { countSessions, listSessions, type SessionFilter, type SessionOrder, sessionStats } from './store.ts'
 
 export const SessionStatusEnum = builder.enumType('CrawlSessionStatus', {
   description: 'How a session stands.',
@@ -199,92 +197,6 @@ builder.objectType(SessionExistsError, {
   fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
 })
 
-export const SessionFilterInput = builder.inputType('CrawlSessionFilter', {
-  description: 'Which sessions; all that is given must hold.',
-  fields: (t) => ({
-    userId: t.string({ description: 'Of this user.' }),
-    stream: t.string({ description: 'Of this stream.' }),
-    platform: t.field({ type: PlatformEnum, description: 'Of any stream of this platform.' }),
-    status: t.field({
-      type: [SessionStatusEnum],
-      description: 'In one of these statuses; an empty list matches none.',
-    }),
-    startedBefore: t.field({ type: 'DateTime', description: 'startedAt earlier than this.' }),
-    startedAfter: t.field({ type: 'DateTime', description: 'startedAt later than this.' }),
-    completedBefore: t.field({ type: 'DateTime', description: 'completedAt earlier than this; never a running one.' }),
-    completedAfter: t.field({ type: 'DateTime', description: 'completedAt later than this; never a running one.' }),
-    stalled: t.boolean({ description: 'Alive, but not moving: see CrawlSession.stalled.' }),
-  }),
-})
-
-const ORDERS = {
-  STARTED_AT_DESC: { by: 'STARTED', direction: 'DESC' },
-  STARTED_AT_ASC: { by: 'STARTED', direction: 'ASC' },
-  COMPLETED_AT_DESC: { by: 'COMPLETED', direction: 'DESC' },
-} as const satisfies Record<string, SessionOrder>
-
-const SessionOrderEnum = builder.enumType('CrawlSessionOrder', {
-  description: 'The order of a list of sessions; equal times are ordered by sessionId.',
-  values: {
-    STARTED_AT_DESC: { description: 'The newest first.' },
-    STARTED_AT_ASC: { description: 'The oldest first.' },
-    COMPLETED_AT_DESC: { description: 'The latest completed first; running ones last, by startedAt.' },
-  } satisfies Record<keyof typeof ORDERS, { description: string }>,
-})
-
-/** @throws Fault BAD_USER_INPUT where a name in it is malformed */
-export function toSessionFilter(input: typeof SessionFilterInput.$inferInput): SessionFilter {
-  return {
-    userId: input.userId == null ? undefined : requireIdentifier('filter.userId', input.userId),
-    stream: input.stream == null ? undefined : requireStream('filter.stream', input.stream),
-    platform: input.platform == null ? undefined : platformOfEnum(input.platform),
-    statuses: input.status ?? undefined,
-    startedBefore: input.startedBefore ?? undefined,
-    startedAfter: input.startedAfter ?? undefined,
-    completedBefore: input.completedBefore ?? undefined,
-    completedAfter: input.completedAfter ?? undefined,
-    stalled: input.stalled ?? undefined,
-  }
-}
-
-const SessionConnection = builder.connectionObject(
-  {
-    type: SessionType,
-    name: 'CrawlSessionConnection',
-    description: 'A page of sessions.',
-    fields: (t) => ({
-      feedCursor: t.string({
-        description:
-          'Hand the first page\u2019s to `after` of the subscription: it goes on exactly where this list was read. Read no later than the list itself.',
-        resolve: ({ feedCursor }) => feedCursor ?? '',
-      }),
-    }),
-  },
-  { name: 'CrawlSessionEdge', description: 'A session in a page.' },
-)
-
-builder.objectField(UserType, 'sessions', (t) =>
-  t.connection(
-    {
-      type: SessionType,
-      description: "The user's sessions, the newest first.",
-      args: { filter: t.arg({ type: SessionFilterInput }) },
-      validate: pageArgumentsSchema,
-      resolve: async ({ userId }, args, { loaders, feed }) => {
-        const feedCursor = feed.cursor(feed.position())
-        const filter = toSessionFilter(args.filter ?? {})
-        const list = 'sessions STARTED_AT_DESC'
-        const page = toKeysetPage(list, 2, args)
-        const rows = await loaders.sessions.ofUser.load({ userId, filter, order: ORDERS.STARTED_AT_DESC, page })
-        return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }), {
-          feedCursor,
-        })
-      },
-    },
-    SessionConnection,
-  ),
-)
-
 builder.queryField('session', (t) =>
   t.field({
     type: SessionType,
@@ -294,56 +206,6 @@ builder.queryField('session', (t) =>
     resolve: (_parent, { sessionId }, { caller, loaders }) => {
       requireScope(caller, 'read')
       return loaders.sessions.byId.load(requireIdentifier('sessionId', sessionId))
-    },
-  }),
-)
-
-builder.queryField('sessions', (t) =>
-  t.connection(
-    {
-      type: SessionType,
-      description: 'Sessions of all users.',
-      args: {
-        filter: t.arg({ type: SessionFilterInput }),
-        orderBy: t.arg({ type: SessionOrderEnum, defaultValue: 'STARTED_AT_DESC' }),
-      },
-      validate: pageArgumentsSchema,
-      resolve: async (_parent, args, { caller, database, feed }) => {
-        requireScope(caller, 'read')
-        const feedCursor = feed.cursor(feed.position())
-        const orderBy = args.orderBy ?? 'STARTED_AT_DESC'
-        const order = ORDERS[orderBy]
-        const filter = toSessionFilter(args.filter ?? {})
-        const list = `sessions ${orderBy}`
-        const page = toKeysetPage(list, order.by === 'STARTED' ? 2 : 3, args)
-        const rows = await listSessions(database, filter, order, page)
-        return toConnection(list, page, rows, () => countSessions(database, filter), { feedCursor })
-      },
-    },
-    SessionConnection,
-  ),
-)
-
-const SessionStatsType = builder.objectRef<Awaited<ReturnType<typeof sessionStats>>>('CrawlSessionStats').implement({
-  description: 'How many sessions there are, by status.',
-  fields: (t) => ({
-    total: t.exposeInt('total', { description: 'In any status.' }),
-    running: t.exposeInt('running'),
-    completed: t.exposeInt('completed'),
-    stopped: t.exposeInt('stopped'),
-    failed: t.exposeInt('failed'),
-    bookmarksProcessed: t.exposeFloat('bookmarksProcessed', { description: 'Their sum; exact to 2^53.' }),
-  }),
-})
-
-builder.queryField('sessionStats', (t) =>
-  t.field({
-    type: SessionStatsType,
-    description: 'Counts over all sessions that the filter matches.',
-    args: { filter: t.arg({ type: SessionFilterInput }) },
-    resolve: (_parent, { filter }, { caller, database }) => {
-      requireScope(caller, 'read')
-      return sessionStats(database, toSessionFilter(filter ?? {}))
     },
   }),
 )
