@@ -4,16 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { readDocument, root } from './markdown.ts'
 
 const adrs = await readdir(join(root, 'docs/adr'))
-const own = [
+const guides = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
+const documents = [
   'README.md',
   'CHANGELOG.md',
-  'docs/troubleshooting.md',
-  'docs/database.md',
-  'docs/platforms.md',
-  'docs/crawling.md',
   'examples/README.md',
+  ...guides.map((name) => `docs/${name}`),
+  ...adrs.map((name) => `docs/adr/${name}`),
 ]
-const documents = [...own, ...adrs.map((name) => `docs/adr/${name}`)]
 
 describe('every link', () => {
   it.each(documents)('of %s leads to a file of the checkout', async (path) => {
