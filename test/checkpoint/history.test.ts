@@ -163,6 +163,20 @@ describe('the history of a checkpoint', () => {
       expect(await changes()).toHaveLength(5)
     })
 
+    it('keeps the head that was told: who carries on from there may not tell another', async () => {
+      const begin = async () => (await mutate(waymark, 'startSession', { userId })).session.sessionId as string
+      const first = await begin()
+      await save({ sessionId: first, itemId: '20', pageToken: 'p1', headItemIds: ['20', '19'] })
+      await save({ sessionId: first, itemId: '18', pageToken: 'p2' })
+      await mutate(waymark, 'stopSession', { sessionId: first })
+      await rollback({ toVersion: 1 })
+      const second = await begin()
+      await save({ sessionId: second, itemId: '18', headItemIds: ['18', '17'] })
+      expect((await history()).nodes[0]).toMatchObject({ lastItemId: '18', headItemIds: ['20', '19'] })
+      await mutate(waymark, 'completeSession', { sessionId: second })
+      expect((await history()).nodes[0]).toMatchObject({ complete: true, anchorItemIds: ['20', '19'] })
+    })
+
     it('restores over writes of others, a clear, and to a clear', async () => {
       await save({ bookmarksAdded: 2 })
       await sql(
