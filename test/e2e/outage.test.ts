@@ -115,7 +115,10 @@ describe.each<[string, (postgres: OwnPostgres) => Promise<void>, (postgres: OwnP
       await expect.poll(() => probe(server, '/ready'), { timeout: 30_000 }).toBe(200)
       await expect.poll(() => ask(server, operations.saveCheckpoint), { timeout: 30_000 }).toBeUndefined()
       for (const query of queries) expect(await ask(server, query), query).toBeUndefined()
-      await mutate(clientOf(server.url), 'startSession', { userId: 'alice', sessionId: 'after the outage' })
+      const start = { userId: 'alice', sessionId: 'after the outage', takeover: true }
+      expect(await mutate(clientOf(server.url), 'startSession', start)).toMatchObject({
+        session: { status: 'RUNNING' },
+      })
       await expect.poll(() => feed.text(), { timeout: 30_000 }).toContain('"after the outage"')
       await using late = await watch(server)
       await mutate(clientOf(server.url), 'stopSession', { sessionId: 'after the outage' })
