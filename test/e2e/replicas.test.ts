@@ -1,0 +1,173 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { feeds, ToldEvent } from '../support/feed-reader.ts'
+import { withClient } from '../support/database.ts'
+import { type ServerProcess, startServer } from '../support/server-process.ts'
+import { clientOf, mutate } from '../support/waymark.ts'
+import { type OwnPostgres, startOwnPostgres } from './own-postgres.ts'
+import { type Writer, writeByApi, writeBySql } from './restless-writers.ts'
+import { eventIdOf, type Habits, RoamingSubscriber, type Visit } from './roaming-subscriber.ts'
+
+const REPLICAS = [0, 1, 2]
+const habits: readonly Habits[] = [
+  { feed: 'sessionStatusChanged', transport: 'sse' },
+  { feed: 'sessionStatusChanged', transport: 'sse', leavesAfter: 40 },
+  { feed: 'checkpointChanged', transport: 'sse' },
+  { feed: 'checkpointChanged', transport: 'sse', leavesAfter: 40 },
+  { feed: 'checkpointChanged', transport: 'sse', notesEvery: 7, leavesAfter: 50 },
+  { feed: 'checkpointChanged', transport: 'sse', filter: { stream: 'reddit/saved' } },
+]
+
+type OutboxEvent = Omit<ToldEvent, 'cursor'> & { readonly eventId: bigint }
+
+describe('three replicas on one PostgreSQL, under writers that never pause', () => {
+  let postgres: OwnPostgres
+  const servers: ServerProcess[] = []
+  let start: string
+  let writers: readonly Writer[] = []
+  let subscribers: readonly RoamingSubscriber[] = []
+
+  const urlsOf = REPLICAS.map((replica) => () => servers[replica]?.url ?? '')
+  const startReplica = () => startServer({ DATABASE_URL: postgres.url, LOG_LEVEL: 'warn' })
+  const query = <Row extends object>(sql: string) =>
+    withClient(postgres.url, async (client) => (await client.query<Row>(sql)).rows)
+
+  beforeAll(async () => {
+    postgres = await startOwnPostgres()
+    // The first one migrates.
+    servers.push(await startReplica())
+    servers.push(...(await Promise.all([startReplica(), startReplica()])))
+    const client = clientOf(servers[0]?.url ?? '')
+    const users = ['sql', ...REPLICAS.map((replica) => `api-${replica}`)]
+    for (const userId of users) await mutate(client, 'registerUser', { userId })
+    start = (await client.ask('{ sessions(first: 1) { feedCursor } }')).sessions.feedCursor
+    subscribers = habits.map((habit, index) => new RoamingSubscriber(habit, start, index % REPLICAS.length, urlsOf))
+    writers = [
+      ...urlsOf.map((urlOf, replica) => writeByApi(urlOf, `api-${replica}`)),
+      writeBySql(postgres.url, 'sql', 'sql-a'),
+      writeBySql(postgres.url, 'sql', 'sql-b'),
+    ]
+  }, 120_000)
+
+  afterAll(async () => {
+    await Promise.all([...writers, ...subscribers].map((part) => part.stop()))
+    await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()))
+    await postgres[Symbol.asyncDispose]()
+  })
+
+  /** Until everybody writes again, and each subscriber has been told of what was committed by then. */
+  async function settled(): Promise<void> {
+    const before = writers.map((writer) => writer.written())
+    const idle = () => writers.filter((writer, index) => writer.written() < (before[index] ?? 0) + 2)
+    await expect.poll(() => idle().map((writer) => writer.failure()), { timeout: 60_000 }).toEqual([])
+    await told(await outbox())
+  }
+
+  /** Until each subscriber has been told the last of these events that are for it. */
+  async function told(events: readonly OutboxEvent[]): Promise<void> {
+    for (const subscriber of subscribers) {
+      const last = events.findLast((event) => isFor(subscriber.habits, event))?.eventId ?? 0n
+      await expect.poll(() => subscriber.reached, { timeout: 60_000 }).toBeGreaterThanOrEqual(last)
+    }
+  }
+
+  async function outbox(): Promise<readonly OutboxEvent[]> {
+    const rows = await query<{ event_id: string; event: Omit<OutboxEvent, 'eventId'> }>(
+      `SELECT event_id, CASE WHEN kind LIKE 'SESSION_%'
+           THEN jsonb_build_object('kind', substr(kind, 9), 'userId', user_id, 'stream', stream, 'sessionId', session_id,
+             'previousStatus', upper(previous_status), 'status', upper(status))
+           ELSE jsonb_build_object('kind', substr(kind, 12), 'userId', user_id, 'stream', stream, 'version', version,
+             'lastItemId', last_item_id, 'bookmarksCount', bookmarks_count) END AS event
+       FROM crawler.feed_event WHERE event_id > ${eventIdOf(start)} ORDER BY event_id`,
+    )
+    return rows.map(({ event_id, event }) => ({ ...event, eventId: BigInt(event_id) }))
+  }
+
+  async function killReplica(replica: number): Promise<void> {
+    const server = servers[replica]
+    server?.child.kill('SIGKILL')
+    await server?.exited
+    servers[replica] = await startReplica()
+  }
+
+  async function cutListening(): Promise<void> {
+    const cut = () =>
+      query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'waymark-listen'`)
+    let left = REPLICAS.length
+    // One that was just started may not listen yet.
+    await expect.poll(async () => (left -= (await cut()).length), { timeout: 60_000 }).toBeLessThanOrEqual(0)
+  }
+
+  /** pg_ctl stop -m immediate. */
+  async function stopImmediately(): Promise<void> {
+    const [row] = await query<{ pid: string }>(`SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS pid`)
+    const pid = Number(row?.pid)
+    process.kill(pid, 'SIGQUIT')
+    while (isAlive(pid)) await delay(20)
+  }
+
+  it('tells every subscriber what the outbox holds, event by event, whatever is killed, cut or restarted', async () => {
+    const calamities: Record<string, () => Promise<void>> = {
+      'kill -9 of the first replica': () => killReplica(0),
+      'kill -9 of the second replica': () => killReplica(1),
+      'kill -9 of the third replica': () => killReplica(2),
+      'the LISTEN connections cut': cutListening,
+      'a fast restart of PostgreSQL': () => postgres.stop().then(() => postgres.start()),
+      'an immediate restart of PostgreSQL': () => stopImmediately().then(() => postgres.start()),
+    }
+    for (const strike of Object.values(calamities)) {
+      await strike()
+      await settled()
+    }
+    await Promise.all(writers.map((writer) => writer.stop()))
+
+    const events = await outbox()
+    expect(events.length).toBeGreaterThan(500)
+    await told(events)
+    await Promise.all(subscribers.map((subscriber) => subscriber.stop()))
+
+    for (const { habits: habit, visits, refusals } of subscribers) {
+      expect(refusals, JSON.stringify(habit)).toEqual([])
+      const expected = events.filter((event) => isFor(habit, event))
+      const retold = compare(visits, expected, start)
+      // Where every cursor was noted nothing came twice; elsewhere what came since the last one that was.
+      const { notesEvery = 1 } = habit
+      expect(retold, JSON.stringify(habit)).toBeLessThanOrEqual((visits.length - 1) * (notesEvery - 1))
+      if (notesEvery > 1) expect(retold).toBeGreaterThan(0)
+      if (habit.leavesAfter) expect(new Set(visits.map(({ replica }) => replica)).size).toBe(REPLICAS.length)
+    }
+  }, 240_000)
+})
+
+function isFor({ feed, filter }: Habits, event: OutboxEvent): boolean {
+  const topic: keyof typeof feeds = event.sessionId === undefined ? 'checkpointChanged' : 'sessionStatusChanged'
+  return topic === feed && (filter?.['stream'] ?? event.stream) === event.stream
+}
+
+/**
+ * Holds what each connection told to what the outbox holds after the cursor that it went on from, event by event.
+ * @returns how many events were told more than once
+ */
+function compare(visits: readonly Visit[], expected: readonly OutboxEvent[], start: string): number {
+  let reached = eventIdOf(start)
+  let retold = 0
+  for (const { after, told } of visits) {
+    const from = eventIdOf(after)
+    expect(from).toBeLessThanOrEqual(reached)
+    const first = expected.findIndex(({ eventId }) => eventId > from)
+    const held = expected.slice(first, first + told.length)
+    expect(told.map(({ cursor, ...event }) => ({ ...event, eventId: eventIdOf(cursor) }))).toEqual(held)
+    retold += held.filter(({ eventId }) => eventId <= reached).length
+    reached = held.at(-1)?.eventId ?? reached
+  }
+  expect(reached).toBe(expected.at(-1)?.eventId)
+  return retold
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
