@@ -26,11 +26,11 @@ it('the cursor of each event names its place in the log of the database, the sam
   // A subscription listens once it has told something; until then start another.
   await expect
     .poll(async () => {
-      await mutate(waymark, 'startSession', { userId: 'alice' })
+      await mutate(waymark, 'startSession', { userId: 'alice', takeover: true })
       return watchers.every(({ events }) => events.length > 0)
     })
     .toBe(true)
-  const { session } = (await mutate(waymark, 'startSession', { userId: 'alice' })) as unknown as {
+  const { session } = (await mutate(waymark, 'startSession', { userId: 'alice', takeover: true })) as unknown as {
     session: { sessionId: string }
   }
   await mutate(waymark, 'stopSession', { sessionId: session.sessionId })

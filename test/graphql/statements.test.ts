@@ -124,8 +124,14 @@ describe('the number of SQL statements', () => {
     const save = (userId: string) =>
       waymark.ask(`mutation { saveCheckpoint(input: { userId: "${userId}", itemId: "22" }) { __typename } }`)
     const users = Array.from({ length: 64 }, (_, index) => `user-${String(index + 1).padStart(3, '0')}`)
+    // While the first is written the others gather, however slow the machine is to send them.
+    await waymark.database.query(`
+      CREATE SEQUENCE public.written;
+      CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN IF nextval(''public.written'') = 1 THEN PERFORM pg_sleep(2); END IF; RETURN NULL; END';
+      CREATE TRIGGER dawdle AFTER UPDATE ON crawler.crawl_checkpoint FOR EACH ROW EXECUTE FUNCTION public.dawdle()`)
     const { statements } = await countStatements(() => Promise.all(users.map(save)))
-    expect(statements.length).toBeLessThan(64)
+    expect(statements.length).toBeLessThan(32)
   })
 
   async function sessionRowsRead(): Promise<number> {
