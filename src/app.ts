@@ -11,10 +11,11 @@ import { faultOf } from './database/errors.ts'
 import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
 import { requireMigrated } from './database/require-migrated.ts'
-import { startFeed } from './events/feed.ts'
+import { type Feed, startFeed } from './events/feed.ts'
 import { Fault } from './fault.ts'
 import { createContext } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
+import type { Readiness } from './http/health.ts'
 import { startHttpServer } from './http/server.ts'
 import { startReaper } from './session/reaper.ts'
 
@@ -90,7 +91,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       log,
       debug: config.debug,
       createContext: ({ requestId }) => createContext(parts, localOperator, requestId),
-      isReady: () => readiness(database),
+      isReady: () => readiness(database, feed),
       toFault: (error) => {
         const fault = faultOf(error)
         return fault instanceof Fault ? fault : undefined
@@ -117,10 +118,11 @@ async function locateDatabase(
   return { url: embedded.url, notes: [`embedded PostgreSQL in ${embedded.dataDir}`, ...embedded.notes] }
 }
 
-async function readiness(database: Database): Promise<{ ready: boolean; reason?: string }> {
+/** A replica whose feed is held back is ready: what it is asked for it answers, and the others are held back as well. */
+async function readiness(database: Database, feed: Feed): Promise<Readiness> {
   try {
     await database.query({ text: 'SELECT 1', values: [] })
-    return { ready: true }
+    return { ready: true, feed: feed.state() }
   } catch {
     return { ready: false, reason: 'the database cannot be reached' }
   }

@@ -36,6 +36,8 @@ export interface DatabaseOptions {
 /** How much longer than the server the client waits before it takes the database for dead. */
 const SILENCE_MARGIN_MS = 500
 const LOCK_TIMEOUT_MS = 2_000
+/** After so long without a word a connection is probed each second, and given up after ten probes: LISTEN waits in silence. */
+const KEEP_ALIVE_MS = 10_000
 
 /** Opens no connection yet: a database that is down now may be up for the first request. */
 export function openDatabase(options: DatabaseOptions): Database {
@@ -43,6 +45,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionString: options.url,
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
+    // Node's default leaves it to the system, where a link that died is noticed after two hours.
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
   }
   const pool = new pg.Pool({
     ...connection,

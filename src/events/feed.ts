@@ -1,29 +1,48 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import { coalesce } from './coalesce.ts'
 import { Fault } from '../fault.ts'
-import { decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
+import { cursorExpired, decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
+import { Finality } from './finality.ts'
+import { HoldBackLog, WARN_AFTER_MS } from './hold-back.ts'
 import {
   type FeedEvent,
+  lookAtOutbox,
   pruneEvents,
   readEvents,
-  readHighestEventId,
   readLastGivenEventId,
-  readOpenWriters,
   readOutboxState,
 } from './outbox.ts'
+import { RecentEvents } from './recent.ts'
 import { listenForWakeUps } from './wake-up.ts'
 
 const TICK_MS = 1_000
 const PAGE_SIZE = 500
-/** Kept in memory for those who keep up; a subscriber that falls further behind reads the outbox itself. */
 const RECENT_EVENTS = 2_000
-const WRITER_POLL_MS = 25
 /** Under a storm of writes the outbox is read so often at the most; a lone write is read at once. */
 const READ_PAUSE_MS = 10
+/** While something is held back it is looked at again so soon, and after long at the tick. */
+const MIN_RELOOK_MS = 25
+/** So the look comes at most a quarter later than the end of what held the feed back. */
+const RELOOK_SHARE = 0.25
+/** How long a start waits for the transactions that it finds open. */
+const START_WAIT_MS = 5_000
+
+/** How far the feed is behind what was written, for GET /ready. */
+export interface FeedState {
+  /** The cursor of the last final event. */
+  readonly position: string
+  /** For how long the oldest open transaction that wrote the outbox has kept events from being delivered; 0: none does. */
+  readonly heldBackMs: number
+  /** Written and not yet delivered, as of the last look; those rolled back count. */
+  readonly lagEvents: number
+}
 
 /** The outbox as an ordered log that only grows by final events. One per process, however many subscribers. */
 export interface Feed {
+  /** UUID of the outbox that is read; another one begins where a restored database was given it (reset.ts). */
+  readonly generation: string
   /** Names the place after an event, for clients; of this generation of the outbox. */
   cursor(eventId: bigint): string
   /**
@@ -42,35 +61,68 @@ export interface Feed {
   announce(): void
   /** Removes up to `limit` events that are older than the retention; answers how many. */
   prune(options: { readonly retentionHours: number; readonly limit: number }): Promise<number>
+  /** Costs no statement. */
+  state(): FeedState
+  /** Ends what is being read; takes no longer than one statement may. */
   close(): Promise<void>
 }
 
+export interface FeedOptions {
+  readonly startWaitMs?: number
+  readonly warnAfterMs?: number
+}
+
 /**
- * Starts the reader. IDs are taken before they are committed, so max(id) is never trusted: the reader notes the highest ID it
- * sees, then the transactions that have written the outbox and are still open, and once none of those is open any more,
- * everything up to that ID is final. (A reader that remembered the highest ID got 1,825 of 2,308 events.)
+ * Starts the reader: one look a second, and one whenever it is told of news; a statement each. What a look finds final is read by a
+ * second one (500 events each), once for all subscribers. What is final: finality.ts. (A reader that remembered the highest ID got
+ * 1,825 of 2,308 events.)
  */
-export async function startFeed(database: Database, log: Logger): Promise<Feed> {
-  const { generation } = await readOutboxState(database)
-  let position = await finalPosition(database, 0n, () => false)
-  let recent: FeedEvent[] = []
+export async function startFeed(
+  database: Database,
+  log: Logger,
+  { startWaitMs = START_WAIT_MS, warnAfterMs = WARN_AFTER_MS }: FeedOptions = {},
+): Promise<Feed> {
+  let { generation, finality } = await beginGeneration(database, startWaitMs, () => false)
+  let position = finality.position
+  let recent = new RecentEvents(position, RECENT_EVENTS)
   let closed = false
   let failing = false
+  let relook: NodeJS.Timeout | undefined
   const listeners = new Set<() => void>()
+  const holdBackLog = new HoldBackLog(database, log, warnAfterMs)
 
   function signalMovement(): void {
     for (const listener of listeners) listener()
   }
 
   async function advance(): Promise<void> {
-    const upTo = await finalPosition(database, position, () => closed)
+    const look = await lookAtOutbox(database, { position: finality.position, known: finality.highest })
+    if (look.generation !== generation) {
+      ;({ generation, finality } = await beginGeneration(database, startWaitMs, () => closed))
+      position = finality.position
+      recent = new RecentEvents(position, RECENT_EVENTS)
+      log.info({ generation }, 'the feed begins anew: cursors of before have expired')
+      signalMovement()
+      return
+    }
+    finality.judge(look, performance.now())
+    const upTo = finality.position
     while (position < upTo && !closed) {
       const events = await readEvents(database, { after: position, upTo, limit: PAGE_SIZE })
-      recent = [...recent, ...events].slice(-RECENT_EVENTS)
+      recent.append(events)
       position = events.length < PAGE_SIZE ? upTo : (events.at(-1)?.eventId ?? upTo)
       signalMovement()
     }
+    const held = finality.heldBack(performance.now())
+    await holdBackLog.follow(held, lagEvents())
+    clearTimeout(relook)
+    if (held && !closed) {
+      const pauseMs = Math.min(Math.max(held.forMs * RELOOK_SHARE, MIN_RELOOK_MS), TICK_MS)
+      relook = setTimeout(reading.trigger, pauseMs)
+    }
   }
+
+  const lagEvents = () => Number(finality.highest - position)
 
   const reading = coalesce(async () => {
     if (closed) return
@@ -92,12 +144,14 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
   /** Not where the mark is moved meanwhile: pruning never reaches what is younger than the retention. */
   async function requireKept(after: bigint): Promise<void> {
     const { prunedUpTo, generation: current } = await readOutboxState(database)
-    if (current !== generation)
-      throw expired('the feed began anew (a restored database); restart this server and list again')
-    if (after < prunedUpTo) throw expired(`the oldest cursor that works is ${cursor(prunedUpTo)}; list again`)
+    if (current !== generation) throw cursorExpired('the feed began anew (a restored database); list again')
+    if (after < prunedUpTo) throw cursorExpired(`the oldest cursor that works is ${cursor(prunedUpTo)}; list again`)
   }
 
   return {
+    get generation() {
+      return generation
+    },
     cursor,
     async resolve(text) {
       const named = decodeFeedCursor(text)
@@ -107,10 +161,11 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
           'after is no cursor of a feed: send the cursor of an event, or a list’s feedCursor.',
         )
       }
-      if (named.generation !== generation) throw expired('it is of another feed (a restored database); list again')
+      if (named.generation !== generation)
+        throw cursorExpired('it is of another feed (a restored database); list again')
       // Above what was ever given out it can't be of this feed; above this process' position it can, of a replica that is ahead.
       if (named.eventId > position && named.eventId > (await readLastGivenEventId(database))) {
-        throw expired('it is ahead of this feed (a restored database); list again')
+        throw cursorExpired('it is ahead of this feed (a restored database); list again')
       }
       await requireKept(named.eventId)
       return named.eventId
@@ -126,11 +181,8 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
     },
     async read(after, limit) {
       if (after >= position) return []
-      const oldest = recent[0]?.eventId
-      if (oldest !== undefined && after >= oldest - 1n) {
-        const from = recent.findIndex(({ eventId }) => eventId > after)
-        return from === -1 ? [] : recent.slice(from, from + limit)
-      }
+      const remembered = recent.read(after, limit)
+      if (remembered) return remembered
       const events = await readEvents(database, { after, upTo: position, limit })
       // Asked after the reading: what was pruned before it is seen, and what was pruned during it is missing at worst from the front.
       await requireKept(after)
@@ -140,29 +192,44 @@ export async function startFeed(database: Database, log: Logger): Promise<Feed> 
       reading.trigger()
       wakeUp.send()
     },
+    state: () => ({
+      position: cursor(position),
+      heldBackMs: Math.round(finality.heldBack(performance.now())?.forMs ?? 0),
+      lagEvents: lagEvents(),
+    }),
     async close() {
       closed = true
       clearInterval(tick)
+      clearTimeout(relook)
       signalMovement()
       await wakeUp.close()
       await reading.settled()
+      clearTimeout(relook)
     },
   }
 }
 
-/** Each step is a statement, and so a snapshot, of its own: see the rule at startFeed. */
-async function finalPosition(database: Database, known: bigint, isClosed: () => boolean): Promise<bigint> {
-  const highest = await readHighestEventId(database)
-  if (highest <= known) return known
-  const writers = new Set(await readOpenWriters(database))
-  while (writers.size > 0 && !isClosed()) {
-    const open = new Set(await readOpenWriters(database))
-    for (const writer of writers) if (!open.has(writer)) writers.delete(writer)
-    if (writers.size > 0) await new Promise((resolve) => setTimeout(resolve, WRITER_POLL_MS))
+/**
+ * Finds where a generation of the outbox is final now. Up to where it was pruned it is, for certain: a reader that doesn't know what was
+ * before it has to begin there while a transaction is open that it found so. Such a one seldom lasts longer than the wait.
+ */
+async function beginGeneration(
+  database: Database,
+  waitMs: number,
+  isClosed: () => boolean,
+): Promise<{ generation: string; finality: Finality }> {
+  const { generation, prunedUpTo } = await readOutboxState(database)
+  const finality = new Finality(prunedUpTo)
+  const deadline = performance.now() + waitMs
+  const look = async () => {
+    const seen = await lookAtOutbox(database, { position: finality.position, known: finality.highest })
+    finality.judge(seen, performance.now())
   }
-  return isClosed() ? known : highest
-}
-
-function expired(why: string): Fault {
-  return new Fault('CURSOR_EXPIRED', `This cursor can't be continued from: ${why}.`)
+  await look()
+  const atStart = finality.highest
+  while (finality.position < atStart && performance.now() < deadline && !isClosed()) {
+    await delay(MIN_RELOOK_MS)
+    await look()
+  }
+  return { generation, finality }
 }

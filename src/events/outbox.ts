@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import type { OutboxLook } from './finality.ts'
 
 interface RecordedEvent {
   readonly eventId: bigint
@@ -57,26 +58,32 @@ export async function readLastGivenEventId(database: Database): Promise<bigint> 
   return BigInt(row?.last ?? 0)
 }
 
-/** The highest event ID that a new snapshot sees. Not final: a lower one may still be uncommitted. */
-export async function readHighestEventId(database: Database): Promise<bigint> {
-  const [row] = await database.query<{ highest: string }>({
-    name: 'feed_highest',
-    text: 'SELECT coalesce(max(event_id), 0) AS highest FROM crawler.feed_event',
-    values: [],
-  })
-  return BigInt(row?.highest ?? 0)
+/** A look at the outbox, and the generation it is of: another than before means that all of it is to be read anew. */
+export interface DatedLook extends OutboxLook {
+  readonly generation: string
 }
 
-/** The transactions that have written the outbox and are still open, by their virtual transaction ID (prepared ones too). */
-export async function readOpenWriters(database: Database): Promise<readonly string[]> {
-  const rows = await database.query<{ writer: string }>({
-    name: 'feed_writers',
-    text: `SELECT DISTINCT virtualtransaction AS writer FROM pg_locks
-      WHERE locktype = 'relation' AND relation = 'crawler.feed_event'::regclass AND mode = 'RowExclusiveLock' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-    values: [],
+/**
+ * Looks at the outbox, in one statement: PostgreSQL takes the snapshot before it runs any of it, so the locks are read after.
+ * They are left alone (no writers) where nothing is above `position`: then nobody holds anything back.
+ * A writer's lock is RowExclusiveLock; a prepared transaction keeps it, and the virtual transaction ID, until it ends.
+ * @param known the highest event seen before
+ */
+export async function lookAtOutbox(
+  database: Database,
+  { position, known }: { readonly position: bigint; readonly known: bigint },
+): Promise<DatedLook> {
+  const [row] = await database.query<{ generation: string; highest: string; writers: string[] | null }>({
+    name: 'feed_look',
+    text: `SELECT feed.generation, event.highest, CASE WHEN greatest(event.highest, $2::bigint) > $1::bigint THEN ARRAY(
+        SELECT DISTINCT virtualtransaction FROM pg_locks
+        WHERE locktype = 'relation' AND relation = 'crawler.feed_event'::regclass AND mode = 'RowExclusiveLock' AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END AS writers
+      FROM crawler.feed, (SELECT coalesce(max(event_id), 0) AS highest FROM crawler.feed_event) AS event`,
+    values: [position, known],
   })
-  return rows.map(({ writer }) => writer)
+  if (!row) throw new Error('crawler.feed is empty: run the migrations')
+  return { generation: row.generation, highest: BigInt(row.highest), writers: row.writers ?? [] }
 }
 
 interface EventRow {

@@ -5,6 +5,8 @@ import { coalesce } from './coalesce.ts'
 
 const CHANNEL = 'waymark_feed'
 const RECONNECT_MS = 1_000
+/** A database that doesn't answer (frozen, or its link is dead) doesn't take leave either. */
+const END_WAIT_MS = 1_000
 /** NOTIFY takes a lock of the whole cluster when it commits: others are told so often at the most. */
 const SEND_PAUSE_MS = 50
 
@@ -12,6 +14,7 @@ const SEND_PAUSE_MS = 50
 export interface WakeUp {
   /** Sends one NOTIFY; those asked for while it is on its way become one more. Never throws. */
   send(): void
+  /** Also where the database doesn't answer: then after a second. */
   close(): Promise<void>
 }
 
@@ -22,8 +25,9 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
   let retry: NodeJS.Timeout | undefined
 
   async function listen(): Promise<void> {
+    let client: pg.Client | undefined
     try {
-      const client = await database.connect('waymark-listen')
+      client = await database.connect('waymark-listen')
       const lost = (error?: Error) => {
         if (listening !== client) return
         listening = undefined
@@ -35,14 +39,19 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
       client.on('error', lost)
       client.on('end', () => lost())
       client.on('notification', onWake)
+      if (closed) {
+        await end(client)
+        return
+      }
       await client.query(`LISTEN ${CHANNEL}`)
-      if (closed) await client.end()
-      else onWake()
+      onWake()
     } catch (error) {
       if (closed) return
       log.debug({ err: error }, 'cannot LISTEN; will try again')
       listening = undefined
       retryLater()
+      // One that is refused the LISTEN is connected all the same.
+      if (client) await end(client)
     }
   }
 
@@ -67,11 +76,17 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
     async close() {
       closed = true
       clearTimeout(retry)
+      // A LISTEN that a frozen database doesn't answer is cut short by the end of its connection.
+      if (listening) await end(listening)
       await connecting
+      clearTimeout(retry)
       await sending.settled()
-      const client = listening
-      listening = undefined
-      await client?.end().catch(() => undefined)
     },
   }
+}
+
+async function end(client: pg.Client): Promise<void> {
+  const cut = setTimeout(() => client.connection.stream.destroy(), END_WAIT_MS)
+  await client.end().catch(() => undefined)
+  clearTimeout(cut)
 }

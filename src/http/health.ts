@@ -7,6 +7,8 @@ export interface Readiness {
   readonly ready: boolean
   /** Why not, in words of ours: it is answered to anybody. */
   readonly reason?: string
+  /** How far the feed is behind what was written: told while ready, and no reason not to be. */
+  readonly feed?: { readonly position: string; readonly heldBackMs: number; readonly lagEvents: number }
 }
 
 /** GET /health: the process answers. Says nothing of the database, so that an outage there doesn't get replicas restarted. */
@@ -14,15 +16,15 @@ export function answerHealth(response: ServerResponse): void {
   sendJson(response, 200, { status: 'ok' })
 }
 
-/** GET /ready: whether requests should be sent here now; 503 with the reason if not. */
+/** GET /ready: whether requests should be sent here now, and how far the feed is behind; 503 with the reason if not. */
 export async function answerReady(
   response: ServerResponse,
   isReady: () => Promise<Readiness>,
   log: Logger,
 ): Promise<void> {
-  const { ready, reason } = await isReady().catch((error: unknown): Readiness => {
+  const { ready, reason, feed } = await isReady().catch((error: unknown): Readiness => {
     log.error({ error: describeError(error, { stack: true }) }, 'the readiness check failed')
     return { ready: false, reason: 'the readiness check failed; the log says why' }
   })
-  sendJson(response, ready ? 200 : 503, ready ? { status: 'ok' } : { status: 'unavailable', reason })
+  sendJson(response, ready ? 200 : 503, ready ? { status: 'ok', feed } : { status: 'unavailable', reason })
 }

@@ -1,0 +1,82 @@
+/** What one look at the outbox sees: the highest event ID in its snapshot, and then who has written the outbox and is still open. */
+export interface OutboxLook {
+  readonly highest: bigint
+  /** Their virtual transaction IDs, read after the snapshot was taken. */
+  readonly writers: readonly string[]
+}
+
+/** What keeps events from being final. */
+export interface HeldBack {
+  /** The virtual transaction ID of the open transaction whose events come first. */
+  readonly writer: string
+  /** Since a look first saw it. */
+  readonly forMs: number
+}
+
+interface OpenWriter {
+  /** Its own events are all above this one. */
+  readonly above: bigint
+  readonly seenAtMs: number
+}
+
+/** Of a prepared transaction that has come through a restart of the server: until then it had another ID. */
+const RECOVERED = '-1/'
+
+/**
+ * Up to where the outbox is final: everything up to there is committed, or never will be.
+ *
+ * IDs are taken before they are committed, so the highest visible one says nothing of those below it. But a writer locks the
+ * outbox before it takes its first ID, and lets go after its events can be seen. So whoever isn't among the writers of one look
+ * and is among those of the next has only IDs above the first look's highest; and where the last look has no writer at all,
+ * everything up to its highest is final for whoever reads in a later snapshot. The position is the lowest of these bounds.
+ */
+export class Finality {
+  #position: bigint
+  #highest: bigint
+  readonly #writers = new Map<string, OpenWriter>()
+
+  /** @param position known to be final, whoever is open */
+  constructor(position: bigint) {
+    this.#position = position
+    this.#highest = position
+  }
+
+  /** Everything up to it is final. */
+  get position(): bigint {
+    return this.#position
+  }
+
+  /** The highest event that was ever seen. */
+  get highest(): bigint {
+    return this.#highest
+  }
+
+  /** Looks are judged in the order in which they were taken. @param nowMs of a clock that never goes back */
+  judge({ highest, writers }: OutboxLook, nowMs: number): void {
+    const open = new Set(writers)
+    for (const writer of this.#writers.keys()) if (!open.has(writer)) this.#writers.delete(writer)
+    for (const writer of open) {
+      if (this.#writers.has(writer)) continue
+      const above = writer.startsWith(RECOVERED) ? this.#position : this.#highest
+      this.#writers.set(writer, { above, seenAtMs: nowMs })
+    }
+    // The highest may have been pruned meanwhile by a replica that is ahead.
+    if (highest > this.#highest) this.#highest = highest
+    const final = this.#first()?.[1].above ?? this.#highest
+    if (final > this.#position) this.#position = final
+  }
+
+  /** undefined: every event that was seen is final. */
+  heldBack(nowMs: number): HeldBack | undefined {
+    const first = this.#first()
+    if (!first || this.#position >= this.#highest) return undefined
+    const [writer, { seenAtMs }] = first
+    return { writer, forMs: nowMs - seenAtMs }
+  }
+
+  #first(): readonly [string, OpenWriter] | undefined {
+    let first: readonly [string, OpenWriter] | undefined
+    for (const entry of this.#writers) if (!first || entry[1].above < first[1].above) first = entry
+    return first
+  }
+}

@@ -1,0 +1,86 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
+import { openStream } from './sse.ts'
+
+const WATCH = { query: 'subscription { told: sessionStatusChanged { cursor sessionId kind } }' }
+
+/** What the server asks of the database: a look at the outbox, a page of its events, the reaper, or anything else. */
+type Kind = 'look' | 'page' | 'reap' | 'notify' | 'each minute' | 'other'
+
+function kindOf(text: string): Kind {
+  if (text.includes('pg_locks')) return 'look'
+  if (text.includes('FROM crawler.feed_event WHERE event_id >')) return 'page'
+  if (text.includes('crawler.reap')) return 'reap'
+  if (text.includes('pg_notify')) return 'notify'
+  if (/SELECT crawler\.clock\(\) AS now|waymark retention/.test(text)) return 'each minute'
+  return 'other'
+}
+
+const noCounts = (): Record<Kind, number> => ({ look: 0, page: 0, reap: 0, notify: 0, 'each minute': 0, other: 0 })
+const within = { timeout: 20_000 }
+
+describe.each([1, 200])('with %s subscribers', (subscribers) => {
+  let waymark: TestWaymark
+  let leave: AbortController
+  let counts: Record<Kind, number>
+
+  beforeAll(async () => {
+    waymark = await startWaymark()
+    await mutate(waymark, 'registerUser', { userId: 'alice' })
+  })
+  afterAll(() => waymark[Symbol.asyncDispose]())
+
+  /** Every statement of every connection of the server's pool. */
+  beforeEach(() => {
+    leave = new AbortController()
+    counts = noCounts()
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its `this` by Reflect.apply
+    const original = pg.Client.prototype.query
+    vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+      const [first] = args
+      counts[kindOf(typeof first === 'string' ? first : (first as { text: string }).text)] += 1
+      return Reflect.apply(original, this, args)
+    })
+  })
+  afterEach(() => {
+    leave.abort()
+    vi.restoreAllMocks()
+  })
+
+  async function watchAll() {
+    const streams = await Promise.all(
+      Array.from({ length: subscribers }, () =>
+        openStream<{ told: { sessionId: string } }>(waymark.url, WATCH, leave.signal),
+      ),
+    )
+    return { next: () => Promise.all(streams.map((stream) => stream.next())) }
+  }
+
+  it('a change that somebody else makes is found by one look and read by one statement, for all', async () => {
+    const watchers = await watchAll()
+    for (const sessionId of ['one', 'two', 'three']) {
+      counts = noCounts()
+      // One of these is the test's own.
+      await waymark.database.query(
+        `INSERT INTO crawler.crawl_session (session_id, user_id, started_at) VALUES ($1, 'alice', now())`,
+        [sessionId],
+      )
+      const told = await watchers.next()
+      expect(new Set(told.map(({ value }) => value?.data?.told.sessionId))).toEqual(new Set([sessionId]))
+      expect(counts).toMatchObject({ page: 1, notify: 0, other: 1 })
+    }
+  })
+
+  it('an idle server looks at most once a second, and asks nothing else but the reaper', async () => {
+    await watchAll()
+    await expect.poll(() => counts.look, within).toBeGreaterThan(0)
+    counts = noCounts()
+    const startedAt = performance.now()
+    await expect.poll(() => counts.look, { timeout: 30_000, interval: 10 }).toBeGreaterThanOrEqual(6)
+    // Five whole seconds between six ticks; timers may be early by a little.
+    expect(performance.now() - startedAt).toBeGreaterThan(4_500)
+    expect(counts).toMatchObject({ page: 0, notify: 0, other: 0 })
+    expect(counts.reap).toBeLessThanOrEqual(counts.look + 1)
+  })
+})
