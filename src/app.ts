@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { localOperator } from './caller.ts'
+import { localOperator } from './principal.ts'
 import { startRetention } from './checkpoint/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
 import type { SaveCommand } from './checkpoint/save-input.ts'

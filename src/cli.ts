@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Logger, pino } from 'pino'
+import { KEY_USAGE, runKeyCommand } from './access/cli-keys.ts'
 import { type App, startApp } from './app.ts'
 import { type Config, loadConfig } from './config.ts'
 import { joinEmbedded } from './database/embedded.ts'
@@ -16,6 +17,7 @@ const USAGE = `usage: waymark <command>
   migrate        bring the database to this version's schema
   verify         name each difference between the database and this version's schema; exit 1 if there is any
   feed reset     begin a new generation of the feeds, after a restore or a failover (docs/feeds.md)
+${KEY_USAGE}
   seed           fill the database with a small data set to try things on
   print-schema   print the API as SDL
 Settings come from the environment and from .env; README.md lists them.`
@@ -47,7 +49,7 @@ const commands: Record<string, (config: Config) => Promise<number>> = {
       const { generation, previous } = await resetFeed({ databaseUrl })
       print(
         `the feeds begin anew: generation ${generation} instead of ${previous}. Every cursor given out before is CURSOR_EXPIRED; its holder lists again.\n` +
-          'Now restart each server of this database that runs: until then it works with the generation before.',
+          'Servers that run take it up within a second or so.',
       )
       return 0
     }),
@@ -81,6 +83,11 @@ async function serve(config: Config): Promise<number> {
   // A database that has stopped answering never closes its connections; they must not keep the process.
   setTimeout(() => process.exit(0), LINGER_MS).unref()
   return 0
+}
+
+function keyCommand(args: readonly string[]): (config: Config) => Promise<number> {
+  return (config) =>
+    onDatabase(config, (databaseUrl) => runKeyCommand(databaseUrl, args, { mayMigrate: config.migrateOnStart, print }))
 }
 
 /** Closes the server; gives it up where that takes longer than its drain and a margin: it is killed after 10 s in many places. */
@@ -130,7 +137,7 @@ function print(text: string): void {
  */
 export async function main(argv: readonly string[]): Promise<number> {
   const name = argv.join(' ') || 'serve'
-  const command = commands[name]
+  const command = argv[0] === 'key' ? keyCommand(argv.slice(1)) : commands[name]
   if (!command) {
     const wantsHelp = ['help', '--help', '-h'].includes(name)
     ;(wantsHelp ? process.stdout : process.stderr).write(`${USAGE}\n`)

@@ -48,7 +48,7 @@ export async function seed(databaseUrl: string): Promise<string> {
     log: pino({ level: 'silent' }),
   })
   try {
-    if ((await insertUsers(database, USERS)) !== 'ok') {
+    if ((await insertUsers(database, 'all', USERS)) !== 'ok') {
       throw new StartupError(
         'cannot seed: another application makes the users of this database (public."user" needs more than an id). Seed a database of your own.',
       )

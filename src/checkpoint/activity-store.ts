@@ -1,5 +1,7 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
+import { reachSql } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 
 export interface ActivityFilter {
   readonly userId: string | undefined
@@ -29,6 +31,7 @@ export interface BucketRange {
  */
 export async function countActivity(
   database: Database,
+  reach: Reach,
   range: BucketRange,
   filter: ActivityFilter,
 ): Promise<Map<number, ActivityCounts>> {
@@ -39,7 +42,7 @@ export async function countActivity(
     Prisma.sql`floor(extract(epoch FROM ${time} - ${start}) / ${range.bucketSeconds}::integer)::integer AS place`
   const chosen = Prisma.join(
     [
-      Prisma.sql`TRUE`,
+      reachSql(Prisma.sql`t.user_id`, reach),
       ...(filter.userId === undefined ? [] : [Prisma.sql`t.user_id = ${filter.userId}`]),
       ...(filter.stream === undefined ? [] : [Prisma.sql`t.stream = ${filter.stream}`]),
     ],

@@ -1,4 +1,4 @@
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, requireScope } from '../principal.ts'
 import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import { Fault } from '../fault.ts'
@@ -38,7 +38,7 @@ const NOTHING: ActivityCounts = {
  */
 export async function activity(
   parts: { readonly database: Database; readonly clock: DatabaseClock; readonly historyRetentionDays: number },
-  caller: Caller,
+  caller: Principal,
   { from, to, bucket, ...filter }: ActivityQuestion,
 ): Promise<ActivityBucket[]> {
   requireScope(caller, 'read')
@@ -60,7 +60,7 @@ export async function activity(
     )
   }
   const range = { start: new Date(firstMs), bucketSeconds: BUCKET_SECONDS[bucket], count }
-  const counted = await countActivity(parts.database, range, filter)
+  const counted = await countActivity(parts.database, caller.userIds, range, filter)
   return Array.from({ length: count }, (_, place) => ({
     start: new Date(firstMs + place * bucketMs),
     ...(counted.get(place) ?? NOTHING),

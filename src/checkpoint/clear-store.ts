@@ -1,4 +1,6 @@
 import type { Database } from '../database/database.ts'
+import { reachArray } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 import type { CrawlSession } from '../session/model.ts'
 import { type SessionRow, toSession } from '../session/row.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
@@ -14,6 +16,7 @@ export type ClearOutcome =
 /** Judges and clears under the rows' locks, in one statement. */
 export async function clearCheckpointRow(
   database: Database,
+  reach: Reach,
   { userId, stream }: CheckpointKey,
   by: { readonly sessionId: string | undefined; readonly expectedVersion: number | undefined; readonly actor: string },
 ): Promise<ClearOutcome> {
@@ -24,8 +27,8 @@ export async function clearCheckpointRow(
     detail: number | null
   }>({
     name: 'clear_checkpoint',
-    text: 'SELECT * FROM crawler.clear_checkpoint($1, $2, $3, $4, $5)',
-    values: [userId, stream, by.sessionId ?? null, by.expectedVersion ?? null, by.actor],
+    text: 'SELECT * FROM crawler.clear_checkpoint($1, $2, $3, $4, $5, $6)',
+    values: [userId, stream, by.sessionId ?? null, by.expectedVersion ?? null, by.actor, reachArray(reach)],
   })
   if (!row) throw new Error('clear_checkpoint answered nothing')
   switch (row.outcome) {

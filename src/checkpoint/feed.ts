@@ -1,5 +1,5 @@
 import type { Repeater } from '@repeaterjs/repeater'
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, reaches, requireScope } from '../principal.ts'
 import type { Feed } from '../events/feed.ts'
 import type { CheckpointRecord, FeedEvent } from '../events/outbox.ts'
 import { watchFeed } from '../events/watch.ts'
@@ -34,13 +34,15 @@ export type CheckpointFeedFilter = Pick<CheckpointFilter, 'userId' | 'stream' | 
  */
 export async function watchCheckpoints(
   feed: Feed,
-  caller: Caller,
+  caller: Principal,
   filter: CheckpointFeedFilter,
   after: string | undefined,
 ): Promise<Repeater<CheckpointEvent>> {
   requireScope(caller, 'read')
   const from = after === undefined ? feed.position() : await feed.resolve(after)
-  return watchFeed(feed, from, (event) => select(feed, event, filter))
+  return watchFeed(feed, from, (event) =>
+    reaches(caller.userIds, event.userId) ? select(feed, event, filter) : undefined,
+  )
 }
 
 function select(feed: Feed, event: FeedEvent, filter: CheckpointFeedFilter): CheckpointEvent | undefined {

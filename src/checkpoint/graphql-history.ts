@@ -1,4 +1,4 @@
-import { requireScope } from '../caller.ts'
+import { requireScope } from '../principal.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
@@ -8,7 +8,7 @@ import { SessionType } from '../session/graphql.ts'
 import { StreamBusyError } from '../session/model.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { CheckpointType, loadItemList } from './graphql.ts'
-import { countRevisions, listRevisions } from './history-store.ts'
+import { countRevisions, findRevisions, listRevisions } from './history-store.ts'
 import { CheckpointNotFoundError, HistoryExpiredError, VersionConflictError } from './model.ts'
 import { rollbackCheckpoint, type RolledBackCheckpoint } from './rollback-service.ts'
 
@@ -26,11 +26,9 @@ const RevisionSourceEnum = builder.enumType('RevisionSource', {
   } satisfies Record<(typeof SOURCES)[number], { description: string }>,
 })
 
-const RevisionType = builder.prismaNode('CheckpointRevision', {
+const RevisionType = builder.prismaObject('CheckpointRevision', {
   description: 'One change of a checkpoint, by anybody: how it stood from then on.',
-  id: { resolve: revisionNodeKey, description: 'Opaque and global; the natural key is (userId, stream, version).' },
-  findUnique: (key) => ({ userId_stream_version: parseRevisionNodeKey(key) }),
-  nullable: true,
+  findUnique: null,
   fields: (t) => ({
     userId: t.exposeString('userId'),
     stream: t.exposeString('stream'),
@@ -61,6 +59,16 @@ const RevisionType = builder.prismaNode('CheckpointRevision', {
   }),
 })
 
+builder.nodeRef(RevisionType, {
+  id: { resolve: revisionNodeKey, description: 'Opaque and global; the natural key is (userId, stream, version).' },
+  loadManyWithoutCache: async (keys, { database, caller }) => {
+    requireScope(caller, 'read')
+    const found = await findRevisions(database, caller.userIds, keys.map(parseRevisionNodeKey))
+    const byKey = new Map(found.map((revision) => [revisionNodeKey(revision), revision]))
+    return keys.map((key) => byKey.get(key))
+  },
+})
+
 const RevisionConnection = builder.connectionObject(
   { type: RevisionType, name: 'CheckpointRevisionConnection', description: 'A page of a history.' },
   { name: 'CheckpointRevisionEdge', description: 'A revision in a page.' },
@@ -82,7 +90,8 @@ builder.queryField('checkpointHistory', (t) =>
         }
         const list = 'history'
         const page = toKeysetPage(list, 1, args)
-        return toConnection(list, page, await listRevisions(database, key, page), () => countRevisions(database, key))
+        const rows = await listRevisions(database, caller.userIds, key, page)
+        return toConnection(list, page, rows, () => countRevisions(database, caller.userIds, key))
       },
     },
     RevisionConnection,

@@ -1,4 +1,4 @@
-import { requireScope } from '../caller.ts'
+import { requireScope } from '../principal.ts'
 import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
 import type { Context } from '../graphql/context.ts'
@@ -9,11 +9,9 @@ import { DEFAULT_STREAM, platformOf } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
 import { type CheckpointFilter, countCheckpoints, listCheckpoints } from './store.ts'
 
-export const CheckpointType = builder.prismaNode('Checkpoint', {
+export const CheckpointType = builder.prismaObject('Checkpoint', {
   description: 'How far the crawls of a (user, stream) have got. One per (user, stream).',
-  id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
-  findUnique: (key) => ({ userId_stream: parseCheckpointNodeKey(key) }),
-  nullable: true,
+  findUnique: null,
   include: {
     state: {
       select: {
@@ -92,6 +90,14 @@ export const CheckpointType = builder.prismaNode('Checkpoint', {
   }),
 })
 
+builder.nodeRef(CheckpointType, {
+  id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
+  loadManyWithoutCache: (keys, { loaders, caller }) => {
+    requireScope(caller, 'read')
+    return Promise.all(keys.map((key) => loaders.checkpoints.byKey.load(parseCheckpointNodeKey(key))))
+  },
+})
+
 /** The items of a head or of anchors; none where there is no list. */
 export async function loadItemList(
   { checkpoints }: Pick<Context['loaders'], 'checkpoints'>,
@@ -106,8 +112,10 @@ builder.objectField(UserType, 'checkpoint', (t) =>
     nullable: true,
     description: "The user's checkpoint of a stream. null: none saved.",
     args: { stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
-    resolve: ({ userId }, args, { loaders }) =>
-      loaders.checkpoints.byKey.load({ userId, stream: requireStream('stream', args.stream ?? DEFAULT_STREAM) }),
+    resolve: ({ userId }, args, { loaders, caller }) => {
+      requireScope(caller, 'read')
+      return loaders.checkpoints.byKey.load({ userId, stream: requireStream('stream', args.stream ?? DEFAULT_STREAM) })
+    },
   }),
 )
 
@@ -115,7 +123,10 @@ builder.objectField(UserType, 'checkpoints', (t) =>
   t.field({
     type: [CheckpointType],
     description: "All of the user's checkpoints, by stream.",
-    resolve: async ({ userId }, _args, { loaders }) => [...(await loaders.checkpoints.ofUser.load(userId))],
+    resolve: async ({ userId }, _args, { loaders, caller }) => {
+      requireScope(caller, 'read')
+      return [...(await loaders.checkpoints.ofUser.load(userId))]
+    },
   }),
 )
 
@@ -188,8 +199,8 @@ builder.queryField('checkpoints', (t) =>
         const filter = toCheckpointFilter(args.filter ?? {})
         const list = `checkpoints ${direction}`
         const page = toKeysetPage(list, 3, args)
-        const rows = await listCheckpoints(database, filter, direction, page)
-        return toConnection(list, page, rows, () => countCheckpoints(database, filter), { feedCursor })
+        const rows = await listCheckpoints(database, caller.userIds, filter, direction, page)
+        return toConnection(list, page, rows, () => countCheckpoints(database, caller.userIds, filter), { feedCursor })
       },
     },
     CheckpointConnection,

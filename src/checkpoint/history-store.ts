@@ -2,34 +2,63 @@ import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
+import { reachArray, reachSql } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 import type { CrawlSession } from '../session/model.ts'
 import { type SessionRow, toSession } from '../session/row.ts'
-import type { Checkpoint, CheckpointKey } from './model.ts'
+import type { Checkpoint, CheckpointKey, RevisionKey } from './model.ts'
 import { type CheckpointRevision, REVISION_COLUMNS, type RevisionRow, toRevision } from './revision.ts'
 import { type CheckpointRow, toCheckpoint } from './row.ts'
 
 /** A page of a checkpoint's revisions, the newest first; also of one that has been cleared. */
 export async function listRevisions(
   database: Database,
+  reach: Reach,
   { userId, stream }: CheckpointKey,
   page: KeysetPage,
 ): Promise<Page<CheckpointRevision>> {
   const key = [Prisma.sql`r.version`]
   const rows = await database.query<RevisionRow>(
     Prisma.sql`SELECT ${Prisma.raw(REVISION_COLUMNS)} FROM crawler.checkpoint_revision r
-      WHERE r.user_id = ${userId} AND r.stream = ${stream} AND ${keysetSql.after(key, 'DESC', page)}
+      WHERE r.user_id = ${userId} AND r.stream = ${stream} AND ${reachSql(Prisma.sql`r.user_id`, reach)} AND ${keysetSql.after(key, 'DESC', page)}
       ${keysetSql.orderAndLimit(key, 'DESC', page)}`,
   )
   return pageOf(rows, page, (row) => ({ node: toRevision(row), position: [String(row.version)] }))
 }
 
-export async function countRevisions(database: Database, { userId, stream }: CheckpointKey): Promise<number> {
+export async function countRevisions(
+  database: Database,
+  reach: Reach,
+  { userId, stream }: CheckpointKey,
+): Promise<number> {
   const [row] = await database.query<{ count: number }>({
     name: 'revision_count',
-    text: 'SELECT count(*)::integer AS count FROM crawler.checkpoint_revision r WHERE r.user_id = $1 AND r.stream = $2',
-    values: [userId, stream],
+    text: `SELECT count(*)::integer AS count FROM crawler.checkpoint_revision r
+      WHERE r.user_id = $1 AND r.stream = $2 AND ($3::text[] IS NULL OR r.user_id = ANY ($3))`,
+    values: [userId, stream, reachArray(reach)],
   })
   return row?.count ?? 0
+}
+
+/** The stored ones among the keys, in no order. */
+export async function findRevisions(
+  database: Database,
+  reach: Reach,
+  keys: readonly RevisionKey[],
+): Promise<CheckpointRevision[]> {
+  const rows = await database.query<RevisionRow>({
+    name: 'revisions_by_key',
+    text: `SELECT ${REVISION_COLUMNS} FROM unnest($1::text[], $2::text[], $3::integer[]) AS k (user_id, stream, version)
+      JOIN crawler.checkpoint_revision r ON r.user_id = k.user_id AND r.stream = k.stream AND r.version = k.version
+      WHERE $4::text[] IS NULL OR r.user_id = ANY ($4)`,
+    values: [
+      keys.map(({ userId }) => userId),
+      keys.map(({ stream }) => stream),
+      keys.map(({ version }) => version),
+      reachArray(reach),
+    ],
+  })
+  return rows.map(toRevision)
 }
 
 export type RollbackOutcome =
@@ -57,15 +86,16 @@ export interface Rollback {
 /** Judges and rolls back under the rows' locks, in one statement. History is never rewritten: a new version is appended. */
 export async function rollbackCheckpointRow(
   database: Database,
+  reach: Reach,
   { userId, stream }: CheckpointKey,
   rollback: Rollback,
 ): Promise<RollbackOutcome> {
   try {
-    return toOutcome(await judge(database, { userId, stream }, rollback))
+    return toOutcome(await judge(database, reach, { userId, stream }, rollback))
   } catch (error) {
     // The target, or its list, was pruned between the look and the write, or its user deleted: judged again, it is told so.
     if (sqlState(error) !== '23503') throw error
-    return toOutcome(await judge(database, { userId, stream }, rollback))
+    return toOutcome(await judge(database, reach, { userId, stream }, rollback))
   }
 }
 
@@ -80,12 +110,13 @@ interface JudgedRow {
 
 async function judge(
   database: Database,
+  reach: Reach,
   { userId, stream }: CheckpointKey,
   rollback: Rollback,
 ): Promise<JudgedRow | undefined> {
   const [row] = await database.query<JudgedRow>({
     name: 'rollback_checkpoint',
-    text: 'SELECT * FROM crawler.rollback_checkpoint($1, $2, $3, $4, $5, $6, $7)',
+    text: 'SELECT * FROM crawler.rollback_checkpoint($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [
       userId,
       stream,
@@ -94,6 +125,7 @@ async function judge(
       rollback.dryRun,
       rollback.expectedVersion ?? null,
       rollback.actor,
+      reachArray(reach),
     ],
   })
   return row

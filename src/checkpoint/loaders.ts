@@ -1,5 +1,6 @@
 import DataLoader from 'dataloader'
 import type { Database } from '../database/database.ts'
+import type { Reach } from '../principal.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
 import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.ts'
 
@@ -7,12 +8,12 @@ import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.
  * Batch what the fields of one request ask for into one statement.
  * They keep nothing (cache: false): a request may save and then read, and a subscription's loaders live as long as it does.
  */
-export function createCheckpointLoaders(database: Database) {
+export function createCheckpointLoaders(database: Database, reach: Reach) {
   return {
     byKey: new DataLoader<CheckpointKey, Checkpoint | null>(
       async (keys) => {
         const wanted = new Map(keys.map((key) => [textOf(key), key]))
-        const found = await findCheckpoints(database, [...wanted.values()])
+        const found = await findCheckpoints(database, reach, [...wanted.values()])
         const byKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
         return keys.map((key) => byKey.get(textOf(key)) ?? null)
       },
@@ -20,7 +21,7 @@ export function createCheckpointLoaders(database: Database) {
     ),
     ofUser: new DataLoader<string, readonly Checkpoint[]>(
       async (userIds) => {
-        const found = await findCheckpointsOfUsers(database, [...new Set(userIds)])
+        const found = await findCheckpointsOfUsers(database, reach, [...new Set(userIds)])
         return userIds.map((userId) => found.filter((checkpoint) => checkpoint.userId === userId))
       },
       { cache: false },

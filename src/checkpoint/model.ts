@@ -40,6 +40,10 @@ export interface CheckpointKey {
   readonly stream: string
 }
 
+export interface RevisionKey extends CheckpointKey {
+  readonly version: number
+}
+
 export const checkpointKeySchema = z.object({ userId: identifierSchema, stream: streamNameSchema })
 
 /** Nothing was written: somebody changed the checkpoint since it was read. */

@@ -60,7 +60,7 @@ function deleteOldSessions(
 ): Promise<number> {
   if (daysAgo === undefined) return Promise.resolve(0)
   const old = { completedBefore: { daysAgo }, statuses: undefined, userId: undefined, stream: undefined }
-  return inBatches<PrunePosition>(signal, (after) => deletePrunable(database, old, after, isPruner))
+  return inBatches<PrunePosition>(signal, (after) => deletePrunable(database, 'all', old, after, isPruner))
 }
 
 async function inBatches<Position>(

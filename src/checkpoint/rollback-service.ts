@@ -1,4 +1,4 @@
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, requireScope } from '../principal.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError, type InputIssue } from '../domain-error.ts'
 import { issuesOf } from '../input-issues.ts'
@@ -37,14 +37,14 @@ export type RollbackRefusal =
 /** Makes a checkpoint what it was at a version or a time, whoever wrote it then; refused while a session owns the stream. */
 export async function rollbackCheckpoint(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: RollbackCheckpointInput,
 ): Promise<RolledBackCheckpoint | RollbackRefusal> {
   requireScope(caller, 'operate')
   const issues = rollbackIssues(input)
   if (issues.length > 0) return new InvalidInputError(issues)
   const key = { userId: input.userId, stream: input.stream }
-  const rolledBack = await rollbackCheckpointRow(database, key, {
+  const rolledBack = await rollbackCheckpointRow(database, caller.userIds, key, {
     toVersion: input.toVersion ?? undefined,
     toTime: input.toTime ?? undefined,
     dryRun: input.dryRun ?? false,

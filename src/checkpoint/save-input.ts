@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { InputIssue } from '../domain-error.ts'
 import { bookmarkCountSchema, identifierSchema, nameSchema } from '../identifier.ts'
 import { issuesOf } from '../input-issues.ts'
+import { type Principal, reaches } from '../principal.ts'
 import { type Metrics, metricsSchema, rateLimitProblem } from '../session/metrics.ts'
 import { platformOf, streamNameSchema } from '../stream/model.ts'
 
@@ -46,6 +47,8 @@ export interface SaveCommand {
   readonly importing: boolean
   /** Who saves, for the history. */
   readonly actor: string
+  /** Its user doesn't exist for whoever saves. */
+  readonly outOfReach: boolean
 }
 
 const EARLIEST_CRAWL = new Date('2000-01-01T00:00:00Z')
@@ -74,7 +77,7 @@ const saveSchema = z.object({
 export function toSaveCommand(
   input: SaveCheckpointInput,
   stream: string,
-  by: { readonly actor: string; readonly importing: boolean },
+  { caller, importing }: { readonly caller: Principal; readonly importing: boolean },
 ): SaveCommand {
   return {
     userId: input.userId,
@@ -91,7 +94,9 @@ export function toSaveCommand(
     idempotencyKey: input.idempotencyKey ?? undefined,
     metrics: input.metrics ?? undefined,
     rateLimitedUntil: input.rateLimitedUntil ?? undefined,
-    ...by,
+    importing,
+    actor: caller.subject,
+    outOfReach: !reaches(caller.userIds, input.userId),
   }
 }
 

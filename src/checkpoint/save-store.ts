@@ -73,8 +73,9 @@ export function createSaveWriter(
   }
 }
 
-function keyOf({ userId, stream }: SaveCommand): string {
-  return JSON.stringify([userId, stream])
+/** A user out of reach is nobody, who never waits for anybody. */
+function keyOf({ userId, stream, outOfReach }: SaveCommand): string {
+  return JSON.stringify([outOfReach ? null : userId, stream])
 }
 
 async function saveAlone(database: Database, command: SaveCommand): Promise<SaveOutcome> {
@@ -125,6 +126,7 @@ function toJson(command: SaveCommand, place: number) {
     rate_limited_until: command.rateLimitedUntil,
     importing: command.importing,
     actor: command.actor,
+    out_of_reach: command.outOfReach,
   }
 }
 

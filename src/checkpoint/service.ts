@@ -1,4 +1,4 @@
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, type Reach, requireScope } from '../principal.ts'
 import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import type { Submit } from '../database/group-commit.ts'
@@ -61,7 +61,7 @@ const MAX_INPUTS = 10_000
  */
 export async function saveCheckpoint(
   saving: Saving,
-  caller: Caller,
+  caller: Principal,
   input: SaveCheckpointInput,
 ): Promise<SavedCheckpoint | SaveRefusal> {
   requireScope(caller, 'crawl')
@@ -77,7 +77,7 @@ export async function saveCheckpoint(
  */
 export async function saveCheckpoints(
   saving: Saving,
-  caller: Caller,
+  caller: Principal,
   inputs: readonly SaveCheckpointInput[],
   { importing }: { readonly importing: boolean },
 ): Promise<(SavedCheckpoint | SaveRefusal)[]> {
@@ -96,16 +96,16 @@ interface Entry {
 
 async function saveAll(
   saving: Saving,
-  caller: Caller,
+  caller: Principal,
   entries: readonly Entry[],
   { importing }: { readonly importing: boolean },
 ): Promise<(SavedCheckpoint | SaveRefusal)[]> {
   const now = saving.clock.now()
-  const drafts = entries.map((entry) => draft(entry, { actor: caller.subject, importing }, now))
+  const drafts = entries.map((entry) => draft(entry, { caller, importing }, now))
   // Most saves name their stream and are sound, and then the session is only judged where it is written, under its row's lock.
   // A session that isn't there outranks what else is wrong: the stream, and with it the rules for IDs, may come from it.
   const asked = new Set(drafts.filter((it) => it.sessionId !== undefined && (it.needsStream || it.issues.length > 0)))
-  const sessions = await sessionsById(saving.database, [...asked])
+  const sessions = await sessionsById(saving.database, caller.userIds, [...asked])
   const ready = drafts.map((it) => {
     if (!asked.has(it)) return it
     const session = sessions.get(it.sessionId ?? '')
@@ -113,9 +113,9 @@ async function saveAll(
       session && (session.userId !== it.command.userId || (!it.needsStream && session.stream !== it.command.stream))
     if (!session || isOther) return new SessionNotFoundError(it.sessionId ?? '')
     if (!it.needsStream) return it
-    return draft({ ...it.entry, input: { ...it.entry.input, stream: session.stream } }, it.command, now)
+    return draft({ ...it.entry, input: { ...it.entry.input, stream: session.stream } }, { caller, importing }, now)
   })
-  if (importing) await makeUsers(saving.database, ready)
+  if (importing) await makeUsers(saving.database, caller.userIds, ready)
   return Promise.all(
     ready.map(async (it) => {
       if (it instanceof SessionNotFoundError) return it
@@ -135,10 +135,9 @@ interface Draft {
   readonly needsStream: boolean
 }
 
-function draft(entry: Entry, by: { readonly actor: string; readonly importing: boolean }, now: Date): Draft {
+function draft(entry: Entry, by: { readonly caller: Principal; readonly importing: boolean }, now: Date): Draft {
   const { input, path } = entry
-  const { actor, importing } = by
-  const command = toSaveCommand(input, input.stream ?? DEFAULT_STREAM, { actor, importing })
+  const command = toSaveCommand(input, input.stream ?? DEFAULT_STREAM, by)
   const { sessionId } = command
   const isSound = sessionId !== undefined && identifierProblem(sessionId) === undefined
   return {
@@ -150,16 +149,26 @@ function draft(entry: Entry, by: { readonly actor: string; readonly importing: b
   }
 }
 
-async function sessionsById(database: Database, drafts: readonly Draft[]): Promise<Map<string, CrawlSession>> {
+async function sessionsById(
+  database: Database,
+  reach: Reach,
+  drafts: readonly Draft[],
+): Promise<Map<string, CrawlSession>> {
   const ids = [...new Set(drafts.flatMap(({ sessionId }) => sessionId ?? []))]
   if (ids.length === 0) return new Map()
-  return new Map((await findSessions(database, ids)).map((session) => [session.sessionId, session]))
+  return new Map((await findSessions(database, reach, ids)).map((session) => [session.sessionId, session]))
 }
 
-/** Where another application makes the users, those that are missing are USER_NOT_FOUND. */
-async function makeUsers(database: Database, drafts: readonly (Draft | SessionNotFoundError)[]): Promise<void> {
-  const sound = drafts.flatMap((it) => (it instanceof Error || it.issues.length > 0 ? [] : it.command.userId))
-  if (sound.length > 0) await insertUsers(database, [...new Set(sound)])
+/** Where another application makes the users, those that are missing are USER_NOT_FOUND; and so are those out of reach. */
+async function makeUsers(
+  database: Database,
+  reach: Reach,
+  drafts: readonly (Draft | SessionNotFoundError)[],
+): Promise<void> {
+  const sound = drafts.flatMap((it) =>
+    it instanceof Error || it.issues.length > 0 || it.command.outOfReach ? [] : it.command.userId,
+  )
+  if (sound.length > 0) await insertUsers(database, reach, [...new Set(sound)])
 }
 
 function toResult(outcome: SaveOutcome, { command, entry: { path } }: Draft): SavedCheckpoint | SaveRefusal {
@@ -217,10 +226,12 @@ export type ClearRefusal =
  */
 export async function clearCheckpoint(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: ClearCheckpointInput,
 ): Promise<ClearedCheckpoint | ClearRefusal> {
-  requireScope(caller, 'operate')
+  // A crawler may clear with its own session: below that must own the stream.
+  if (input.sessionId == null) requireScope(caller, 'operate')
+  else requireScope(caller, 'crawl', 'operate')
   const key = { userId: input.userId, stream: input.stream ?? DEFAULT_STREAM }
   const sessionId = input.sessionId ?? undefined
   const expectedVersion = input.expectedVersion ?? undefined
@@ -230,7 +241,11 @@ export async function clearCheckpoint(
     issues.push({ path: ['input', 'expectedVersion'], message: 'must not be negative' })
   }
   if (issues.length > 0) return new InvalidInputError(issues)
-  const cleared = await clearCheckpointRow(database, key, { sessionId, expectedVersion, actor: caller.subject })
+  const cleared = await clearCheckpointRow(database, caller.userIds, key, {
+    sessionId,
+    expectedVersion,
+    actor: caller.subject,
+  })
   switch (cleared.outcome) {
     case 'CLEARED':
       return { key, checkpoint: cleared.checkpoint }

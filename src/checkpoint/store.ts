@@ -1,6 +1,8 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
+import { reachArray, reachSql } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { type Platform } from '../stream/platform.ts'
 import { platformSql } from '../stream/store.ts'
@@ -8,22 +10,32 @@ import type { Checkpoint, CheckpointKey } from './model.ts'
 import { CHECKPOINT_COLUMNS, CHECKPOINT_STATE, type CheckpointRow, toCheckpoint } from './row.ts'
 
 /** The stored ones among the keys, in no order. */
-export async function findCheckpoints(database: Database, keys: readonly CheckpointKey[]): Promise<Checkpoint[]> {
+export async function findCheckpoints(
+  database: Database,
+  reach: Reach,
+  keys: readonly CheckpointKey[],
+): Promise<Checkpoint[]> {
   const rows = await database.query<CheckpointRow>({
     name: 'checkpoints_by_key',
     text: `SELECT ${CHECKPOINT_COLUMNS} FROM unnest($1::text[], $2::text[]) AS k (user_id, stream)
-      JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream ${CHECKPOINT_STATE}`,
-    values: [keys.map((key) => key.userId), keys.map((key) => key.stream)],
+      JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream ${CHECKPOINT_STATE}
+      WHERE $3::text[] IS NULL OR c.user_id = ANY ($3)`,
+    values: [keys.map((key) => key.userId), keys.map((key) => key.stream), reachArray(reach)],
   })
   return rows.map(toCheckpoint)
 }
 
 /** All checkpoints of the users, by user and stream. */
-export async function findCheckpointsOfUsers(database: Database, userIds: readonly string[]): Promise<Checkpoint[]> {
+export async function findCheckpointsOfUsers(
+  database: Database,
+  reach: Reach,
+  userIds: readonly string[],
+): Promise<Checkpoint[]> {
   const rows = await database.query<CheckpointRow>({
     name: 'checkpoints_by_user',
-    text: `SELECT ${CHECKPOINT_COLUMNS} FROM crawler.crawl_checkpoint c ${CHECKPOINT_STATE} WHERE c.user_id = ANY ($1::text[]) ORDER BY c.user_id, c.stream`,
-    values: [userIds],
+    text: `SELECT ${CHECKPOINT_COLUMNS} FROM crawler.crawl_checkpoint c ${CHECKPOINT_STATE}
+      WHERE c.user_id = ANY ($1::text[]) AND ($2::text[] IS NULL OR c.user_id = ANY ($2)) ORDER BY c.user_id, c.stream`,
+    values: [userIds, reachArray(reach)],
   })
   return rows.map(toCheckpoint)
 }
@@ -40,6 +52,7 @@ export interface CheckpointFilter {
 /** A page of checkpoints by (lastCrawledAt, userId, stream). A row that is saved while being paged may be missed or met twice. */
 export async function listCheckpoints(
   database: Database,
+  reach: Reach,
   filter: CheckpointFilter,
   direction: Direction,
   page: KeysetPage,
@@ -48,7 +61,7 @@ export async function listCheckpoints(
   const rows = await database.query<CheckpointRow & { crawled_at_text: string }>(
     Prisma.sql`SELECT ${Prisma.raw(CHECKPOINT_COLUMNS)}, c.last_crawled_at AT TIME ZONE 'UTC' || '+00' AS crawled_at_text
       FROM crawler.crawl_checkpoint c ${Prisma.raw(CHECKPOINT_STATE)}
-      WHERE ${conditionSql(filter)} AND ${keysetSql.after(key, direction, page)}
+      WHERE ${conditionSql(reach, filter)} AND ${keysetSql.after(key, direction, page)}
       ${keysetSql.orderAndLimit(key, direction, page)}`,
   )
   return pageOf(rows, page, (row) => ({
@@ -57,15 +70,15 @@ export async function listCheckpoints(
   }))
 }
 
-export async function countCheckpoints(database: Database, filter: CheckpointFilter): Promise<number> {
+export async function countCheckpoints(database: Database, reach: Reach, filter: CheckpointFilter): Promise<number> {
   const [row] = await database.query<{ count: number }>(
-    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_checkpoint c WHERE ${conditionSql(filter)}`,
+    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_checkpoint c WHERE ${conditionSql(reach, filter)}`,
   )
   return row?.count ?? 0
 }
 
-function conditionSql(filter: CheckpointFilter): Prisma.Sql {
-  const conditions: Prisma.Sql[] = [Prisma.sql`TRUE`]
+function conditionSql(reach: Reach, filter: CheckpointFilter): Prisma.Sql {
+  const conditions: Prisma.Sql[] = [reachSql(Prisma.sql`c.user_id`, reach)]
   if (filter.userId !== undefined) conditions.push(Prisma.sql`c.user_id = ${filter.userId}`)
   if (filter.stream !== undefined) conditions.push(Prisma.sql`c.stream = ${filter.stream}`)
   if (filter.platform) {
@@ -79,7 +92,7 @@ function conditionSql(filter: CheckpointFilter): Prisma.Sql {
   return Prisma.join(conditions, ' AND ')
 }
 
-/** The item IDs of heads and anchors, by the ID of their list. Lists never change. */
+/** The item IDs of heads and anchors, by the ID of their list. Lists never change. No caller names one: the IDs come from rows within reach. */
 export async function findItemLists(database: Database, listIds: readonly bigint[]): Promise<Map<bigint, string[]>> {
   const rows = await database.query<{ list_id: string; item_ids: string[] }>({
     name: 'item_lists',

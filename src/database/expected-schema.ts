@@ -2,6 +2,20 @@
 import type { SchemaObject } from './catalog.ts'
 
 export const expectedSchema: readonly SchemaObject[] = [
+  { kind: 'column', table: 'crawler.api_key', name: 'client', definition: 'character varying(200) NOT NULL' },
+  {
+    kind: 'column',
+    table: 'crawler.api_key',
+    name: 'created_at',
+    definition: 'timestamp with time zone NOT NULL DEFAULT now()',
+  },
+  { kind: 'column', table: 'crawler.api_key', name: 'created_by', definition: 'character varying(255) NOT NULL' },
+  { kind: 'column', table: 'crawler.api_key', name: 'expires_at', definition: 'timestamp with time zone' },
+  { kind: 'column', table: 'crawler.api_key', name: 'hash', definition: 'bytea NOT NULL' },
+  { kind: 'column', table: 'crawler.api_key', name: 'key_id', definition: 'character varying(32) NOT NULL' },
+  { kind: 'column', table: 'crawler.api_key', name: 'revoked_at', definition: 'timestamp with time zone' },
+  { kind: 'column', table: 'crawler.api_key', name: 'scopes', definition: 'text[] NOT NULL' },
+  { kind: 'column', table: 'crawler.api_key', name: 'user_ids', definition: 'text[]' },
   { kind: 'column', table: 'crawler.checkpoint_revision', name: 'actor', definition: 'character varying(255)' },
   { kind: 'column', table: 'crawler.checkpoint_revision', name: 'anchor_list_id', definition: 'bigint' },
   { kind: 'column', table: 'crawler.checkpoint_revision', name: 'bookmarks_added', definition: 'integer NOT NULL' },
@@ -175,6 +189,14 @@ export const expectedSchema: readonly SchemaObject[] = [
   { kind: 'column', table: 'crawler.crawl_state', name: 'user_id', definition: 'character varying(255) NOT NULL' },
   { kind: 'column', table: 'crawler.crawl_state', name: 'version', definition: 'integer NOT NULL DEFAULT 0' },
   { kind: 'column', table: 'crawler.crawl_state', name: 'written_epoch', definition: 'integer NOT NULL DEFAULT 0' },
+  { kind: 'column', table: 'crawler.cursor_seal', name: 'only_row', definition: 'boolean NOT NULL DEFAULT true' },
+  {
+    kind: 'column',
+    table: 'crawler.cursor_seal',
+    name: 'secret',
+    definition:
+      'bytea NOT NULL DEFAULT sha256(((((gen_random_uuid())::text || (gen_random_uuid())::text) || (gen_random_uuid())::text))::bytea)',
+  },
   { kind: 'column', table: 'crawler.feed', name: 'generation', definition: 'uuid NOT NULL DEFAULT gen_random_uuid()' },
   { kind: 'column', table: 'crawler.feed', name: 'only_row', definition: 'boolean NOT NULL DEFAULT true' },
   { kind: 'column', table: 'crawler.feed', name: 'pruned_up_to', definition: 'bigint NOT NULL DEFAULT 0' },
@@ -252,6 +274,13 @@ export const expectedSchema: readonly SchemaObject[] = [
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'user_id', definition: '' },
   {
     kind: 'constraint',
+    table: 'crawler.api_key',
+    name: 'api_key_hash_is_sha256',
+    definition: 'CHECK ((octet_length(hash) = 32))',
+  },
+  { kind: 'constraint', table: 'crawler.api_key', name: 'api_key_pkey', definition: 'PRIMARY KEY (key_id)' },
+  {
+    kind: 'constraint',
     table: 'crawler.checkpoint_revision',
     name: 'checkpoint_revision_anchor_list_id_fkey',
     definition: 'FOREIGN KEY (anchor_list_id) REFERENCES crawler.item_list(list_id)',
@@ -305,6 +334,13 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawl_state_pkey',
     definition: 'PRIMARY KEY (user_id, stream)',
   },
+  {
+    kind: 'constraint',
+    table: 'crawler.cursor_seal',
+    name: 'cursor_seal_only_row_check',
+    definition: 'CHECK (only_row)',
+  },
+  { kind: 'constraint', table: 'crawler.cursor_seal', name: 'cursor_seal_pkey', definition: 'PRIMARY KEY (only_row)' },
   { kind: 'constraint', table: 'crawler.feed', name: 'feed_only_row_check', definition: 'CHECK (only_row)' },
   { kind: 'constraint', table: 'crawler.feed', name: 'feed_pkey', definition: 'PRIMARY KEY (only_row)' },
   { kind: 'constraint', table: 'crawler.feed_event', name: 'feed_event_pkey', definition: 'PRIMARY KEY (event_id)' },
@@ -344,8 +380,8 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
-    name: 'crawler.clear_checkpoint(text,text,text,integer,text)',
-    definition: '27b348c2e1764e3509ead9c96de42e27b702d8b9cef61c2f33afa2d98323a056',
+    name: 'crawler.clear_checkpoint(text,text,text,integer,text,text[])',
+    definition: 'efe35222046ab9e0241fbf2b64888c873769de2ed3b564df35865ed151bdcce5',
   },
   {
     kind: 'function',
@@ -362,8 +398,14 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
-    name: 'crawler.end_session(text,text,integer,text,text,text)',
-    definition: '41b068dc5f2703651bc7d50ccd5359b3c796e16c129679a519705285cb0a7975',
+    name: 'crawler.create_api_key(text,text,bytea,text[],text[],timestamp with time zone,text)',
+    definition: 'e4199ed2e194cf3900ff835bf38f3cd3254e3d5aaeb3503cbcefffa45e19e050',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.end_session(text,text,integer,text,text,text,text[])',
+    definition: '772a020d0085a31a156993b639e78a1a91e8bc8d18842971bc08ca866c1b1502',
   },
   {
     kind: 'function',
@@ -374,8 +416,8 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
-    name: 'crawler.heartbeat(text,integer,integer,integer,timestamp with time zone)',
-    definition: '4a0f30b30e7fb37f4f5404959dde3a8ff4b1ae8468cc5c0656ab98925039f20d',
+    name: 'crawler.heartbeat(text,integer,integer,integer,timestamp with time zone,text[])',
+    definition: '21f4d1bee4d14602bdc720ad5b581be96512630e030b5deb8abfc850562cd051',
   },
   {
     kind: 'function',
@@ -428,14 +470,14 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
-    name: 'crawler.rollback_checkpoint(text,text,integer,timestamp with time zone,boolean,integer,text)',
-    definition: '8511eef42d0a669eddd862a8ae87ca62e573eeac63846271c21d375c6603a88d',
+    name: 'crawler.rollback_checkpoint(text,text,integer,timestamp with time zone,boolean,integer,text,text[])',
+    definition: 'ad376f226dc2c0248bd20b71cb7d7fab599468372af5c3b6621fed39d19a4f60',
   },
   {
     kind: 'function',
     table: null,
     name: 'crawler.save_checkpoints(json,boolean)',
-    definition: 'a1d6fbd17a0e3f5dc2e658d0bdb97dafb44f110e63482e54445bb7405cf68eb8',
+    definition: '5a993b30a612d8e894d909c7214ae72049c5bc76eda5221f41ef350d74421233',
   },
   {
     kind: 'function',
@@ -446,14 +488,20 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
-    name: 'crawler.start_session(text,text,text,boolean,boolean,text,integer,text,boolean,text)',
-    definition: 'cca1afaad44a3e8039f70af991c492c5f00894a97ff21a6c273edfd5c658cf13',
+    name: 'crawler.start_session(text,text,text,boolean,boolean,text,integer,text,boolean,text,text[])',
+    definition: 'a6d964d79ad787991d9e4acbf25ee62f2fd23d224119e985a8ccfaa1c4affb11',
   },
   {
     kind: 'function',
     table: null,
     name: 'crawler.store_list(text[])',
     definition: 'c734026ea0c8992dd4109cc9f5a5bb0082e8f0edaf6393b3475be0ca4d93fa93',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.api_key',
+    name: 'crawler.api_key_client',
+    definition: 'CREATE INDEX api_key_client ON crawler.api_key USING btree (client)',
   },
   {
     kind: 'index',
@@ -619,6 +667,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     definition:
       'CREATE INDEX twitter_crawl_checkpoint_crawled ON crawler.twitter_crawl_checkpoint USING btree (last_crawled_at, user_id, stream)',
   },
+  { kind: 'table', table: 'crawler.api_key', name: 'crawler.api_key', definition: '' },
   { kind: 'table', table: 'crawler.checkpoint_revision', name: 'crawler.checkpoint_revision', definition: '' },
   {
     kind: 'table',
@@ -634,6 +683,7 @@ export const expectedSchema: readonly SchemaObject[] = [
   },
   { kind: 'table', table: 'crawler.crawl_session', name: 'crawler.crawl_session', definition: '' },
   { kind: 'table', table: 'crawler.crawl_state', name: 'crawler.crawl_state', definition: '' },
+  { kind: 'table', table: 'crawler.cursor_seal', name: 'crawler.cursor_seal', definition: '' },
   { kind: 'table', table: 'crawler.feed', name: 'crawler.feed', definition: '' },
   { kind: 'table', table: 'crawler.feed_event', name: 'crawler.feed_event', definition: '' },
   { kind: 'table', table: 'crawler.idempotency_key', name: 'crawler.idempotency_key', definition: '' },

@@ -1,4 +1,4 @@
-import type { Caller } from '../caller.ts'
+import type { Principal } from '../principal.ts'
 import type { Saving } from '../checkpoint/service.ts'
 import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
 import type { Feed } from '../events/feed.ts'
@@ -14,7 +14,7 @@ export interface Parts extends Saving {
 
 /** What a resolver gets: the process' parts, and this operation's caller and loaders. */
 export interface Context extends Parts {
-  readonly caller: Caller
+  readonly caller: Principal
   readonly requestId: string
   readonly loaders: {
     readonly checkpoints: ReturnType<typeof createCheckpointLoaders>
@@ -23,15 +23,15 @@ export interface Context extends Parts {
   }
 }
 
-export function createContext(parts: Parts, caller: Caller, requestId: string): Context {
+export function createContext(parts: Parts, caller: Principal, requestId: string): Context {
   return {
     ...parts,
     caller,
     requestId,
     loaders: {
-      checkpoints: createCheckpointLoaders(parts.database),
-      sessions: createSessionLoaders(parts.database),
-      streams: createStreamLoaders(parts.database),
+      checkpoints: createCheckpointLoaders(parts.database, caller.userIds),
+      sessions: createSessionLoaders(parts.database, caller.userIds),
+      streams: createStreamLoaders(parts.database, caller.userIds),
     },
   }
 }

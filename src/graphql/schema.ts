@@ -1,4 +1,5 @@
 import { lexicographicSortSchema, printSchema } from 'graphql'
+import '../access/graphql.ts'
 import '../checkpoint/graphql.ts'
 import '../checkpoint/graphql-activity.ts'
 import '../checkpoint/graphql-history.ts'

@@ -1,5 +1,5 @@
 import type { Repeater } from '@repeaterjs/repeater'
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, reaches, requireScope } from '../principal.ts'
 import type { Feed } from '../events/feed.ts'
 import type { FeedEvent, SessionRecord } from '../events/outbox.ts'
 import { watchFeed } from '../events/watch.ts'
@@ -32,14 +32,16 @@ export type SessionFeedFilter = Pick<SessionFilter, 'userId' | 'stream' | 'platf
  */
 export async function watchSessions(
   feed: Feed,
-  caller: Caller,
+  caller: Principal,
   filter: SessionFeedFilter,
   after: string | undefined,
 ): Promise<Repeater<SessionStatusEvent>> {
   requireScope(caller, 'read')
   // Taken now, not when the first event is asked for: what happens in between belongs to this subscriber.
   const from = after === undefined ? feed.position() : await feed.resolve(after)
-  return watchFeed(feed, from, (event) => select(feed, event, filter))
+  return watchFeed(feed, from, (event) =>
+    reaches(caller.userIds, event.userId) ? select(feed, event, filter) : undefined,
+  )
 }
 
 function select(feed: Feed, event: FeedEvent, filter: SessionFeedFilter): SessionStatusEvent | undefined {

@@ -1,4 +1,4 @@
-import { requireScope } from '../caller.ts'
+import { requireScope } from '../principal.ts'
 import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
@@ -78,7 +78,8 @@ builder.objectField(UserType, 'sessions', (t) =>
       description: "The user's sessions, the newest first.",
       args: { filter: t.arg({ type: SessionFilterInput }) },
       validate: pageArgumentsSchema,
-      resolve: async ({ userId }, args, { loaders, feed }) => {
+      resolve: async ({ userId }, args, { loaders, feed, caller }) => {
+        requireScope(caller, 'read')
         const feedCursor = feed.cursor(feed.position())
         const filter = toSessionFilter(args.filter ?? {})
         const list = 'sessions STARTED_AT_DESC'
@@ -111,8 +112,8 @@ builder.queryField('sessions', (t) =>
         const filter = toSessionFilter(args.filter ?? {})
         const list = `sessions ${orderBy}`
         const page = toKeysetPage(list, order.by === 'STARTED' ? 2 : 3, args)
-        const rows = await listSessions(database, filter, order, page)
-        return toConnection(list, page, rows, () => countSessions(database, filter), { feedCursor })
+        const rows = await listSessions(database, caller.userIds, filter, order, page)
+        return toConnection(list, page, rows, () => countSessions(database, caller.userIds, filter), { feedCursor })
       },
     },
     SessionConnection,
@@ -138,7 +139,7 @@ builder.queryField('sessionStats', (t) =>
     args: { filter: t.arg({ type: SessionFilterInput }) },
     resolve: (_parent, { filter }, { caller, database }) => {
       requireScope(caller, 'read')
-      return sessionStats(database, toSessionFilter(filter ?? {}))
+      return sessionStats(database, caller.userIds, toSessionFilter(filter ?? {}))
     },
   }),
 )

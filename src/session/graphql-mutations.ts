@@ -62,7 +62,7 @@ const StartSessionSuccess = builder.objectRef<StartedSession>('StartSessionSucce
     plan: t.field({
       type: ResumePlanType,
       description: 'What this crawl has to do.',
-      resolve: (started, _args, { database }) => planOfStarted(database, started),
+      resolve: (started, _args, { database, caller }) => planOfStarted(database, caller, started),
     }),
   }),
 })

@@ -1,4 +1,4 @@
-import { requireScope } from '../caller.ts'
+import { requireScope } from '../principal.ts'
 import { CheckpointType } from '../checkpoint/graphql.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
@@ -45,10 +45,9 @@ export const CrawlMetricsInputType = builder.inputType('CrawlMetricsInput', {
   }),
 })
 
-export const SessionType = builder.prismaNode('CrawlSession', {
+export const SessionType = builder.prismaObject('CrawlSession', {
   description: 'One run of a crawler over one stream of one user.',
-  id: { field: 'sessionId', description: 'Opaque and global; the natural key is sessionId.' },
-  nullable: true,
+  findUnique: null,
   fields: (t) => ({
     sessionId: t.exposeString('sessionId', { description: 'The natural key.' }),
     user: t.field({
@@ -143,6 +142,17 @@ export const SessionType = builder.prismaNode('CrawlSession', {
       resolve: ({ userId, stream }, _args, { loaders }) => loaders.checkpoints.byKey.load({ userId, stream }),
     }),
   }),
+})
+
+builder.nodeRef(SessionType, {
+  id: {
+    resolve: ({ sessionId }: { sessionId: string }) => sessionId,
+    description: 'Opaque and global; the natural key is sessionId.',
+  },
+  loadManyWithoutCache: (sessionIds, { loaders, caller }) => {
+    requireScope(caller, 'read')
+    return Promise.all(sessionIds.map((sessionId) => loaders.sessions.byId.load(sessionId)))
+  },
 })
 
 builder.objectField(SessionType, 'resumedFrom', (t) =>

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader'
 import type { Database } from '../database/database.ts'
 import type { KeysetPage, Page } from '../database/keyset.ts'
+import type { Reach } from '../principal.ts'
 import type { CrawlSession } from './model.ts'
 import {
   countSessionsOfUsers,
@@ -19,11 +20,11 @@ export interface SessionsOfUser {
 }
 
 /** Like the checkpoints' loaders they batch and keep nothing. */
-export function createSessionLoaders(database: Database) {
+export function createSessionLoaders(database: Database, reach: Reach) {
   return {
     byId: new DataLoader<string, CrawlSession | null>(
       async (sessionIds) => {
-        const found = await findSessions(database, [...new Set(sessionIds)])
+        const found = await findSessions(database, reach, [...new Set(sessionIds)])
         const byId = new Map(found.map((session) => [session.sessionId, session]))
         return sessionIds.map((sessionId) => byId.get(sessionId) ?? null)
       },
@@ -34,7 +35,7 @@ export function createSessionLoaders(database: Database) {
         eachGroup(
           asked,
           ({ filter, order, page }) => [filter, order, page],
-          (userIds, { filter, order, page }) => listSessionsOfUsers(database, userIds, filter, order, page),
+          (userIds, { filter, order, page }) => listSessionsOfUsers(database, reach, userIds, filter, order, page),
         ),
       { cache: false },
     ),
@@ -44,7 +45,7 @@ export function createSessionLoaders(database: Database) {
           asked,
           ({ filter }) => filter,
           async (userIds, { filter }) => {
-            const counts = await countSessionsOfUsers(database, userIds, filter)
+            const counts = await countSessionsOfUsers(database, reach, userIds, filter)
             return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
           },
         ),

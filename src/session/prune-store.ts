@@ -1,5 +1,7 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
+import { reachSql } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 import type { SessionStatus } from './model.ts'
 
 /** Which ended sessions. Running ones, and those that ended less than 24 h ago by the database's clock, never are. */
@@ -27,9 +29,9 @@ export const MAX_BATCH_SIZE = 1_000
 /** As the index crawl_session_completed has it. */
 const KEY = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz), s.started_at, s.session_id`
 
-export async function countPrunable(database: Database, filter: PruneFilter): Promise<number> {
+export async function countPrunable(database: Database, reach: Reach, filter: PruneFilter): Promise<number> {
   const [row] = await database.query<{ count: number }>(
-    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_session s WHERE ${conditionSql(filter)}`,
+    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_session s WHERE ${conditionSql(reach, filter)}`,
   )
   return row?.count ?? 0
 }
@@ -41,6 +43,7 @@ export async function countPrunable(database: Database, filter: PruneFilter): Pr
  */
 export async function deletePrunable(
   database: Database,
+  reach: Reach,
   filter: PruneFilter,
   after: PrunePosition | undefined,
   gate = Prisma.sql`TRUE`,
@@ -51,7 +54,7 @@ export async function deletePrunable(
   const rows = await database.query<{ count: number; completed_at: string; started_at: string; session_id: string }>(
     Prisma.sql`WITH chosen AS MATERIALIZED (
         SELECT s.session_id, s.completed_at, s.started_at FROM crawler.crawl_session s
-        WHERE ${gate} AND ${conditionSql(filter)} AND ${position}
+        WHERE ${gate} AND ${conditionSql(reach, filter)} AND ${position}
         ORDER BY ${KEY} LIMIT ${MAX_BATCH_SIZE} FOR UPDATE SKIP LOCKED
       ), deleted AS (
         DELETE FROM crawler.crawl_session s USING chosen WHERE s.session_id = chosen.session_id RETURNING 1
@@ -65,12 +68,13 @@ export async function deletePrunable(
   return { count: last.count, next: [last.completed_at, last.started_at, last.session_id] }
 }
 
-function conditionSql({ completedBefore, statuses, userId, stream }: PruneFilter): Prisma.Sql {
+function conditionSql(reach: Reach, { completedBefore, statuses, userId, stream }: PruneFilter): Prisma.Sql {
   const before =
     completedBefore instanceof Date
       ? Prisma.sql`${completedBefore}::timestamptz`
       : Prisma.sql`crawler.clock() - ${completedBefore.daysAgo}::integer * interval '24 hours'`
   const conditions = [
+    reachSql(Prisma.sql`s.user_id`, reach),
     Prisma.sql`s.completed_at IS NOT NULL`,
     // In a subquery of its own the clock is asked once, and the index can be used.
     Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz) < (SELECT least(${before}, crawler.clock() - interval '24 hours'))`,

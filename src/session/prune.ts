@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, requireScope } from '../principal.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { identifierSchema } from '../identifier.ts'
@@ -28,7 +28,7 @@ export interface PruneSessionsInput {
  */
 export async function pruneSessions(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: PruneSessionsInput,
 ): Promise<number | InvalidInputError> {
   requireScope(caller, 'operate')
@@ -40,11 +40,11 @@ export async function pruneSessions(
     userId: input.userId ?? undefined,
     stream: input.stream ?? undefined,
   }
-  if (input.dryRun) return countPrunable(database, filter)
+  if (input.dryRun) return countPrunable(database, caller.userIds, filter)
   let total = 0
   let after: PrunePosition | undefined
   do {
-    const { count, next } = await deletePrunable(database, filter, after)
+    const { count, next } = await deletePrunable(database, caller.userIds, filter, after)
     total += count
     after = next
   } while (after)

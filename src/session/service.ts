@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from 'uuid'
-import { type Caller, requireScope } from '../caller.ts'
+import { v7 as uuidv7, validate as isUuid } from 'uuid'
+import { type Principal, requireScope } from '../principal.ts'
 import type { Checkpoint, CheckpointKey } from '../checkpoint/model.ts'
 import { findCheckpoints } from '../checkpoint/store.ts'
 import type { DatabaseClock } from '../database/clock.ts'
@@ -49,14 +49,21 @@ export interface StartedSession {
  */
 export async function startSession(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: StartSessionInput,
 ): Promise<StartedSession | InvalidInputError | UserNotFoundError | SessionExistsError | StreamBusyError> {
   requireScope(caller, 'crawl')
   const issues = issuesOf(sessionInputs.start.safeParse(input), ['input'])
+  // Whether an ID is taken by a user out of reach is told by the refusal: it must be no ID that can be guessed.
+  if (caller.userIds !== 'all' && input.sessionId != null && !isUuid(input.sessionId)) {
+    issues.push({
+      path: ['input', 'sessionId'],
+      message: `must be a UUID, since ${caller.subject} is bound to some users; or leave it out`,
+    })
+  }
   if (issues.length > 0) return new InvalidInputError(issues)
   const { userId } = input
-  const started = await insertSession(database, {
+  const started = await insertSession(database, caller.userIds, {
     sessionId: input.sessionId ?? uuidv7(),
     userId,
     stream: input.stream ?? DEFAULT_STREAM,
@@ -72,7 +79,10 @@ export async function startSession(
     case 'USER_NOT_FOUND':
       return new UserNotFoundError(userId)
     case 'SESSION_EXISTS':
-      return new SessionExistsError(started.session)
+      if (started.session) return new SessionExistsError(started.session)
+      return new InvalidInputError([
+        { path: ['input', 'sessionId'], message: 'is taken: choose another, or leave it out' },
+      ])
     case 'STREAM_BUSY':
       return new StreamBusyError(started.session)
     case 'STARTED':
@@ -81,23 +91,27 @@ export async function startSession(
 }
 
 /** What the session that was just started has to do. */
-export async function planOfStarted(database: Database, { session, checkpoint }: StartedSession): Promise<ResumePlan> {
-  return planOf(checkpoint, await findLatestSession(database, session, session.sessionId))
+export async function planOfStarted(
+  database: Database,
+  caller: Principal,
+  { session, checkpoint }: StartedSession,
+): Promise<ResumePlan> {
+  return planOf(checkpoint, await findLatestSession(database, caller.userIds, session, session.sessionId))
 }
 
 /** What the next crawl of a stream has to do; undefined: there is no such user. */
 export async function resumePlan(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   key: CheckpointKey,
 ): Promise<ResumePlan | undefined> {
   requireScope(caller, 'read')
   const [[checkpoint], previous] = await Promise.all([
-    findCheckpoints(database, [key]),
-    findLatestSession(database, key),
+    findCheckpoints(database, caller.userIds, [key]),
+    findLatestSession(database, caller.userIds, key),
   ])
   // Either one promises the user, by its foreign key.
-  if (!checkpoint && !previous && !(await findUser(database, key.userId))) return undefined
+  if (!checkpoint && !previous && !(await findUser(database, caller.userIds, key.userId))) return undefined
   return planOf(checkpoint, previous)
 }
 
@@ -107,7 +121,7 @@ type WriteRefusal = InvalidInputError | SessionNotFoundError | SessionClosedErro
 export async function heartbeat(
   database: Database,
   clock: DatabaseClock,
-  caller: Caller,
+  caller: Principal,
   input: HeartbeatInput,
 ): Promise<CrawlSession | WriteRefusal> {
   requireScope(caller, 'crawl')
@@ -115,7 +129,7 @@ export async function heartbeat(
   const limitProblem = input.rateLimitedUntil && rateLimitProblem(input.rateLimitedUntil, clock.now())
   if (limitProblem) issues.push({ path: ['input', 'rateLimitedUntil'], message: limitProblem })
   if (issues.length > 0) return new InvalidInputError(issues)
-  const written = await recordHeartbeat(database, input.sessionId, {
+  const written = await recordHeartbeat(database, caller.userIds, input.sessionId, {
     bookmarksProcessed: input.bookmarksProcessed ?? undefined,
     metrics: input.metrics ?? undefined,
     rateLimitedUntil: input.rateLimitedUntil ?? undefined,
@@ -126,7 +140,7 @@ export async function heartbeat(
 /** Ends a session whose crawl reached its end: the crawl's head becomes the anchors of the next. */
 export function completeSession(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: CompleteSessionInput,
 ): Promise<CrawlSession | WriteRefusal> {
   return end(database, caller, input.sessionId, sessionInputs.complete.safeParse(input), {
@@ -140,7 +154,7 @@ export function completeSession(
 /** Ends a session that was asked to stop before its crawl reached the end. */
 export function stopSession(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: StopSessionInput,
 ): Promise<CrawlSession | WriteRefusal> {
   return end(database, caller, input.sessionId, sessionInputs.stop.safeParse(input), {
@@ -154,7 +168,7 @@ export function stopSession(
 /** Ends a session that could not go on, and keeps why. */
 export function failSession(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: FailSessionInput,
 ): Promise<CrawlSession | WriteRefusal> {
   return end(database, caller, input.sessionId, sessionInputs.fail.safeParse(input), {
@@ -168,7 +182,7 @@ export function failSession(
 /** Ending a session in the status that it has already succeeds and changes nothing, so that a lost answer can be asked for again. */
 async function end(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   sessionId: string,
   parsed: Parameters<typeof issuesOf>[0],
   sessionEnd: SessionEnd,
@@ -176,21 +190,21 @@ async function end(
   requireScope(caller, 'crawl')
   const issues = issuesOf(parsed, ['input'])
   if (issues.length > 0) return new InvalidInputError(issues)
-  return toResult(await endSession(database, sessionId, sessionEnd, caller.subject), sessionId)
+  return toResult(await endSession(database, caller.userIds, sessionId, sessionEnd, caller.subject), sessionId)
 }
 
 /** Asks a session to stop: its next save or heartbeat says so. Asking again changes nothing. */
 export async function requestStop(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: RequestStopInput,
 ): Promise<CrawlSession | InvalidInputError | SessionNotFoundError | SessionClosedError> {
   requireScope(caller, 'operate')
   const issues = issuesOf(sessionInputs.requestStop.safeParse(input), ['input'])
   if (issues.length > 0) return new InvalidInputError(issues)
-  const asked = await markStopRequested(database, input.sessionId)
+  const asked = await markStopRequested(database, caller.userIds, input.sessionId)
   if (asked) return asked
-  const session = await findSession(database, input.sessionId)
+  const session = await findSession(database, caller.userIds, input.sessionId)
   return session ? new SessionClosedError(session) : new SessionNotFoundError(input.sessionId)
 }
 

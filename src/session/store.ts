@@ -1,37 +1,50 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
+import { reachArray, reachSql } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 import type { Platform } from '../stream/platform.ts'
 import { platformSql } from '../stream/store.ts'
 import { type CrawlSession, type SessionStatus, STALLED_AFTER_LEASES } from './model.ts'
 import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
 
 /** The stored ones among the IDs, in no order. */
-export async function findSessions(database: Database, sessionIds: readonly string[]): Promise<CrawlSession[]> {
+export async function findSessions(
+  database: Database,
+  reach: Reach,
+  sessionIds: readonly string[],
+): Promise<CrawlSession[]> {
   const rows = await database.query<SessionRow>({
     name: 'sessions_by_id',
-    text: `SELECT ${SESSION_COLUMNS} FROM crawler.crawl_session s WHERE s.session_id = ANY ($1::text[])`,
-    values: [sessionIds],
+    text: `SELECT ${SESSION_COLUMNS} FROM crawler.crawl_session s
+      WHERE s.session_id = ANY ($1::text[]) AND ($2::text[] IS NULL OR s.user_id = ANY ($2))`,
+    values: [sessionIds, reachArray(reach)],
   })
   return rows.map(toSession)
 }
 
-export async function findSession(database: Database, sessionId: string): Promise<CrawlSession | undefined> {
-  const [session] = await findSessions(database, [sessionId])
+export async function findSession(
+  database: Database,
+  reach: Reach,
+  sessionId: string,
+): Promise<CrawlSession | undefined> {
+  const [session] = await findSessions(database, reach, [sessionId])
   return session
 }
 
 /** The session of a (user, stream) that started last, leaving out one. */
 export async function findLatestSession(
   database: Database,
+  reach: Reach,
   { userId, stream }: { readonly userId: string; readonly stream: string },
   exceptSessionId = '',
 ): Promise<CrawlSession | undefined> {
   const rows = await database.query<SessionRow>({
     name: 'session_latest',
     text: `SELECT ${SESSION_COLUMNS} FROM crawler.crawl_session s
-      WHERE s.user_id = $1 AND s.stream = $2 AND s.session_id <> $3 ORDER BY s.started_at DESC, s.session_id DESC LIMIT 1`,
-    values: [userId, stream, exceptSessionId],
+      WHERE s.user_id = $1 AND s.stream = $2 AND s.session_id <> $3 AND ($4::text[] IS NULL OR s.user_id = ANY ($4))
+      ORDER BY s.started_at DESC, s.session_id DESC LIMIT 1`,
+    values: [userId, stream, exceptSessionId, reachArray(reach)],
   })
   return rows.map(toSession)[0]
 }
@@ -82,11 +95,12 @@ const SORT_KEYS = { STARTED: STARTED_KEY, COMPLETED: [COMPLETED_AT, ...STARTED_K
 /** A page of sessions by (startedAt, sessionId). */
 export async function listSessions(
   database: Database,
+  reach: Reach,
   filter: SessionFilter,
   order: SessionOrder,
   page: KeysetPage,
 ): Promise<Page<CrawlSession>> {
-  const rows = await database.query<PagedRow>(pageSql(filter, order, page))
+  const rows = await database.query<PagedRow>(pageSql(reach, filter, order, page))
   return pageOf(rows, page, (row) => toEntry(row, order))
 }
 
@@ -96,6 +110,7 @@ export async function listSessions(
  */
 export async function listSessionsOfUsers(
   database: Database,
+  reach: Reach,
   userIds: readonly string[],
   filter: SessionFilter,
   order: SessionOrder,
@@ -104,7 +119,7 @@ export async function listSessionsOfUsers(
   const ofUser = Prisma.sql`s.user_id = owner.id`
   const rows = await database.query<PagedRow>(
     Prisma.sql`SELECT s.* FROM unnest(${userIds}::text[]) WITH ORDINALITY AS owner (id, place)
-      CROSS JOIN LATERAL (${pageSql(filter, order, page, ofUser)}) AS s
+      CROSS JOIN LATERAL (${pageSql(reach, filter, order, page, ofUser)}) AS s
       ORDER BY owner.place`,
   )
   return new Map(
@@ -119,9 +134,9 @@ export async function listSessionsOfUsers(
   )
 }
 
-export async function countSessions(database: Database, filter: SessionFilter): Promise<number> {
+export async function countSessions(database: Database, reach: Reach, filter: SessionFilter): Promise<number> {
   const [row] = await database.query<{ count: number }>(
-    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_session s WHERE ${conditionSql(filter)}`,
+    Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_session s WHERE ${conditionSql(reach, filter)}`,
   )
   return row?.count ?? 0
 }
@@ -129,12 +144,13 @@ export async function countSessions(database: Database, filter: SessionFilter): 
 /** How many sessions of each user match, in one statement. */
 export async function countSessionsOfUsers(
   database: Database,
+  reach: Reach,
   userIds: readonly string[],
   filter: SessionFilter,
 ): Promise<Map<string, number>> {
   const rows = await database.query<{ user_id: string; count: number }>(
     Prisma.sql`SELECT s.user_id, count(*)::integer AS count FROM crawler.crawl_session s
-      WHERE s.user_id = ANY (${userIds}::text[]) AND ${conditionSql(filter)} GROUP BY s.user_id`,
+      WHERE s.user_id = ANY (${userIds}::text[]) AND ${conditionSql(reach, filter)} GROUP BY s.user_id`,
   )
   return new Map(rows.map((row) => [row.user_id, row.count]))
 }
@@ -149,7 +165,7 @@ export interface SessionStats {
   readonly bookmarksProcessed: number
 }
 
-export async function sessionStats(database: Database, filter: SessionFilter): Promise<SessionStats> {
+export async function sessionStats(database: Database, reach: Reach, filter: SessionFilter): Promise<SessionStats> {
   const [row] = await database.query<{ [Field in keyof SessionStats]: number }>(
     Prisma.sql`SELECT count(*)::integer AS total,
         count(*) FILTER (WHERE crawler.known_status(s.status) = 'running')::integer AS running,
@@ -157,7 +173,7 @@ export async function sessionStats(database: Database, filter: SessionFilter): P
         count(*) FILTER (WHERE crawler.known_status(s.status) = 'stopped')::integer AS stopped,
         count(*) FILTER (WHERE crawler.known_status(s.status) = 'failed')::integer AS failed,
         coalesce(sum(s.bookmarks_processed), 0)::double precision AS "bookmarksProcessed"
-      FROM crawler.crawl_session s WHERE ${conditionSql(filter)}`,
+      FROM crawler.crawl_session s WHERE ${conditionSql(reach, filter)}`,
   )
   return row ?? { total: 0, running: 0, completed: 0, stopped: 0, failed: 0, bookmarksProcessed: 0 }
 }
@@ -171,20 +187,26 @@ function toEntry(row: PagedRow, { by }: SessionOrder): { node: CrawlSession; pos
  * With several statuses each is read by its own index range and the ranges are merged: one range over all statuses would be
  * read through until enough rows match, and a rare status would cost the whole table.
  */
-function pageSql(filter: SessionFilter, order: SessionOrder, page: KeysetPage, also?: Prisma.Sql): Prisma.Sql {
+function pageSql(
+  reach: Reach,
+  filter: SessionFilter,
+  order: SessionOrder,
+  page: KeysetPage,
+  also?: Prisma.Sql,
+): Prisma.Sql {
   const key = SORT_KEYS[order.by]
   const where = (condition: Prisma.Sql) => Prisma.sql`SELECT ${PAGED_COLUMNS} FROM crawler.crawl_session s
     WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, condition, keysetSql.after(key, order.direction, page)], ' AND ')}
     ${keysetSql.orderAndLimit(key, order.direction, page)}`
   const { statuses, ...others } = filter
-  if (!statuses || statuses.length < 2) return where(conditionSql(filter))
-  const ofOneStatus = Prisma.sql`crawler.known_status(s.status) = wanted.status AND ${conditionSql({ ...others, statuses: undefined })}`
+  if (!statuses || statuses.length < 2) return where(conditionSql(reach, filter))
+  const ofOneStatus = Prisma.sql`crawler.known_status(s.status) = wanted.status AND ${conditionSql(reach, { ...others, statuses: undefined })}`
   return Prisma.sql`SELECT s.* FROM unnest(${[...new Set(statuses)]}::text[]) AS wanted (status)
     CROSS JOIN LATERAL (${where(ofOneStatus)}) AS s ${keysetSql.orderAndLimit(key, order.direction, page)}`
 }
 
-function conditionSql(filter: SessionFilter): Prisma.Sql {
-  const conditions: Prisma.Sql[] = [Prisma.sql`TRUE`]
+function conditionSql(reach: Reach, filter: SessionFilter): Prisma.Sql {
+  const conditions: Prisma.Sql[] = [reachSql(Prisma.sql`s.user_id`, reach)]
   if (filter.userId !== undefined) conditions.push(Prisma.sql`s.user_id = ${filter.userId}`)
   if (filter.stream !== undefined) conditions.push(Prisma.sql`s.stream = ${filter.stream}`)
   if (filter.platform) conditions.push(platformSql(filter.platform, 's'))

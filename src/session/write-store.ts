@@ -2,6 +2,8 @@ import { type CheckpointRow, toCheckpoint } from '../checkpoint/row.ts'
 import type { Checkpoint } from '../checkpoint/model.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
+import { reachArray } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 import type { Metrics } from './metrics.ts'
 import type { CrawlSession, EndStatus } from './model.ts'
 import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
@@ -23,12 +25,19 @@ export interface NewSession {
 export type StartOutcome =
   | { readonly outcome: 'STARTED'; readonly session: CrawlSession; readonly checkpoint: Checkpoint | undefined }
   | { readonly outcome: 'USER_NOT_FOUND' }
-  | { readonly outcome: 'SESSION_EXISTS' | 'STREAM_BUSY'; readonly session: CrawlSession }
+  | { readonly outcome: 'STREAM_BUSY'; readonly session: CrawlSession }
+  /** undefined: of a user out of reach. */
+  | { readonly outcome: 'SESSION_EXISTS'; readonly session: CrawlSession | undefined }
 
 const MAX_ATTEMPTS = 3
 
 /** Takes the stream for a new session, judged and written under the rows' locks by one statement. */
-export async function insertSession(database: Database, session: NewSession, attempt = 1): Promise<StartOutcome> {
+export async function insertSession(
+  database: Database,
+  reach: Reach,
+  session: NewSession,
+  attempt = 1,
+): Promise<StartOutcome> {
   try {
     const [row] = await database.query<{
       outcome: StartOutcome['outcome']
@@ -36,7 +45,7 @@ export async function insertSession(database: Database, session: NewSession, att
       checkpoint: CheckpointRow | null
     }>({
       name: 'start_session',
-      text: 'SELECT * FROM crawler.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+      text: 'SELECT * FROM crawler.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
       values: [
         session.userId,
         session.stream,
@@ -48,9 +57,13 @@ export async function insertSession(database: Database, session: NewSession, att
         session.worker ?? null,
         session.takeover,
         session.idempotencyKey ?? null,
+        reachArray(reach),
       ],
     })
     if (row?.outcome === 'USER_NOT_FOUND') return { outcome: row.outcome }
+    if (row?.outcome === 'SESSION_EXISTS') {
+      return { outcome: row.outcome, session: row.session ? toSession(row.session) : undefined }
+    }
     if (!row?.session) throw new Error('start_session answered nothing')
     if (row.outcome !== 'STARTED') return { outcome: row.outcome, session: toSession(row.session) }
     const checkpoint = row.checkpoint ? toCheckpoint(row.checkpoint) : undefined
@@ -61,7 +74,7 @@ export async function insertSession(database: Database, session: NewSession, att
     if (state === '23503') return { outcome: 'USER_NOT_FOUND' }
     // Somebody took the ID, on another stream, between the look and the write: look again. Or a foreign writer's deadlock.
     if ((state === '23505' || state === '40P01') && attempt < MAX_ATTEMPTS) {
-      return insertSession(database, session, attempt + 1)
+      return insertSession(database, reach, session, attempt + 1)
     }
     throw error
   }
@@ -81,6 +94,7 @@ interface WriteRow {
 /** Renews a running session's lease and adds up what it reports; a total lower than stored changes nothing. */
 export async function recordHeartbeat(
   database: Database,
+  reach: Reach,
   sessionId: string,
   report: {
     readonly bookmarksProcessed: number | undefined
@@ -90,13 +104,14 @@ export async function recordHeartbeat(
 ): Promise<SessionWriteOutcome> {
   const rows = await database.query<WriteRow>({
     name: 'session_heartbeat',
-    text: 'SELECT * FROM crawler.heartbeat($1, $2, $3, $4, $5)',
+    text: 'SELECT * FROM crawler.heartbeat($1, $2, $3, $4, $5, $6)',
     values: [
       sessionId,
       report.bookmarksProcessed ?? null,
       report.metrics?.apiRequests ?? null,
       report.metrics?.rateLimitHits ?? null,
       report.rateLimitedUntil ?? null,
+      reachArray(reach),
     ],
   })
   return toOutcome(rows)
@@ -112,13 +127,14 @@ export interface SessionEnd {
 /** Ends a running session; one that has ended is left as it is. Where it completed, the crawl's head becomes the anchors. */
 export async function endSession(
   database: Database,
+  reach: Reach,
   sessionId: string,
   end: SessionEnd,
   actor: string,
 ): Promise<SessionWriteOutcome> {
   const rows = await database.query<WriteRow>({
     name: 'session_end',
-    text: 'SELECT * FROM crawler.end_session($1, $2, $3, $4, $5, $6)',
+    text: 'SELECT * FROM crawler.end_session($1, $2, $3, $4, $5, $6, $7)',
     values: [
       sessionId,
       end.status,
@@ -126,18 +142,24 @@ export async function endSession(
       end.outputFilePath ?? null,
       end.errorMessage ?? null,
       actor,
+      reachArray(reach),
     ],
   })
   return toOutcome(rows)
 }
 
 /** Asks a running session to stop; the first asking stands. undefined: there is no such session, or it has ended. */
-export async function markStopRequested(database: Database, sessionId: string): Promise<CrawlSession | undefined> {
+export async function markStopRequested(
+  database: Database,
+  reach: Reach,
+  sessionId: string,
+): Promise<CrawlSession | undefined> {
   const rows = await database.query<SessionRow>({
     name: 'session_request_stop',
     text: `UPDATE crawler.crawl_session s SET stop_requested_at = coalesce(s.stop_requested_at, crawler.clock())
-      WHERE s.session_id = $1 AND s.status = 'running' RETURNING ${SESSION_COLUMNS}`,
-    values: [sessionId],
+      WHERE s.session_id = $1 AND s.status = 'running' AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
+      RETURNING ${SESSION_COLUMNS}`,
+    values: [sessionId, reachArray(reach)],
   })
   return rows.map(toSession)[0]
 }

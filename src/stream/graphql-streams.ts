@@ -1,6 +1,7 @@
 import { CheckpointType } from '../checkpoint/graphql.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { builder } from '../graphql/builder.ts'
+import { requireScope } from '../principal.ts'
 import { PlatformEnum } from './graphql.ts'
 import { platformOf, type Stream } from './model.ts'
 import { allStreams, configureStream } from './service.ts'
@@ -25,8 +26,9 @@ const ItemOrderingEnum = builder.enumType('ItemOrdering', {
 const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
   description: 'A list that is crawled, of however many users.',
   id: { resolve: ({ name }) => name, description: 'Opaque and global; the natural key is the name.' },
-  loadManyWithoutCache: async (names, { database }) => {
-    const found = new Map((await findStreams(database, names)).map((stream) => [stream.name, stream]))
+  loadManyWithoutCache: async (names, { database, caller }) => {
+    requireScope(caller, 'read')
+    const found = new Map((await findStreams(database, caller.userIds, names)).map((stream) => [stream.name, stream]))
     return names.map((name) => found.get(name))
   },
   fields: (t) => ({

@@ -1,4 +1,4 @@
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, requireFullReach, requireScope } from '../principal.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { issuesOf } from '../input-issues.ts'
@@ -6,22 +6,24 @@ import { platformOf, type Stream, streamNameSchema } from './model.ts'
 import { isOrdered } from './platform.ts'
 import { listStreams, storeOrdering } from './settings-store.ts'
 
-/** Every stream that has a checkpoint, a session or a setting, by name. */
-export async function allStreams(database: Database, caller: Caller): Promise<Stream[]> {
+/** Every stream that has a checkpoint, a session or a setting, by name; to a caller bound to some users, that has one of theirs. */
+export async function allStreams(database: Database, caller: Principal): Promise<Stream[]> {
   requireScope(caller, 'read')
-  return listStreams(database)
+  return listStreams(database, caller.userIds)
 }
 
 /**
  * Sets what a stream demands of its saves from now on; what is stored stays, whatever its order.
  * The stream need not have been crawled yet.
+ * @throws Fault FORBIDDEN to a caller bound to some users: it judges everybody's saves
  */
 export async function configureStream(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   stream: Stream,
 ): Promise<Stream | InvalidInputError> {
   requireScope(caller, 'operate')
+  requireFullReach(caller)
   const issues = issuesOf(streamNameSchema.safeParse(stream.name), ['input', 'name'])
   const platform = platformOf(stream.name)
   if (issues.length === 0 && stream.ordering === 'ascending' && !isOrdered(platform)) {

@@ -1,6 +1,8 @@
 import type { Checkpoint } from '../checkpoint/model.ts'
 import { CHECKPOINT_COLUMNS, CHECKPOINT_STATE, type CheckpointRow, toCheckpoint } from '../checkpoint/row.ts'
 import type { Database } from '../database/database.ts'
+import { reachArray } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
 import type { ItemOrdering, Stream } from './model.ts'
 import { DEFAULT_STREAM } from './model.ts'
 
@@ -23,8 +25,12 @@ function namesIn(table: 'crawl_checkpoint_other' | 'crawl_session', as: string):
   )`
 }
 
-/** Every stream that has a checkpoint, a session or a setting, by name. */
-export async function listStreams(database: Database): Promise<Stream[]> {
+/**
+ * Every stream that has a checkpoint, a session or a setting, by name. For a caller who reaches some users: that has a checkpoint or a session
+ * of theirs, since a setting alone would tell of others.
+ */
+export async function listStreams(database: Database, reach: Reach): Promise<Stream[]> {
+  if (reach !== 'all') return listStreamsOf(database, [...reach])
   return database.query<StreamRow>({
     name: 'streams',
     text: `WITH RECURSIVE ${namesIn('crawl_checkpoint_other', 'crawled')}, ${namesIn('crawl_session', 'run')},
@@ -39,17 +45,39 @@ export async function listStreams(database: Database): Promise<Stream[]> {
   })
 }
 
-/** Those of the streams that have a checkpoint, a session or a setting. */
-export async function findStreams(database: Database, names: readonly string[]): Promise<Stream[]> {
+/** The same of some users; each costs an index entry for each of their streams, however many sessions there are. */
+function listStreamsOf(database: Database, userIds: readonly string[]): Promise<Stream[]> {
+  const next = (condition: string) =>
+    `(SELECT s.stream FROM crawler.crawl_session s WHERE s.user_id = run.user_id ${condition} ORDER BY s.stream LIMIT 1)`
+  return database.query<StreamRow>({
+    name: 'streams_of_users',
+    text: `WITH RECURSIVE run (user_id, name) AS (
+        SELECT run.user_id, ${next('')} FROM unnest($1::text[]) AS run (user_id)
+        UNION ALL
+        SELECT run.user_id, ${next('AND s.stream > run.name')} FROM run WHERE run.name IS NOT NULL
+      ), known (name) AS (
+        SELECT name FROM run UNION SELECT c.stream FROM crawler.crawl_checkpoint c WHERE c.user_id = ANY ($1::text[])
+      )
+      SELECT known.name, coalesce(setting.ordering, 'none') AS ordering
+      FROM known LEFT JOIN crawler.stream_setting setting ON setting.stream = known.name
+      WHERE known.name IS NOT NULL ORDER BY known.name COLLATE "C"`,
+    values: [userIds],
+  })
+}
+
+/** Those of the streams that listStreams would list. */
+export async function findStreams(database: Database, reach: Reach, names: readonly string[]): Promise<Stream[]> {
   return database.query<StreamRow>({
     name: 'streams_by_name',
     text: `SELECT asked.name, coalesce(setting.ordering, 'none') AS ordering
       FROM unnest($1::text[]) AS asked (name) LEFT JOIN crawler.stream_setting setting ON setting.stream = asked.name
-      WHERE setting.stream IS NOT NULL
+      WHERE CASE WHEN $2::text[] IS NULL THEN setting.stream IS NOT NULL
         OR EXISTS (SELECT FROM crawler.crawl_session s WHERE s.stream = asked.name)
         OR EXISTS (SELECT FROM crawler.crawl_checkpoint_other c WHERE c.stream = asked.name)
-        OR asked.name = '${DEFAULT_STREAM}' AND EXISTS (SELECT FROM crawler.twitter_crawl_checkpoint)`,
-    values: [names],
+        OR asked.name = '${DEFAULT_STREAM}' AND EXISTS (SELECT FROM crawler.twitter_crawl_checkpoint)
+      ELSE EXISTS (SELECT FROM crawler.crawl_session s WHERE s.stream = asked.name AND s.user_id = ANY ($2))
+        OR EXISTS (SELECT FROM crawler.crawl_checkpoint c WHERE c.stream = asked.name AND c.user_id = ANY ($2)) END`,
+    values: [names, reachArray(reach)],
   })
 }
 
@@ -68,19 +96,21 @@ export async function storeOrdering(database: Database, { name, ordering }: Stre
  */
 export async function findOldestCheckpoints(
   database: Database,
+  reach: Reach,
   names: readonly string[],
 ): Promise<Map<string, Checkpoint>> {
+  const within = reach === 'all' ? '' : 'AND c.user_id = ANY ($2::text[])'
   const oldestIn = (partition: string, condition: string) => `
     SELECT c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at
-    FROM crawler.${partition} c WHERE ${condition} ORDER BY c.last_crawled_at, c.user_id LIMIT 1`
+    FROM crawler.${partition} c WHERE ${condition} ${within} ORDER BY c.last_crawled_at, c.user_id LIMIT 1`
   const rows = await database.query<CheckpointRow>({
-    name: 'streams_oldest_checkpoint',
+    name: reach === 'all' ? 'streams_oldest_checkpoint' : 'streams_oldest_checkpoint_of_users',
     text: `SELECT ${CHECKPOINT_COLUMNS} FROM unnest($1::text[]) AS asked (name) CROSS JOIN LATERAL (
         (${oldestIn('twitter_crawl_checkpoint', `asked.name = '${DEFAULT_STREAM}'`)})
         UNION ALL
         (${oldestIn('crawl_checkpoint_other', 'c.stream = asked.name')})
       ) c ${CHECKPOINT_STATE}`,
-    values: [names],
+    values: reach === 'all' ? [names] : [names, reachArray(reach)],
   })
   return new Map(rows.map((row) => [row.stream, toCheckpoint(row)]))
 }

@@ -2,17 +2,27 @@ import { builder } from '../graphql/builder.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
-import { requireScope } from '../caller.ts'
+import { requireScope } from '../principal.ts'
+import type { User } from './model.ts'
 import { registerUser } from './service.ts'
-import { countUsers, listUsers } from './store.ts'
+import { countUsers, findUsers, listUsers } from './store.ts'
 
-export const UserType = builder.prismaNode('User', {
+// findUnique: null, here and in the other types: Prisma may read only where a resolver says so, and then within the caller's reach.
+export const UserType = builder.prismaObject('User', {
   description: 'Somebody whose lists are crawled.',
-  id: { field: 'userId', description: 'Opaque and global; the natural key is userId.' },
-  nullable: true,
+  findUnique: null,
   fields: (t) => ({
     userId: t.exposeString('userId', { description: "The natural key: public.user's id." }),
   }),
+})
+
+builder.nodeRef(UserType, {
+  id: { resolve: ({ userId }: User) => userId, description: 'Opaque and global; the natural key is userId.' },
+  loadManyWithoutCache: async (userIds, { database, caller }) => {
+    requireScope(caller, 'read')
+    const found = new Map((await findUsers(database, caller.userIds, userIds)).map((user) => [user.userId, user]))
+    return userIds.map((userId) => found.get(userId))
+  },
 })
 
 builder.queryField('user', (t) =>
@@ -23,7 +33,11 @@ builder.queryField('user', (t) =>
     args: { userId: t.arg.string({ required: true }) },
     resolve: (query, _parent, { userId }, { caller, database }) => {
       requireScope(caller, 'read')
-      return database.prisma.user.findUnique({ ...query, where: { userId: requireIdentifier('userId', userId) } })
+      const within = caller.userIds === 'all' ? [] : [{ userId: { in: [...caller.userIds] } }]
+      return database.prisma.user.findUnique({
+        ...query,
+        where: { userId: requireIdentifier('userId', userId), AND: within },
+      })
     },
   }),
 )
@@ -42,7 +56,9 @@ builder.queryField('users', (t) =>
       resolve: async (_parent, args, { caller, database }) => {
         requireScope(caller, 'read')
         const page = toKeysetPage('users', 1, args)
-        return toConnection('users', page, await listUsers(database, page), () => countUsers(database))
+        return toConnection('users', page, await listUsers(database, caller.userIds, page), () =>
+          countUsers(database, caller.userIds),
+        )
       },
     },
     UserConnection,

@@ -1,4 +1,4 @@
-import { type Caller, requireScope } from '../caller.ts'
+import { type Principal, requireScope } from '../principal.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { identifierProblem } from '../identifier.ts'
@@ -11,7 +11,7 @@ import { insertUsers } from './store.ts'
  */
 export async function registerUser(
   database: Database,
-  caller: Caller,
+  caller: Principal,
   input: { readonly userId: string },
 ): Promise<User | InvalidInputError> {
   requireScope(caller, 'operate')
@@ -19,11 +19,13 @@ export async function registerUser(
   const refuse = (message: string) => new InvalidInputError([{ path: ['input', 'userId'], message }])
   const problem = identifierProblem(userId)
   if (problem) return refuse(problem)
-  switch (await insertUsers(database, [userId])) {
+  switch (await insertUsers(database, caller.userIds, [userId])) {
     case 'ok':
       return { userId }
     case 'too-long':
       return refuse('is longer than public."user".id of this database allows')
+    case 'out-of-reach':
+      return refuse(`is none of the users that ${caller.subject} is bound to`)
     case 'not-ours':
       return refuse(
         'cannot be made here: the owner of public."user" makes the users of this database (it needs more than an id, or Waymark may only read it). ' +

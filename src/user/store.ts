@@ -2,13 +2,23 @@ import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
 import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { Prisma } from '../database/generated/client.ts'
+import { reachArray, reachSql } from '../database/reach.ts'
+import { type Reach, reaches } from '../principal.ts'
 import type { User } from './model.ts'
 
-/** ok: the user exists now. not-ours: this database's users are made by somebody else; nothing was changed. */
-export type InsertUserOutcome = 'ok' | 'not-ours' | 'too-long'
+/**
+ * ok: the user exists now. not-ours: this database's users are made by somebody else. out-of-reach: nothing was asked, whether there is such
+ * a user or not. Nothing was changed but by ok.
+ */
+export type InsertUserOutcome = 'ok' | 'not-ours' | 'too-long' | 'out-of-reach'
 
 /** Makes those of the users that are missing, in two statements; all or none. */
-export async function insertUsers(database: Database, userIds: readonly string[]): Promise<InsertUserOutcome> {
+export async function insertUsers(
+  database: Database,
+  reach: Reach,
+  userIds: readonly string[],
+): Promise<InsertUserOutcome> {
+  if (!userIds.every((userId) => reaches(reach, userId))) return 'out-of-reach'
   // A role that may only read the table may not even try to insert what is there.
   const missing = await database.query<{ id: string }>({
     name: 'users_missing',
@@ -33,30 +43,34 @@ export async function insertUsers(database: Database, userIds: readonly string[]
   }
 }
 
-export async function findUser(database: Database, userId: string): Promise<User | undefined> {
-  const rows = await database.query({
-    name: 'user_exists',
-    text: 'SELECT FROM public."user" WHERE id = $1',
-    values: [userId],
+/** Those of the IDs that are users, in no order. */
+export async function findUsers(database: Database, reach: Reach, userIds: readonly string[]): Promise<User[]> {
+  const rows = await database.query<{ id: string }>({
+    name: 'users_by_id',
+    text: 'SELECT u.id FROM public."user" u WHERE u.id = ANY ($1::text[]) AND ($2::text[] IS NULL OR u.id = ANY ($2))',
+    values: [userIds, reachArray(reach)],
   })
-  return rows.length > 0 ? { userId } : undefined
+  return rows.map(({ id: userId }) => ({ userId }))
+}
+
+export async function findUser(database: Database, reach: Reach, userId: string): Promise<User | undefined> {
+  const [user] = await findUsers(database, reach, [userId])
+  return user
 }
 
 /** Users by ID, ascending as the database sorts text. */
-export async function listUsers(database: Database, page: KeysetPage): Promise<Page<User>> {
+export async function listUsers(database: Database, reach: Reach, page: KeysetPage): Promise<Page<User>> {
   const id = Prisma.sql`u.id`
   const rows = await database.query<{ id: string }>(
     Prisma.sql`SELECT u.id FROM public."user" u
-      WHERE ${keysetSql.after([id], 'ASC', page)} ${keysetSql.orderAndLimit([id], 'ASC', page)}`,
+      WHERE ${reachSql(id, reach)} AND ${keysetSql.after([id], 'ASC', page)} ${keysetSql.orderAndLimit([id], 'ASC', page)}`,
   )
   return pageOf(rows, page, ({ id: userId }) => ({ node: { userId }, position: [userId] }))
 }
 
-export async function countUsers(database: Database): Promise<number> {
-  const [row] = await database.query<{ count: number }>({
-    name: 'user_count',
-    text: 'SELECT count(*)::integer AS count FROM public."user"',
-    values: [],
-  })
+export async function countUsers(database: Database, reach: Reach): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    Prisma.sql`SELECT count(*)::integer AS count FROM public."user" u WHERE ${reachSql(Prisma.sql`u.id`, reach)}`,
+  )
   return row?.count ?? 0
 }

@@ -5,9 +5,12 @@ import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 
 const src = fileURLToPath(new URL('../../src', import.meta.url))
-const DOMAINS = ['checkpoint', 'session', 'stream', 'user']
+const DOMAINS = ['access', 'checkpoint', 'session', 'stream', 'user']
 /** Files of a domain that hold one use case, or what runs by itself, beside its service. */
-const USE_CASES = ['activity', 'prune', 'reaper', 'retention']
+const USE_CASES = [
+  ...['activity', 'prune', 'reaper', 'retention'],
+  ...['authenticate', 'credential-watch', 'jwks', 'jwt', 'key-check', 'keys'],
+]
 
 /** From the outside in; an import goes from a lower number to an equal or a higher one. */
 const LAYERS = {
@@ -41,6 +44,7 @@ function layerOf(file: string): Layer {
   }
   if (DOMAINS.includes(folder)) {
     if (name.startsWith('graphql')) return 'domain graphql'
+    if (name.startsWith('cli-')) return 'cli'
     if (name === 'service' || name === 'loaders' || name === 'feed') return name
     // Use cases that outgrew service.ts, and what runs in the background.
     if (name.endsWith('-service') || USE_CASES.includes(name)) return 'service'

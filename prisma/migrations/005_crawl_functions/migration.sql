@@ -1,5 +1,7 @@
 -- The rules that must hold under concurrency, judged and applied under row locks, one round trip each.
 -- Lock order everywhere: checkpoint row, state row, session rows. Times are taken after the locks.
+-- Each takes the reach of its caller (NULL: every user): the rows of other users are not found, by the same statements as rows that
+-- aren't there, and are not locked.
 
 CREATE OR REPLACE FUNCTION crawler.is_live(session crawler.crawl_session) RETURNS boolean
 LANGUAGE sql VOLATILE
@@ -26,7 +28,7 @@ AS $$
 $$;
 
 -- Takes a JSON array of commands {place, user_id, stream, item_id, order_key, count, addition, crawled_at, session_id, page_token, head,
--- expected_version, key, fingerprint, api_requests, rate_limit_hits, rate_limited_until, importing, actor}; answers one row a command, with the outcome
+-- expected_version, key, fingerprint, api_requests, rate_limit_hits, rate_limited_until, importing, actor, out_of_reach}; answers one row a command, with the outcome
 --   SAVED                        written, or (replayed) written before under the same key
 --   BUSY                         another transaction holds a row of it and skip_busy is set; nothing was judged, send it alone
 --   SESSION_NOT_FOUND, USER_NOT_FOUND, KEY_REUSED, KEY_SPENT, STALE_EPOCH (detail: the epoch), SESSION_CLOSED (session), STREAM_BUSY
@@ -62,10 +64,14 @@ BEGIN
 
   FOR cmd IN
     WITH wanted AS MATERIALIZED (
-      SELECT c.* FROM json_to_recordset(commands) AS c (place integer, user_id text, stream text, item_id text, order_key text,
+      -- Callers meet in a set, so each command tells for itself whether its user exists for its caller. NULL is nobody.
+      SELECT c.place, CASE WHEN c.out_of_reach THEN NULL ELSE c.user_id END AS user_id, c.stream, c.item_id, c.order_key, c.count, c.addition,
+        c.crawled_at, c.session_id, c.page_token, c.head, c.expected_version, c.key, c.fingerprint, c.api_requests, c.rate_limit_hits,
+        c.rate_limited_until, c.importing, c.actor
+      FROM json_to_recordset(commands) AS c (place integer, user_id text, stream text, item_id text, order_key text,
         count integer, addition integer, crawled_at timestamptz, session_id text, page_token text, head text[],
         expected_version integer, key text, fingerprint text, api_requests integer, rate_limit_hits integer,
-        rate_limited_until timestamptz, importing boolean, actor text)
+        rate_limited_until timestamptz, importing boolean, actor text, out_of_reach boolean)
     ), stored_keys AS MATERIALIZED (
       SELECT k.user_id, k.stream FROM crawler.crawl_checkpoint k
       WHERE skip_busy AND (k.user_id, k.stream) IN (SELECT c.user_id, c.stream FROM wanted c)
@@ -83,8 +89,9 @@ BEGIN
       WHERE (s.user_id, s.stream) IN (SELECT t.user_id, t.stream FROM stored_states t)
       ORDER BY s.user_id, s.stream FOR UPDATE SKIP LOCKED
     ), stored_sessions AS MATERIALIZED (
-      SELECT s.session_id FROM crawler.crawl_session s
-      WHERE skip_busy AND s.session_id IN (SELECT c.session_id FROM wanted c) AND (SELECT count(*) FROM locked_states) >= 0
+      SELECT s.session_id, s.user_id FROM crawler.crawl_session s
+      WHERE skip_busy AND (s.session_id, s.user_id) IN (SELECT c.session_id, c.user_id FROM wanted c)
+        AND (SELECT count(*) FROM locked_states) >= 0
     ), locked_sessions AS MATERIALIZED (
       SELECT s.session_id FROM crawler.crawl_session s
       WHERE s.session_id IN (SELECT t.session_id FROM stored_sessions t)
@@ -95,7 +102,7 @@ BEGIN
         AND NOT EXISTS (SELECT FROM locked_keys k WHERE (k.user_id, k.stream) = (c.user_id, c.stream))
       OR EXISTS (SELECT FROM stored_states s WHERE (s.user_id, s.stream) = (c.user_id, c.stream))
         AND NOT EXISTS (SELECT FROM locked_states s WHERE (s.user_id, s.stream) = (c.user_id, c.stream))
-      OR EXISTS (SELECT FROM stored_sessions s WHERE s.session_id = c.session_id)
+      OR EXISTS (SELECT FROM stored_sessions s WHERE (s.session_id, s.user_id) = (c.session_id, c.user_id))
         AND NOT EXISTS (SELECT FROM locked_sessions s WHERE s.session_id = c.session_id) AS busy
     FROM wanted c LEFT JOIN crawler.stream_setting setting ON setting.stream = c.stream
     ORDER BY c.user_id, c.stream, c.place
@@ -284,10 +291,10 @@ END
 $$;
 
 -- Takes the stream for a new session. Outcomes: STARTED (also where the key started one that still runs), USER_NOT_FOUND,
--- SESSION_EXISTS (session), STREAM_BUSY (session: the owner).
+-- SESSION_EXISTS (session; NULL: out of reach), STREAM_BUSY (session: the owner).
 CREATE OR REPLACE FUNCTION crawler.start_session(
   for_user text, for_stream text, new_id text, direct boolean, summarize boolean, output_path text,
-  lease integer, by_worker text, takeover boolean, key text
+  lease integer, by_worker text, takeover boolean, key text, reach text[]
 ) RETURNS TABLE (outcome text, session jsonb, checkpoint jsonb)
 LANGUAGE plpgsql
 AS $$
@@ -299,7 +306,7 @@ DECLARE
   started crawler.crawl_session;
   now timestamptz;
 BEGIN
-  IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = for_user) THEN
+  IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = for_user AND (reach IS NULL OR u.id = ANY (reach))) THEN
     outcome := 'USER_NOT_FOUND';
     RETURN NEXT;
     RETURN;
@@ -315,7 +322,8 @@ BEGIN
     SELECT * INTO other FROM crawler.crawl_session s WHERE s.session_id = new_id;
     IF FOUND THEN
       outcome := 'SESSION_EXISTS';
-      session := to_jsonb(other);
+      -- Of a user that doesn't exist for the caller nothing is told but that the ID is taken.
+      session := CASE WHEN reach IS NULL OR other.user_id = ANY (reach) THEN to_jsonb(other) END;
       RETURN NEXT;
       RETURN;
     END IF;
@@ -363,7 +371,8 @@ $$;
 
 -- Outcomes: WRITTEN, SESSION_NOT_FOUND, STALE_EPOCH (detail: the epoch), SESSION_CLOSED, COUNT_OVERFLOW.
 CREATE OR REPLACE FUNCTION crawler.heartbeat(
-  of_session text, processed integer, more_api_requests integer, more_rate_limit_hits integer, limited_until timestamptz
+  of_session text, processed integer, more_api_requests integer, more_rate_limit_hits integer, limited_until timestamptz,
+  reach text[]
 ) RETURNS TABLE (outcome text, session jsonb, detail integer)
 LANGUAGE plpgsql
 AS $$
@@ -373,7 +382,7 @@ DECLARE
   current_epoch integer;
   now timestamptz;
 BEGIN
-  SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session;
+  SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session AND (reach IS NULL OR s.user_id = ANY (reach));
   IF NOT FOUND THEN
     outcome := 'SESSION_NOT_FOUND';
     RETURN NEXT;
@@ -381,7 +390,8 @@ BEGIN
   END IF;
   SELECT s.epoch INTO current_epoch FROM crawler.crawl_state s
   WHERE s.user_id = named.user_id AND s.stream = named.stream FOR UPDATE;
-  SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session FOR UPDATE;
+  SELECT * INTO named FROM crawler.crawl_session s
+  WHERE s.session_id = of_session AND (reach IS NULL OR s.user_id = ANY (reach)) FOR UPDATE;
   now := crawler.clock();
   session := to_jsonb(named);
   IF NOT FOUND THEN
@@ -412,7 +422,7 @@ $$;
 -- Ends a session. Outcomes: ENDED, UNCHANGED (it has that status already), SESSION_NOT_FOUND, STALE_EPOCH (detail), SESSION_CLOSED.
 -- A completed crawl's head becomes the anchors, and where no head was told, its position does.
 CREATE OR REPLACE FUNCTION crawler.end_session(
-  of_session text, new_status text, processed integer, output_path text, message text, actor text
+  of_session text, new_status text, processed integer, output_path text, message text, actor text, reach text[]
 ) RETURNS TABLE (outcome text, session jsonb, detail integer)
 LANGUAGE plpgsql
 AS $$
@@ -422,7 +432,7 @@ DECLARE
   state crawler.crawl_state;
   now timestamptz;
 BEGIN
-  SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session;
+  SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session AND (reach IS NULL OR s.user_id = ANY (reach));
   IF NOT FOUND THEN
     outcome := 'SESSION_NOT_FOUND';
     RETURN NEXT;
@@ -438,7 +448,8 @@ BEGIN
   ELSE
     SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = named.user_id AND s.stream = named.stream FOR UPDATE;
   END IF;
-  SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session FOR UPDATE;
+  SELECT * INTO named FROM crawler.crawl_session s
+  WHERE s.session_id = of_session AND (reach IS NULL OR s.user_id = ANY (reach)) FOR UPDATE;
   now := crawler.clock();
   session := to_jsonb(named);
   IF NOT FOUND THEN
@@ -475,7 +486,7 @@ $$;
 -- Forgets a checkpoint. Outcomes: CLEARED (checkpoint: what was), NOTHING, SESSION_NOT_FOUND, STALE_EPOCH (detail), SESSION_CLOSED,
 -- STREAM_BUSY (session: the owner), VERSION_CONFLICT (detail).
 CREATE OR REPLACE FUNCTION crawler.clear_checkpoint(
-  of_user text, of_stream text, by_session text, expected_version integer, actor text
+  of_user text, of_stream text, by_session text, expected_version integer, actor text, reach text[]
 ) RETURNS TABLE (outcome text, checkpoint jsonb, session jsonb, detail integer)
 LANGUAGE plpgsql
 AS $$
@@ -486,6 +497,8 @@ DECLARE
   current_version integer;
   now timestamptz;
 BEGIN
+  -- NULL is nobody: nothing of a user out of reach is found below.
+  of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
   SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream FOR UPDATE;
   SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
   current_version := CASE WHEN stored.user_id IS NULL THEN 0 ELSE state.version END;
@@ -541,7 +554,8 @@ $$;
 -- CHECKPOINT_NOT_FOUND, VERSION_AHEAD (detail: the current one), BEFORE_HISTORY, USER_NOT_FOUND, STREAM_BUSY (session),
 -- VERSION_CONFLICT (detail), HISTORY_EXPIRED (detail: the oldest version kept).
 CREATE OR REPLACE FUNCTION crawler.rollback_checkpoint(
-  of_user text, of_stream text, to_version integer, to_time timestamptz, dry_run boolean, expected_version integer, actor text
+  of_user text, of_stream text, to_version integer, to_time timestamptz, dry_run boolean, expected_version integer, actor text,
+  reach text[]
 ) RETURNS TABLE (outcome text, checkpoint jsonb, session jsonb, target jsonb, revision jsonb, detail integer)
 LANGUAGE plpgsql
 AS $$
@@ -554,6 +568,8 @@ DECLARE
   old_count integer;
   current_version integer;
 BEGIN
+  -- NULL is nobody: nothing of a user out of reach is found below.
+  of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
   SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream FOR UPDATE;
   SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
   current_version := CASE WHEN stored.user_id IS NULL THEN 0 ELSE state.version END;
@@ -692,11 +708,11 @@ $$;
 -- To take this back (docs/database.md, Rolling back).
 -- ROLLBACK BEGIN
 -- DROP FUNCTION IF EXISTS crawler.reap();
--- DROP FUNCTION IF EXISTS crawler.rollback_checkpoint(text, text, integer, timestamptz, boolean, integer, text);
--- DROP FUNCTION IF EXISTS crawler.clear_checkpoint(text, text, text, integer, text);
--- DROP FUNCTION IF EXISTS crawler.end_session(text, text, integer, text, text, text);
--- DROP FUNCTION IF EXISTS crawler.heartbeat(text, integer, integer, integer, timestamptz);
--- DROP FUNCTION IF EXISTS crawler.start_session(text, text, text, boolean, boolean, text, integer, text, boolean, text);
+-- DROP FUNCTION IF EXISTS crawler.rollback_checkpoint(text, text, integer, timestamptz, boolean, integer, text, text[]);
+-- DROP FUNCTION IF EXISTS crawler.clear_checkpoint(text, text, text, integer, text, text[]);
+-- DROP FUNCTION IF EXISTS crawler.end_session(text, text, integer, text, text, text, text[]);
+-- DROP FUNCTION IF EXISTS crawler.heartbeat(text, integer, integer, integer, timestamptz, text[]);
+-- DROP FUNCTION IF EXISTS crawler.start_session(text, text, text, boolean, boolean, text, integer, text, boolean, text, text[]);
 -- DROP FUNCTION IF EXISTS crawler.save_checkpoints(json, boolean);
 -- DROP FUNCTION IF EXISTS crawler.expire_session(text, timestamptz);
 -- DROP FUNCTION IF EXISTS crawler.store_list(text[]);

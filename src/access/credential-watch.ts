@@ -1,0 +1,59 @@
+import type { DatabaseClock } from '../database/clock.ts'
+import { Fault } from '../fault.ts'
+import type { Principal } from '../principal.ts'
+import type { Authenticate, Credentials } from './authenticate.ts'
+
+/** How often the credentials of what lives on are looked at again, milliseconds; with the time that a key is believed: seen within 20 s. */
+const LOOK_MS = 10_000
+/** setTimeout takes no more. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * Watches the credentials of a stream for as long as it lives, since they were judged only when it began.
+ * Where it can't be found out whether they hold (the database is away) they are taken to hold: no event comes from there meanwhile.
+ * @param signal aborts when the stream is over
+ * @param onEnd called once, with the fault to tell, when they have expired or been revoked
+ */
+export function watchCredentials(
+  {
+    authenticate,
+    clock,
+    lookMs = LOOK_MS,
+  }: {
+    readonly authenticate: Authenticate
+    readonly clock: Pick<DatabaseClock, 'now'>
+    readonly lookMs?: number
+  },
+  credentials: Credentials,
+  { expiresAt }: Principal,
+  signal: AbortSignal,
+  onEnd: (fault: Fault) => void,
+): void {
+  if (signal.aborted) return
+  const looking = setInterval(look, lookMs)
+  const leftMs = expiresAt === null ? Infinity : expiresAt.getTime() - clock.now().getTime()
+  const expiring = leftMs < LONGEST_TIMER_MS ? setTimeout(() => end(expired()), Math.max(leftMs, 0)) : undefined
+  signal.addEventListener('abort', stop, { once: true })
+
+  function stop(): void {
+    clearInterval(looking)
+    clearTimeout(expiring)
+  }
+
+  function end(fault: Fault): void {
+    if (signal.aborted) return
+    stop()
+    signal.removeEventListener('abort', stop)
+    onEnd(fault)
+  }
+
+  function look(): void {
+    authenticate(credentials).catch((error: unknown) => {
+      if (error instanceof Fault && error.code === 'UNAUTHENTICATED') end(error)
+    })
+  }
+}
+
+function expired(): Fault {
+  return new Fault('UNAUTHENTICATED', 'This key or token has expired: go on after the last cursor with a new one.')
+}

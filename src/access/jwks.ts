@@ -1,0 +1,54 @@
+import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose'
+import { Fault } from '../fault.ts'
+
+/** A key that isn't in the set costs at most one fetch in this time, milliseconds; and so does a set that can't be fetched. */
+const COOL_DOWN_MS = 30_000
+const RETRY_COOL_DOWN_MS = 5_000
+/** A key that was taken out of the set is trusted no longer. */
+const MAX_AGE_MS = 10 * 60_000
+/** Below what a client waits for an answer. */
+const TIMEOUT_MS = 3_000
+
+/**
+ * The keys of a token issuer, fetched when first needed.
+ * Its function throws Fault SERVICE_UNAVAILABLE where the set can't be had: that isn't the caller's fault.
+ */
+export function createKeySet(url: URL): JWTVerifyGetKey {
+  let failedAtMs = -Infinity
+
+  const fetchOnce: FetchImplementation = async (href, options) => {
+    if (performance.now() - failedAtMs < RETRY_COOL_DOWN_MS) throw unavailable(undefined)
+    try {
+      const response = await fetch(href, options)
+      if (response.status !== 200) throw new Error(`the JWKS was answered with status ${response.status}`)
+      const text = await response.text()
+      if (!Array.isArray((JSON.parse(text) as { keys?: unknown } | null)?.keys)) throw new Error('the JWKS has no keys')
+      return new Response(text)
+    } catch (error) {
+      failedAtMs = performance.now()
+      throw unavailable(error)
+    }
+  }
+
+  const getKey = createRemoteJWKSet(url, {
+    cooldownDuration: COOL_DOWN_MS,
+    cacheMaxAge: MAX_AGE_MS,
+    timeoutDuration: TIMEOUT_MS,
+    [customFetch]: fetchOnce,
+  })
+  return async (header, token) => {
+    try {
+      return await getKey(header, token)
+    } catch (error) {
+      throw error instanceof errors.JWKSInvalid || error instanceof errors.JWKSTimeout ? unavailable(error) : error
+    }
+  }
+}
+
+function unavailable(cause: unknown): Fault {
+  return new Fault(
+    'SERVICE_UNAVAILABLE',
+    'The keys that tokens are verified with cannot be fetched just now. Try again in a few seconds.',
+    { cause },
+  )
+}

@@ -1,0 +1,57 @@
+import { type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { z } from 'zod'
+import { Fault } from '../fault.ts'
+import { nameProblem } from '../identifier.ts'
+import { type Principal, SCOPES } from '../principal.ts'
+
+export interface JwtSettings {
+  readonly issuer: string
+  readonly audience: string
+  /** Public-key ones only: with HS256 the public key would be taken for a shared secret. */
+  readonly algorithms: readonly string[]
+  /** The claim that binds a token to users: a list of their IDs. */
+  readonly userIdsClaim: string
+}
+
+const userIdsSchema = z.array(z.string()).max(1_000)
+
+/**
+ * Whose a token is; undefined: nobody's. It needs a subject and an expiry; scopes are those of ours in `scope`, alone or as "waymark:<scope>".
+ * Without the claim for users it reaches every user; one that is no list of texts makes the token invalid.
+ * @throws Fault SERVICE_UNAVAILABLE where the issuer's keys can't be fetched
+ */
+export async function principalOfToken(
+  token: string,
+  keySet: JWTVerifyGetKey,
+  { issuer, audience, algorithms, userIdsClaim }: JwtSettings,
+  now: Date,
+): Promise<Principal | undefined> {
+  try {
+    const { payload } = await jwtVerify(token, keySet, {
+      issuer,
+      audience,
+      algorithms: [...algorithms],
+      requiredClaims: ['sub', 'exp'],
+      currentDate: now,
+    })
+    return toPrincipal(payload, userIdsClaim)
+  } catch (error) {
+    if (error instanceof Fault) throw error
+    return undefined
+  }
+}
+
+function toPrincipal(payload: JWTPayload, userIdsClaim: string): Principal | undefined {
+  const { sub = '', exp = 0, scope } = payload
+  const subject = `jwt:${sub}`
+  const userIds = payload[userIdsClaim]
+  const bound = userIds === undefined ? undefined : userIdsSchema.safeParse(userIds)
+  if (sub === '' || nameProblem(subject) !== undefined || bound?.success === false) return undefined
+  const named = new Set(typeof scope === 'string' ? scope.split(' ') : [])
+  return {
+    subject,
+    scopes: new Set(SCOPES.filter((known) => named.has(known) || named.has(`waymark:${known}`))),
+    userIds: bound === undefined ? 'all' : new Set(bound.data),
+    expiresAt: new Date(exp * 1000),
+  }
+}

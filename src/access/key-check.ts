@@ -1,0 +1,64 @@
+import type { DatabaseClock } from '../database/clock.ts'
+import type { Database } from '../database/database.ts'
+import { createGroupCommit } from '../database/group-commit.ts'
+import type { Principal } from '../principal.ts'
+import { isHashOf, keyIdOf } from './key-format.ts'
+import { type ApiKey, findKeys } from './key-store.ts'
+
+/** So long a key's row is believed, milliseconds: a revocation is seen everywhere after it. */
+const TRUST_MS = 10_000
+const MOST_REMEMBERED = 10_000
+const MOST_AT_ONCE = 1_000
+
+type StoredKey = ApiKey & { readonly hash: Buffer }
+
+/**
+ * Makes the function that says whose an API key is; undefined: nobody's (any more).
+ *
+ * Rows are remembered for 10 s, also that there is none. IDs that aren't remembered are looked up together, one statement at a time:
+ * whoever sends made-up keys keeps one connection busy, not the pool.
+ */
+export function createKeyCheck(
+  database: Database,
+  clock: Pick<DatabaseClock, 'now'>,
+  trustMs = TRUST_MS,
+): (text: string) => Promise<Principal | undefined> {
+  const remembered = new Map<string, { readonly key: StoredKey | undefined; readonly untilMs: number }>()
+
+  const lookUp = createGroupCommit<string, { readonly key: StoredKey | undefined }>(async (keyIds) => {
+    // Before the statement: what is revoked while it runs is believed no longer than what was revoked just before.
+    const untilMs = performance.now() + trustMs
+    const found = new Map((await findKeys(database, [...new Set(keyIds)])).map((key) => [key.keyId, key]))
+    return keyIds.map((keyId) => {
+      const entry = { key: found.get(keyId), untilMs }
+      remember(keyId, entry)
+      return entry
+    })
+  }, MOST_AT_ONCE)
+
+  function remember(keyId: string, entry: { readonly key: StoredKey | undefined; readonly untilMs: number }): void {
+    remembered.delete(keyId)
+    remembered.set(keyId, entry)
+    const [oldest] = remembered.keys()
+    if (remembered.size > MOST_REMEMBERED && oldest !== undefined) remembered.delete(oldest)
+  }
+
+  return async (text) => {
+    const keyId = keyIdOf(text)
+    if (keyId === undefined) return undefined
+    const known = remembered.get(keyId)
+    const { key } = known && known.untilMs > performance.now() ? known : await lookUp(keyId)
+    if (!isHashOf(text, key?.hash) || !key) return undefined
+    const isLive = key.revokedAt === null && (key.expiresAt === null || key.expiresAt > clock.now())
+    return isLive ? toPrincipal(key) : undefined
+  }
+}
+
+function toPrincipal({ client, scopes, userIds, expiresAt }: StoredKey): Principal {
+  return {
+    subject: `key:${client}`,
+    scopes: new Set(scopes),
+    userIds: userIds === null ? 'all' : new Set(userIds),
+    expiresAt,
+  }
+}

@@ -1,0 +1,88 @@
+import type { Database } from '../database/database.ts'
+import { SCOPES, type Scope } from '../principal.ts'
+
+/** A key as it is stored: everything but its secret. */
+export interface ApiKey {
+  readonly keyId: string
+  readonly client: string
+  readonly scopes: readonly Scope[]
+  /** null: every user. */
+  readonly userIds: readonly string[] | null
+  readonly createdAt: Date
+  readonly createdBy: string
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+}
+
+interface KeyRow {
+  readonly key_id: string
+  readonly client: string
+  readonly scopes: readonly string[]
+  readonly user_ids: readonly string[] | null
+  readonly created_at: Date
+  readonly created_by: string
+  readonly expires_at: Date | null
+  readonly revoked_at: Date | null
+}
+
+const COLUMNS = 'k.key_id, k.client, k.scopes, k.user_ids, k.created_at, k.created_by, k.expires_at, k.revoked_at'
+
+/** Judged in one statement, under a lock by client. @returns false: the client has two live keys already */
+export async function insertKey(
+  database: Database,
+  key: Pick<ApiKey, 'keyId' | 'client' | 'scopes' | 'userIds' | 'expiresAt' | 'createdBy'> & { readonly hash: Buffer },
+): Promise<boolean> {
+  const [row] = await database.query<{ created: boolean }>({
+    name: 'api_key_create',
+    text: 'SELECT crawler.create_api_key($1, $2, $3, $4, $5, $6, $7) AS created',
+    values: [key.keyId, key.client, key.hash, key.scopes, key.userIds, key.expiresAt, key.createdBy],
+  })
+  return row?.created ?? false
+}
+
+/** The stored ones among the IDs, revoked and expired ones too, in no order, each with its hash. */
+export async function findKeys(
+  database: Database,
+  keyIds: readonly string[],
+): Promise<(ApiKey & { readonly hash: Buffer })[]> {
+  const rows = await database.query<KeyRow & { readonly hash: Buffer }>({
+    name: 'api_keys_by_id',
+    text: `SELECT ${COLUMNS}, k.hash FROM crawler.api_key k WHERE k.key_id = ANY ($1::text[])`,
+    values: [keyIds],
+  })
+  return rows.map((row) => ({ ...toKey(row), hash: row.hash }))
+}
+
+/** All of them, by client, the newest first. */
+export async function listKeys(database: Database): Promise<ApiKey[]> {
+  const rows = await database.query<KeyRow>({
+    name: 'api_keys',
+    text: `SELECT ${COLUMNS} FROM crawler.api_key k ORDER BY k.client, k.created_at DESC, k.key_id`,
+    values: [],
+  })
+  return rows.map(toKey)
+}
+
+/** The first revocation stands. @returns undefined: there is no such key */
+export async function markRevoked(database: Database, keyId: string): Promise<ApiKey | undefined> {
+  const rows = await database.query<KeyRow>({
+    name: 'api_key_revoke',
+    text: `UPDATE crawler.api_key k SET revoked_at = coalesce(k.revoked_at, crawler.clock()) WHERE k.key_id = $1 RETURNING ${COLUMNS}`,
+    values: [keyId],
+  })
+  return rows.map(toKey)[0]
+}
+
+function toKey(row: KeyRow): ApiKey {
+  return {
+    keyId: row.key_id,
+    client: row.client,
+    // A later version's scope gives nothing here.
+    scopes: SCOPES.filter((scope) => row.scopes.includes(scope)),
+    userIds: row.user_ids,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+  }
+}

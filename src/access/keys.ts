@@ -1,0 +1,79 @@
+import { z } from 'zod'
+import type { Database } from '../database/database.ts'
+import { InvalidInputError } from '../domain-error.ts'
+import { identifierSchema } from '../identifier.ts'
+import { issuesOf } from '../input-issues.ts'
+import { type Principal, requireFullReach, requireScope, SCOPES, type Scope } from '../principal.ts'
+import { makeKey } from './key-format.ts'
+import { type ApiKey, insertKey, listKeys, markRevoked } from './key-store.ts'
+
+export interface CreateKeyInput {
+  /** Whose key it is; two live ones each. */
+  readonly client: string
+  readonly scopes: readonly Scope[]
+  /** undefined: every user. */
+  readonly userIds: readonly string[] | undefined
+  /** undefined: never. */
+  readonly expiresAt: Date | undefined
+}
+
+export interface CreatedKey {
+  readonly keyId: string
+  /** The key itself, which is stored nowhere: shown once. */
+  readonly text: string
+}
+
+/** Each request of a bound caller sends its users along with its statements. */
+const MOST_USER_IDS = 1_000
+
+const inputSchema = z.object({
+  client: z.string().regex(/^[A-Za-z0-9._@-]{1,100}$/, 'must be 1 to 100 of A-Z, a-z, 0-9, ".", "_", "@" and "-"'),
+  scopes: z.array(z.enum(SCOPES)).min(1, 'must name at least one scope'),
+  userIds: z.array(identifierSchema).min(1, 'must name at least one user').max(MOST_USER_IDS).optional(),
+})
+
+/**
+ * Makes a key. Of the two that a client can have one is in use and one to change to.
+ * @param now the database's time
+ */
+export async function createKey(
+  database: Database,
+  caller: Principal,
+  input: CreateKeyInput,
+  now: Date,
+): Promise<CreatedKey | InvalidInputError> {
+  requireAdmin(caller)
+  const issues = issuesOf(inputSchema.safeParse(input), [])
+  if (input.expiresAt && input.expiresAt <= now) issues.push({ path: ['expiresAt'], message: 'must be in the future' })
+  if (issues.length > 0) return new InvalidInputError(issues)
+  const { keyId, text, hash } = makeKey()
+  const isCreated = await insertKey(database, {
+    keyId,
+    hash,
+    client: input.client,
+    scopes: [...new Set(input.scopes)],
+    userIds: input.userIds ? [...new Set(input.userIds)] : null,
+    expiresAt: input.expiresAt ?? null,
+    createdBy: caller.subject,
+  })
+  if (isCreated) return { keyId, text }
+  const message = `${input.client} has two live keys already: revoke the one that is not in use any more`
+  return new InvalidInputError([{ path: ['client'], message }])
+}
+
+/** All keys, revoked and expired ones too, without their secrets, which nobody knows. */
+export function allKeys(database: Database, caller: Principal): Promise<ApiKey[]> {
+  requireAdmin(caller)
+  return listKeys(database)
+}
+
+/** Ends a key for good: no replica takes it any longer than 30 s. Revoking again changes nothing. @returns undefined: no such key */
+export function revokeKey(database: Database, caller: Principal, keyId: string): Promise<ApiKey | undefined> {
+  requireAdmin(caller)
+  return markRevoked(database, keyId)
+}
+
+function requireAdmin(caller: Principal): void {
+  requireScope(caller, 'admin')
+  requireFullReach(caller)
+}
