@@ -3,6 +3,7 @@ import { decodeFeedCursor } from '../../src/events/cursor.ts'
 import { resetFeed } from '../../src/events/reset.ts'
 import { createDatabase, createTestDatabase, dropDatabase, urlOfDatabase } from '../support/database.ts'
 import { readFeed } from '../support/feed-reader.ts'
+import { codeBlocks, patternOf, readDocument } from '../docs/markdown.ts'
 import { runCommand, startServer } from '../support/server-process.ts'
 import { clientOf, mutate, startOn } from '../support/waymark.ts'
 
@@ -72,22 +73,26 @@ describe('waymark feed reset', () => {
     }
   })
 
-  it('makes each cursor from before CURSOR_EXPIRED, also on a server that runs, until that is restarted', async () => {
+  it('is taken up by servers that run: they refuse each cursor from before, and end who watches with CURSOR_EXPIRED', async () => {
     await using database = await createTestDatabase()
-    await using running = await startServer({ DATABASE_URL: database.url })
-    await mutate(clientOf(running.url), 'registerUser', { userId: 'ada' })
-    const before = await feedCursor(running.url)
-    await save(running.url, '1')
-    expect(await itemsAfter(running.url, before, 1)).toEqual(['1'])
+    await using server = await startServer({ DATABASE_URL: database.url })
+    await mutate(clientOf(server.url), 'registerUser', { userId: 'ada' })
+    const before = await feedCursor(server.url)
+    await save(server.url, '1')
+    const watching = itemsAfter(server.url, before, 2)
 
-    expect((await reset(database.url)).code).toBe(0)
+    const { code, stdout } = await reset(database.url)
+    expect(code).toBe(0)
+    const shown = codeBlocks(await readDocument('docs/feeds.md')).find(
+      ({ language, name }) => language === 'text' && name === 'reset',
+    )
+    expect(stdout.trimEnd()).toMatch(patternOf(shown?.text ?? ''))
 
-    expect(await itemsAfter(running.url, before, 1)).toBe('CURSOR_EXPIRED')
-    await using fresh = await startServer({ DATABASE_URL: database.url })
-    expect(await itemsAfter(fresh.url, before, 1)).toBe('CURSOR_EXPIRED')
-    const after = await feedCursor(fresh.url)
-    await save(running.url, '2')
-    expect(await itemsAfter(fresh.url, after, 1)).toEqual(['2'])
+    expect(await watching).toBe('CURSOR_EXPIRED')
+    expect(await itemsAfter(server.url, before, 1)).toBe('CURSOR_EXPIRED')
+    const after = await feedCursor(server.url)
+    await save(server.url, '2')
+    expect(await itemsAfter(server.url, after, 1)).toEqual(['2'])
   })
 
   it('refuses a database that is not migrated, in a line that says what to do, with exit code 2', async () => {

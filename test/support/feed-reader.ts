@@ -44,3 +44,35 @@ export async function readFeed(
   }
   return { told, code: undefined, message: undefined }
 }
+
+/** A subscriber that stays until it is disposed. `told` grows. */
+export interface FeedWatch extends Disposable {
+  readonly told: readonly ToldEvent[]
+  /** Of the error that the feed ended with. */
+  readonly code: string | undefined
+}
+
+export function watchLive(url: string, feed: keyof typeof feeds, variables: Record<string, unknown>): FeedWatch {
+  const client = createClient({ url, retryAttempts: 0 })
+  const told: ToldEvent[] = []
+  let code: string | undefined
+  const ignore = () => undefined
+  client.subscribe<{ told: ToldEvent }>(
+    { query: feeds[feed], variables },
+    {
+      next({ data, errors }) {
+        if (data) told.push(data.told)
+        if (errors?.[0]) code = String(errors[0].extensions['code'])
+      },
+      error: ignore,
+      complete: ignore,
+    },
+  )
+  return {
+    told,
+    get code() {
+      return code
+    },
+    [Symbol.dispose]: () => client.dispose(),
+  }
+}
