@@ -7,10 +7,12 @@ import type { Socket } from 'node:net'
  */
 export class Connections {
   readonly #answers = new Map<Socket, Set<ServerResponse>>()
+  readonly #upgraded = new WeakSet<Socket>()
   #isDraining = false
 
   constructor(server: Server) {
     server.on('connection', (socket: Socket) => {
+      if (this.#answers.has(socket)) return // its upgrade was ignored: see ignored-upgrade.ts
       this.#answers.set(socket, new Set())
       socket.once('close', () => this.#answers.delete(socket))
     })
@@ -19,11 +21,16 @@ export class Connections {
     })
   }
 
+  /** From now on the socket carries something else than requests; who serves that closes it, or destroyAll(). */
+  upgraded(socket: Socket): void {
+    this.#upgraded.add(socket)
+  }
+
   /** Closes what is idle now, and each other socket when its answer is out; asks clients not to reuse it. */
   drain(): void {
     this.#isDraining = true
     for (const [socket, answers] of this.#answers) {
-      if (answers.size === 0) socket.destroy()
+      if (answers.size === 0 && !this.#upgraded.has(socket)) socket.destroy()
       for (const answer of answers) announceClose(answer)
     }
   }

@@ -23,9 +23,9 @@ export interface Exchange extends RequestInfo {
   events: number
 }
 
-export function beginExchange(request: IncomingMessage, signal: AbortSignal): Exchange {
+export function beginExchange(requestId: string, signal: AbortSignal): Exchange {
   return {
-    requestId: chooseRequestId(request),
+    requestId,
     signal,
     startedAtMs: performance.now(),
     operationName: undefined,
@@ -38,7 +38,7 @@ export function beginExchange(request: IncomingMessage, signal: AbortSignal): Ex
 }
 
 /** Takes the caller's x-request-id if it is 1 to 64 of [A-Za-z0-9_-], so that one search finds it in both logs. */
-function chooseRequestId(request: IncomingMessage): string {
-  const given = request.headers['x-request-id']
+export function chooseRequestId({ headers }: IncomingMessage): string {
+  const given = headers['x-request-id']
   return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()
 }

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import { Kind, getOperationAST, type DocumentNode } from 'graphql'
 import type { Logger } from 'pino'
 import type { Exchange } from './exchange.ts'
@@ -34,8 +33,16 @@ export function logSubscriptionStart(log: Logger, exchange: Exchange): void {
   log.info(operationOf(exchange), 'subscription started')
 }
 
+/** How an exchange ended. */
+export interface Ending {
+  /** Of HTTP; an operation over a WebSocket has none. */
+  readonly status?: number
+  /** Whether the client got all of it, as opposed to having left before. */
+  readonly isComplete: boolean
+}
+
 /**
- * One line for each request: what was asked, how long it took, how it went. No variables, no document, no header.
+ * One line for each request, whichever way it came: what was asked, how long it took, how it went. No variables, no document, no header.
  * @param level debug for health checks, which come every few seconds
  */
 export function logRequest(
@@ -43,11 +50,11 @@ export function logRequest(
   level: 'debug' | 'info',
   path: string,
   exchange: Exchange,
-  { statusCode: status, writableFinished }: ServerResponse,
+  { status, isComplete }: Ending,
 ): void {
   const codes = [...exchange.errorCodes]
   // A subscription usually ends by its reader leaving: that is no failure.
-  const outcome = !writableFinished && !exchange.isStreaming ? 'client left' : codes.join(' ') || 'ok'
+  const outcome = !isComplete && !exchange.isStreaming ? 'client left' : codes.join(' ') || 'ok'
   log[level](
     {
       ...operationOf(exchange),

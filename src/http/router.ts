@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { describeError } from './describe-error.ts'
-import { beginExchange, type Exchange } from './exchange.ts'
+import { beginExchange, chooseRequestId, type Exchange } from './exchange.ts'
 import { asksForGraphiQL, sendGraphiQL } from './graphiql.ts'
 import type { GraphQLEndpoint } from './graphql-endpoint.ts'
 import { answerHealth, answerReady, type Readiness } from './health.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { logRequest } from './request-log.ts'
+import { pathOf } from './request-path.ts'
 import { sendError } from './send.ts'
+import { asksForWebSocket, findUpgradeRefusal } from './websocket-upgrade.ts'
 
 /** Answers a request, whatever it is; never rejects. Resolves when nothing of it is left to do. */
 export type Router = (request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -18,13 +20,14 @@ export function createRouter(
 ): Router {
   return async (request, response) => {
     const left = new AbortController()
-    const exchange = beginExchange(request, left.signal)
+    const exchange = beginExchange(chooseRequestId(request), left.signal)
     const path = pathOf(request)
     const isProbe = path === '/health' || path === '/ready'
     response.setHeader('x-request-id', exchange.requestId)
     response.once('close', () => {
-      if (!response.writableFinished) left.abort()
-      logRequest(log, isProbe ? 'debug' : 'info', path, exchange, response)
+      const { statusCode: status, writableFinished: isComplete } = response
+      if (!isComplete) left.abort()
+      logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { status, isComplete })
     })
     try {
       await answer(request, response, exchange, path)
@@ -34,6 +37,8 @@ export function createRouter(
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange, path: string) {
+    const refusal = asksForWebSocket(request) ? findUpgradeRefusal(request) : undefined
+    if (refusal) throw refusal
     switch (path) {
       case '/graphql':
         if (asksForGraphiQL(request)) return sendGraphiQL(request, response)
@@ -54,12 +59,6 @@ export function createRouter(
         throw new RefusedRequest(404, 'Nothing is served here. GraphQL is at /graphql, health at /health and /ready.')
     }
   }
-}
-
-/** Exact: yoga's own health check answers any URL that ends in its path. */
-function pathOf({ url = '/' }: IncomingMessage): string {
-  const queryAt = url.indexOf('?')
-  return queryAt === -1 ? url : url.slice(0, queryAt)
 }
 
 function assertMethod({ method = '' }: IncomingMessage, allowed: readonly string[], message: string): void {

@@ -29,11 +29,18 @@ export function sendError(
 // yoga sends `connection: keep-alive`, which would keep a draining connection open, and the unregistered `content-encoding: none`.
 const leftToNode = new Set(['connection', 'content-encoding', 'transfer-encoding'])
 
+/** A reader that takes nothing for so long gets nothing more; it comes back with its last cursor. */
+const stallLimitMs = 5 * 60_000
+
 /**
- * Passes a fetch Response on, an event stream at the pace of its reader. When the client goes, the stream is cancelled.
- * Resolves when nothing is left to send.
+ * Passes a fetch Response on, an event stream at the pace of its reader. When the client goes, the stream is cancelled; when it
+ * takes nothing for stallLimitMs, its connection is cut. Resolves when nothing is left to send.
  */
-export async function sendFetchResponse(response: ServerResponse, fetched: Response): Promise<void> {
+export async function sendFetchResponse(
+  response: ServerResponse,
+  fetched: Response,
+  limits = { stallLimitMs },
+): Promise<void> {
   if (response.destroyed) return // its reader has gone, and with it the exchange's signal ended the stream
   response.statusCode = fetched.status
   fetched.headers.forEach((value, name) => {
@@ -47,17 +54,21 @@ export async function sendFetchResponse(response: ServerResponse, fetched: Respo
   }
   response.setHeader('x-accel-buffering', 'no')
   response.flushHeaders()
-  await pump(fetched.body.getReader(), response)
+  await pump(fetched.body.getReader(), response, limits)
 }
 
-async function pump(reader: ReadableStreamDefaultReader<Uint8Array>, response: ServerResponse): Promise<void> {
+async function pump(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  response: ServerResponse,
+  limits: { readonly stallLimitMs: number },
+): Promise<void> {
   const cancel = () => void reader.cancel().catch(() => undefined)
   response.once('close', cancel)
   try {
     for (;;) {
       const { done, value } = await reader.read()
       if (done || response.destroyed) break
-      if (!response.write(value)) await drainedOrClosed(response)
+      if (!response.write(value)) await drainedOrClosed(response, limits)
     }
     response.removeListener('close', cancel)
     response.end()
@@ -68,9 +79,11 @@ async function pump(reader: ReadableStreamDefaultReader<Uint8Array>, response: S
   }
 }
 
-function drainedOrClosed(response: ServerResponse): Promise<void> {
+function drainedOrClosed(response: ServerResponse, limits: { readonly stallLimitMs: number }): Promise<void> {
   return new Promise((resolve) => {
+    const stalled = setTimeout(() => response.destroy(), limits.stallLimitMs)
     const settle = () => {
+      clearTimeout(stalled)
       response.removeListener('drain', settle)
       response.removeListener('close', settle)
       resolve()

@@ -7,10 +7,14 @@ import type { Fault } from '../fault.ts'
 import { StartupError } from '../startup-error.ts'
 import { Connections } from './connections.ts'
 import type { RequestInfo } from './exchange.ts'
-import { createGraphQLEndpoint } from './graphql-endpoint.ts'
+import { createGraphQLEndpoint, type HttpContext, useHttp } from './graphql-endpoint.ts'
+import { createPipeline, createPresent } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
 import { LiveStreams } from './live-streams.ts'
 import { createRouter } from './router.ts'
+import { listenForUpgrades } from './upgrade.ts'
+import { VanishedPeers } from './vanished-peers.ts'
+import { createWebSocketEndpoint, type WebSocketEndpoint } from './websocket-endpoint.ts'
 
 export interface HttpServerOptions<Ctx extends object> {
   readonly host: string
@@ -33,20 +37,24 @@ export interface HttpServer {
   readonly url: string
   readonly port: number
   /**
-   * Refuses new connections and ends subscriptions at once, waits up to drainTimeoutMs for requests in flight, then cuts what is
-   * left. Resolves when every socket is closed. Calling it again returns the same promise.
+   * Refuses new connections, ends event streams and closes WebSockets at once, waits up to drainTimeoutMs for what is in flight, then
+   * cuts what is left. Resolves when every socket is closed. Calling it again returns the same promise.
    */
   close(options: { drainTimeoutMs: number }): Promise<void>
 }
 
 /**
- * Serves GraphQL and GraphiQL at /graphql, /health and /ready.
+ * Serves GraphQL (HTTP, event streams, WebSocket) and GraphiQL at /graphql, and /health and /ready.
  * @throws StartupError where the address can't be listened on
  */
 export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
   const streams = new LiveStreams()
-  const route = createRouter(options, createGraphQLEndpoint(options, streams))
+  const present = createPresent(options, streams)
+  const pipeline = createPipeline<Ctx, HttpContext>(options, useHttp(present))
+  const route = createRouter(options, createGraphQLEndpoint(pipeline, new VanishedPeers()))
   const inFlight = new Set<Promise<void>>()
+  // Streams of their own: those of a WebSocket end with it.
+  const webSockets = createWebSocketEndpoint(options.log, pipeline, createPresent(options, new LiveStreams()), inFlight)
   const server = createServer({
     // Of the request's receipt: an answer may take as long as it takes.
     requestTimeout: 30_000,
@@ -54,28 +62,37 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     connectionsCheckingInterval: 5_000,
     // Above the 60 s after which common load balancers drop an idle connection: they must be the ones who do it.
     keepAliveTimeout: 65_000,
-    // Finds event stream readers that vanished without a word.
+    // Without the delay Linux waits for two hours. Once bytes are unacknowledged it is vanished-peers.ts that finds who has gone.
     keepAlive: true,
+    keepAliveInitialDelay: 10_000,
   })
   const connections = new Connections(server)
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const answered = route(request, response).finally(() => inFlight.delete(answered))
     inFlight.add(answered)
   })
+  listenForUpgrades(server, { connections, route, webSockets })
   const port = await listen(server, options)
   let closing: Promise<void> | undefined
   return {
     url: `http://${hostInUrl(options.host)}:${port}/graphql`,
     port,
-    close: ({ drainTimeoutMs }) => (closing ??= drain(server, connections, streams, inFlight, drainTimeoutMs)),
+    close: ({ drainTimeoutMs }) =>
+      (closing ??= drain(server, { connections, streams, webSockets, inFlight }, drainTimeoutMs)),
   }
+}
+
+/** What a server has to end. */
+interface Live {
+  readonly connections: Connections
+  readonly streams: LiveStreams
+  readonly webSockets: WebSocketEndpoint
+  readonly inFlight: ReadonlySet<Promise<void>>
 }
 
 async function drain(
   server: Server,
-  connections: Connections,
-  streams: LiveStreams,
-  inFlight: ReadonlySet<Promise<void>>,
+  { connections, streams, webSockets, inFlight }: Live,
   drainTimeoutMs: number,
 ): Promise<void> {
   const closed = new Promise<void>((resolve) => {
@@ -85,6 +102,7 @@ async function drain(
   })
   connections.drain()
   streams.endAll()
+  webSockets.drain()
   const deadline = new AbortController()
   // A client that leaves closes its socket; what it asked for goes on, and may still need the database.
   const finished = closed.then(() => Promise.all(inFlight))

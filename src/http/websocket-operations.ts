@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto'
+import type { SubscribePayload } from 'graphql-ws'
+import type { Logger } from 'pino'
+import { beginExchange, type Exchange } from './exchange.ts'
+import { logRequest, safeName } from './request-log.ts'
+
+/** The operations that one socket's client waits for, by the payload of its message: ids can be used again. */
+export class SocketOperations {
+  readonly #log: Logger
+  readonly #open = new Map<SubscribePayload, { readonly exchange: Exchange; readonly left: AbortController }>()
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  get streaming(): number {
+    return [...this.#open.values()].filter(({ exchange }) => exchange.isStreaming).length
+  }
+
+  begin(payload: SubscribePayload): Exchange {
+    const left = new AbortController()
+    const exchange = beginExchange(randomUUID(), left.signal)
+    exchange.operationName = safeName(payload.operationName)
+    this.#open.set(payload, { exchange, left })
+    return exchange
+  }
+
+  find(payload: SubscribePayload): Exchange | undefined {
+    return this.#open.get(payload)?.exchange
+  }
+
+  /** Writes the operation's line of the log; once. */
+  end(payload: SubscribePayload, isComplete = true): void {
+    const operation = this.#open.get(payload)
+    this.#open.delete(payload)
+    if (operation) logRequest(this.#log, 'info', '/graphql', operation.exchange, { isComplete })
+  }
+
+  /** The client has gone. */
+  leave(): void {
+    for (const [payload, { left }] of this.#open) {
+      left.abort()
+      this.end(payload, false)
+    }
+  }
+}
