@@ -91,6 +91,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       log,
       debug: config.debug,
       createContext: ({ requestId }) => createContext(parts, localOperator, requestId),
+      reachOf: ({ caller: { userIds } }) => (userIds === 'all' ? 'all' : JSON.stringify([...userIds].sort())),
       isReady: () => readiness(database, feed),
       toFault: (error) => {
         const fault = faultOf(error)

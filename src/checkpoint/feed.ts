@@ -45,8 +45,20 @@ export async function watchCheckpoints(
   )
 }
 
+/** One object for every subscriber: what is the same to many need not be executed for each (http/shared-results.ts). */
+const told = new WeakMap<FeedEvent, CheckpointEvent>()
+
 function select(feed: Feed, event: FeedEvent, filter: CheckpointFeedFilter): CheckpointEvent | undefined {
   if (event.topic !== 'checkpoint' || !matches(event, filter)) return undefined
+  let checkpointEvent = told.get(event)
+  if (!checkpointEvent) {
+    checkpointEvent = toCheckpointEvent(feed, event)
+    if (checkpointEvent) told.set(event, checkpointEvent)
+  }
+  return checkpointEvent
+}
+
+function toCheckpointEvent(feed: Feed, event: CheckpointRecord): CheckpointEvent | undefined {
   const kind = CHECKPOINT_EVENT_KINDS.find((known) => known === event.kind)
   // A later version's, which this one has no name for.
   if (!kind) return undefined

@@ -1,13 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { GraphQLError } from 'graphql'
-import type { Plugin } from 'graphql-yoga'
+import { type ExecutionResult, GraphQLError } from 'graphql'
+import { isAsyncIterable } from 'graphql-yoga'
 import { acceptedMediaTypes, type MediaType } from './accept.ts'
+import { sendEvent, sendEventStream } from './event-stream.ts'
 import type { Exchange } from './exchange.ts'
-import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline, Present } from './graphql-pipeline.ts'
+import { readGraphQLRequest } from './graphql-request.ts'
+import { prepareOperation } from './prepare-operation.ts'
 import { readJsonObject } from './read-body.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { safeName } from './request-log.ts'
-import { sendFetchResponse } from './send.ts'
+import { resultText } from './result-text.ts'
+import { statusOf } from './result-status.ts'
+import { sendText } from './send.ts'
+import { wrapError } from './mask-error.ts'
 import type { VanishedPeers } from './vanished-peers.ts'
 
 /**
@@ -16,47 +22,39 @@ import type { VanishedPeers } from './vanished-peers.ts'
  */
 export type GraphQLEndpoint = (request: IncomingMessage, response: ServerResponse, exchange: Exchange) => Promise<void>
 
-/** What yoga is given of a POST; of an operation that came another way there is no `post`. */
-export interface HttpContext extends OperationContext {
-  readonly post?: { readonly body: Record<string, unknown>; readonly mediaTypes: readonly MediaType[] }
-}
+/** GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), POST only, and over event streams. */
+export function createGraphQLEndpoint(pipeline: Pipeline, present: Present, peers: VanishedPeers): GraphQLEndpoint {
+  const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
 
-/**
- * Yoga runs the operation and writes events; HTTP is ours. It gets a Request of our making and we send its Response: its own
- * node adapter puts the stack of an error outside GraphQL into the answer, and never returns the source of a subscription whose
- * client left before the first byte.
- */
-export function createGraphQLEndpoint(pipeline: Pipeline<HttpContext>, peers: VanishedPeers): GraphQLEndpoint {
+  async function run(
+    body: Record<string, unknown>,
+    exchange: Exchange,
+    mediaTypes: readonly MediaType[],
+  ): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
+    const prepared = await prepareOperation(pipeline, present, exchange, readGraphQLRequest(body))
+    if (!('run' in prepared)) return presentErrors(exchange, prepared)
+    // Before the source exists: nobody would read it.
+    if (prepared.isSubscription && !mediaTypes.includes('text/event-stream')) {
+      return presentErrors(exchange, [notAnEventStream()])
+    }
+    return prepared.run()
+  }
+
   return async (request, response, exchange) => {
     const mediaTypes = acceptedMediaTypes(request.headers.accept)
-    if (mediaTypes.length === 0) throw notAcceptable()
+    const mediaType = mediaTypes.at(-1)
+    if (mediaType === undefined) throw notAcceptable()
     const body = await readJsonObject(request)
     exchange.operationName = safeName(body['operationName'])
-    const headers = { accept: mediaTypes.join(', '), 'content-type': 'application/json' }
-    const fetched = new pipeline.fetchAPI.Request('http://waymark/graphql', { method: 'POST', headers })
-    const answer = await pipeline.handleRequest(fetched, { exchange, post: { body, mediaTypes } })
-    const unwatch = exchange.isStreaming ? peers.watch(request.socket) : undefined
-    await sendFetchResponse(response, answer).finally(unwatch)
-  }
-}
-
-/** HTTP's part of the pipeline. */
-export function useHttp(present: Present): Plugin<HttpContext, HttpContext> {
-  return {
-    onRequestParse({ serverContext: { post }, setRequestParser }) {
-      setRequestParser(() => post?.body ?? {})
-    },
-    onSubscribe({ args, setResultAndStopExecution }) {
-      const { post } = args.contextValue
-      // Refused before the source exists: yoga would open it, answer 406 and leave it open.
-      if (post && !post.mediaTypes.includes('text/event-stream')) {
-        setResultAndStopExecution({ errors: [notAnEventStream()] })
-      }
-    },
-    onResultProcess(hook) {
-      if (Array.isArray(hook.result)) throw new TypeError('batching is off')
-      hook.setResult(present(hook.serverContext.exchange, hook.result))
-    },
+    const result = await run(body, exchange, mediaTypes)
+    if (isAsyncIterable(result)) {
+      const unwatch = peers.watch(request.socket)
+      await sendEventStream(response, result, (error) => presentErrors(exchange, [wrapError(error)])).finally(unwatch)
+      return
+    }
+    const { status, headers } = statusOf(result, mediaType)
+    if (mediaType === 'text/event-stream') sendEvent(response, status, result, headers)
+    else sendText(response, status, `${mediaType}; charset=utf-8`, resultText(result), headers)
   }
 }
 

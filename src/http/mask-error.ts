@@ -45,6 +45,12 @@ export function maskError(error: unknown, masking: Masking): GraphQLError {
   )
 }
 
+/** What was thrown outside a resolver, as a result holds it; masked later like what a resolver throws. */
+export function wrapError(error: unknown): GraphQLError {
+  if (error instanceof GraphQLError) return error
+  return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(String(error)) })
+}
+
 /** Masks each error of a result, and gives the answer its HTTP status (in extensions.http, which yoga applies and removes). */
 export function maskResult(result: ExecutionResult, masking: Masking): ExecutionResult {
   if (result.errors === undefined) return result

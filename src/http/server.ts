@@ -7,7 +7,7 @@ import type { Fault } from '../fault.ts'
 import { StartupError } from '../startup-error.ts'
 import { Connections } from './connections.ts'
 import type { RequestInfo } from './exchange.ts'
-import { createGraphQLEndpoint, type HttpContext, useHttp } from './graphql-endpoint.ts'
+import { createGraphQLEndpoint } from './graphql-endpoint.ts'
 import { createPipeline, createPresent } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
 import { LiveStreams } from './live-streams.ts'
@@ -26,6 +26,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly debug: boolean
   /** Called once for each operation. What it throws is masked like any other error. */
   readonly createContext: (request: RequestInfo) => Ctx
+  /** Names what the operation's caller may see: subscribers for whom it is equal are told the same results. */
+  readonly reachOf: (context: Ctx) => string
   /** Asked by each GET /ready. */
   readonly isReady: () => Promise<Readiness>
   /** Recognises other layers' errors as faults that a client may read; undefined: not one, so it is masked. */
@@ -49,9 +51,9 @@ export interface HttpServer {
  */
 export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
   const streams = new LiveStreams()
-  const present = createPresent(options, streams)
-  const pipeline = createPipeline<Ctx, HttpContext>(options, useHttp(present))
-  const route = createRouter(options, createGraphQLEndpoint(pipeline, new VanishedPeers()))
+  const pipeline = createPipeline(options)
+  const endpoint = createGraphQLEndpoint(pipeline, createPresent(options, streams), new VanishedPeers())
+  const route = createRouter(options, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
   const webSockets = createWebSocketEndpoint(options.log, pipeline, createPresent(options, new LiveStreams()), inFlight)

@@ -4,7 +4,7 @@ import { CloseCode, handleProtocols, makeServer } from 'graphql-ws'
 import type { Logger } from 'pino'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { describeError } from './describe-error.ts'
-import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline, Present } from './graphql-pipeline.ts'
 import { bodyLimitBytes } from './read-body.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 import { createSocketHooks, type SocketContext } from './websocket-hooks.ts'
@@ -21,7 +21,7 @@ export interface WebSocketEndpoint {
 /** @param inFlight where whatever is being worked on is kept, also when its client has left */
 export function createWebSocketEndpoint(
   log: Logger,
-  pipeline: Pipeline<OperationContext>,
+  pipeline: Pipeline,
   present: Present,
   inFlight: Set<Promise<void>>,
 ): WebSocketEndpoint {

@@ -1,17 +1,10 @@
-import {
-  type DocumentNode,
-  type ExecutionArgs,
-  type ExecutionResult,
-  getOperationAST,
-  GraphQLError,
-  type GraphQLFormattedError,
-  type GraphQLSchema,
-  OperationTypeNode,
-} from 'graphql'
-import type { ServerOptions, SubscribePayload } from 'graphql-ws'
+import { type ExecutionArgs, GraphQLError } from 'graphql'
+import type { ServerOptions } from 'graphql-ws'
 import { Fault } from '../fault.ts'
 import type { Exchange } from './exchange.ts'
-import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline, Present } from './graphql-pipeline.ts'
+import { type PreparedOperation, prepareOperation } from './prepare-operation.ts'
+import { formatError } from './result-text.ts'
 import type { SocketOperations } from './websocket-operations.ts'
 
 /** Of one socket at once: each holds its loaders, and a place in the feed if it watches. */
@@ -23,26 +16,21 @@ export interface SocketContext {
   readonly operations: SocketOperations
 }
 
-/** What graphql-ws executes: its arguments, and how the pipeline runs this operation. */
-interface PipelineArgs extends ExecutionArgs {
-  readonly run: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
-}
-
 /**
  * Lets graphql-ws run operations through the pipeline, each with an exchange of its own. What fails is an answer to its operation,
  * masked: by itself graphql-ws closes the whole socket, with what was thrown as the reason.
  */
 export function createSocketHooks(
-  pipeline: Pipeline<OperationContext>,
+  pipeline: Pipeline,
   present: Present,
 ): ServerOptions<Record<string, unknown> | undefined, SocketContext> {
-  const run = (args: ExecutionArgs) => (args as PipelineArgs).run(args)
+  const run = (args: ExecutionArgs) => (args as PreparedOperation).run()
   return {
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
     async onSubscribe({ extra: { operations } }, _id, payload) {
       const isTooMany = operations.size >= MOST_OPERATIONS
       const exchange = operations.begin(payload)
-      const prepared = isTooMany ? [tooManyOperations()] : await prepare(pipeline, present, exchange, payload)
+      const prepared = isTooMany ? [tooManyOperations()] : await prepareOperation(pipeline, present, exchange, payload)
       if ('run' in prepared) return prepared
       const errors = presentErrors(present, exchange, prepared)
       operations.end(payload)
@@ -65,56 +53,11 @@ export function createSocketHooks(
   }
 }
 
-/** What to execute, or why that can't be. */
-async function prepare(
-  pipeline: Pipeline<OperationContext>,
-  present: Present,
-  exchange: Exchange,
-  { query, operationName, variables: variableValues }: SubscribePayload,
-): Promise<PipelineArgs | readonly GraphQLError[]> {
-  try {
-    const enveloped = pipeline.getEnveloped({ exchange })
-    const schema = enveloped.schema as GraphQLSchema
-    const document = enveloped.parse(query) as DocumentNode
-    const errors = enveloped.validate(schema, document) as readonly GraphQLError[]
-    if (errors.length > 0) return errors
-    const operation = getOperationAST(document, operationName)
-    if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
-    const execute = operation.operation === OperationTypeNode.SUBSCRIPTION ? enveloped.subscribe : enveloped.execute
-    const contextValue: object = await enveloped.contextFactory()
-    return {
-      ...{ schema, document, operationName, variableValues, contextValue },
-      run: async (args) => {
-        try {
-          return present(exchange, (await execute(args)) as ExecutionResult | AsyncIterable<ExecutionResult>)
-        } catch (error) {
-          return present(exchange, { errors: [toGraphQLError(error)] })
-        }
-      },
-    }
-  } catch (error) {
-    return [toGraphQLError(error)]
-  }
-}
-
 function presentErrors(present: Present, exchange: Exchange, errors: readonly GraphQLError[]): readonly GraphQLError[] {
-  const presented = present(exchange, { errors })
-  return 'errors' in presented && presented.errors ? presented.errors : []
-}
-
-/** Without the HTTP status that a masked error carries. */
-function formatError(error: GraphQLError): GraphQLFormattedError {
-  const { extensions, ...formatted } = error.toJSON()
-  const { http: _http, ...told } = extensions ?? {}
-  return { ...formatted, extensions: told }
-}
-
-function toGraphQLError(error: unknown): GraphQLError {
-  if (error instanceof GraphQLError) return error
-  return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(String(error)) })
+  return present.result(exchange, { errors }).errors ?? []
 }
 
 function tooManyOperations(): GraphQLError {
   const message = `This socket carries ${MOST_OPERATIONS} operations already: complete one, or open another socket.`
-  return toGraphQLError(new Fault('BAD_USER_INPUT', message))
+  return new GraphQLError(message, { originalError: new Fault('BAD_USER_INPUT', message) })
 }

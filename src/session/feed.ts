@@ -44,8 +44,20 @@ export async function watchSessions(
   )
 }
 
+/** One object for every subscriber: what is the same to many need not be executed for each (http/shared-results.ts). */
+const told = new WeakMap<FeedEvent, SessionStatusEvent>()
+
 function select(feed: Feed, event: FeedEvent, filter: SessionFeedFilter): SessionStatusEvent | undefined {
   if (event.topic !== 'session' || !matches(event, filter)) return undefined
+  let statusEvent = told.get(event)
+  if (!statusEvent) {
+    statusEvent = toStatusEvent(feed, event)
+    if (statusEvent) told.set(event, statusEvent)
+  }
+  return statusEvent
+}
+
+function toStatusEvent(feed: Feed, event: SessionRecord): SessionStatusEvent | undefined {
   const kind = SESSION_EVENT_KINDS.find((known) => known === event.kind)
   // A later version's, which this one has no name for.
   if (!kind) return undefined

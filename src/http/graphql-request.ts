@@ -1,0 +1,30 @@
+import { RefusedRequest } from './refused-request.ts'
+
+/** What a client asks to be run, in types as the GraphQL over HTTP specification has them. */
+export interface GraphQLRequest {
+  readonly query: string
+  readonly operationName?: string | null | undefined
+  readonly variables?: Record<string, unknown> | null | undefined
+}
+
+const PARAMETERS = new Set(['query', 'operationName', 'variables', 'extensions'])
+
+/** @throws RefusedRequest 400 for a body that is no request: https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters */
+export function readGraphQLRequest(body: Record<string, unknown>): GraphQLRequest {
+  const { query, operationName, variables, extensions } = body
+  const unknown = Object.keys(body).find((name) => body[name] != null && !PARAMETERS.has(name))
+  if (unknown !== undefined) throw refuse(`has a member that is none of ${[...PARAMETERS].join(', ')}`)
+  if (typeof query !== 'string') throw refuse('must have a member "query", a string')
+  if (operationName != null && typeof operationName !== 'string') throw refuse('must have a string as operationName')
+  if (!isObjectOrNothing(variables)) throw refuse('must have an object as variables')
+  if (!isObjectOrNothing(extensions)) throw refuse('must have an object as extensions')
+  return { query, operationName, variables }
+}
+
+function isObjectOrNothing(value: unknown): value is Record<string, unknown> | null | undefined {
+  return value == null || (typeof value === 'object' && !Array.isArray(value))
+}
+
+function refuse(what: string): RefusedRequest {
+  return new RefusedRequest(400, `The request body ${what}: {"query": "...", "variables": {...}}.`)
+}

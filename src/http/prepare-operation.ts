@@ -1,0 +1,58 @@
+import {
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  getOperationAST,
+  GraphQLError,
+  type GraphQLSchema,
+  OperationTypeNode,
+} from 'graphql'
+import { isAsyncIterable } from 'graphql-yoga'
+import type { Exchange } from './exchange.ts'
+import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
+import type { GraphQLRequest } from './graphql-request.ts'
+import { wrapError } from './mask-error.ts'
+
+/** A valid operation with its context. */
+export interface PreparedOperation extends ExecutionArgs {
+  readonly isSubscription: boolean
+  /** Never throws: what fails is a result, presented like any other. */
+  readonly run: () => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
+}
+
+/** Parses and validates by the pipeline, for whichever transport. @returns what to run, or why that can't be; never throws */
+export async function prepareOperation(
+  pipeline: Pipeline,
+  present: Present,
+  exchange: Exchange,
+  { query, operationName, variables }: GraphQLRequest,
+): Promise<PreparedOperation | readonly GraphQLError[]> {
+  try {
+    const context: OperationContext = { exchange }
+    const enveloped = pipeline.getEnveloped(context)
+    const schema = enveloped.schema as GraphQLSchema
+    const document = enveloped.parse(query) as DocumentNode
+    const errors = enveloped.validate(schema, document) as readonly GraphQLError[]
+    if (errors.length > 0) return errors
+    const operation = getOperationAST(document, operationName)
+    if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
+    const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
+    const contextValue: object = await enveloped.contextFactory()
+    const args = { schema, document, operationName, variableValues: variables, contextValue }
+    return {
+      ...args,
+      isSubscription,
+      run: async () => {
+        try {
+          const result: unknown = await (isSubscription ? enveloped.subscribe(args) : enveloped.execute(args))
+          if (isAsyncIterable<ExecutionResult>(result)) return present.stream(exchange, result)
+          return present.result(exchange, result as ExecutionResult)
+        } catch (error) {
+          return present.result(exchange, { errors: [wrapError(error)] })
+        }
+      },
+    }
+  } catch (error) {
+    return [wrapError(error)]
+  }
+}
