@@ -10,7 +10,10 @@ import { feeds, type ToldEvent } from '../support/feed-reader.ts'
 type OpenFeed = (
   url: string,
   request: { query: string; variables: Record<string, unknown> },
-) => { readonly answers: AsyncIterable<FormattedExecutionResult<{ told: ToldEvent }, unknown>>; readonly leave: () => void }
+) => {
+  readonly answers: AsyncIterable<FormattedExecutionResult<{ told: ToldEvent }, unknown>>
+  readonly leave: () => void
+}
 
 /** How to reach a feed: the one place to add a transport to. None retries by itself: going on elsewhere is what is tested. */
 export const transports = {
