@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GraphQLError } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { acceptedMediaTypes, type MediaType } from './accept.ts'
+import { type Admit, admitRequest } from './admission.ts'
 import type { Exchange } from './exchange.ts'
 import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
 import { readJsonObject } from './read-body.ts'
@@ -26,8 +27,13 @@ export interface HttpContext extends OperationContext {
  * node adapter puts the stack of an error outside GraphQL into the answer, and never returns the source of a subscription whose
  * client left before the first byte.
  */
-export function createGraphQLEndpoint(pipeline: Pipeline<HttpContext>, peers: VanishedPeers): GraphQLEndpoint {
+export function createGraphQLEndpoint(
+  pipeline: Pipeline<HttpContext>,
+  peers: VanishedPeers,
+  admit: Admit,
+): GraphQLEndpoint {
   return async (request, response, exchange) => {
+    exchange.admitted = await admitRequest(admit, { authorization: request.headers.authorization })
     const mediaTypes = acceptedMediaTypes(request.headers.accept)
     if (mediaTypes.length === 0) throw notAcceptable()
     const body = await readJsonObject(request)

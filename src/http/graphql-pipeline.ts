@@ -1,9 +1,9 @@
-import type { DocumentNode, ExecutionResult, GraphQLSchema } from 'graphql'
+import { type DocumentNode, type ExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql'
 import { createYoga, isAsyncIterable, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import { DocumentCache } from './document-cache.ts'
-import type { Exchange, RequestInfo } from './exchange.ts'
+import type { Exchange, OperationInfo } from './exchange.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
 import { logSubscriptionStart, noteOperation } from './request-log.ts'
@@ -12,7 +12,7 @@ export interface GraphQLOptions<Ctx extends object> {
   readonly schema: GraphQLSchema
   readonly log: Logger
   readonly debug: boolean
-  readonly createContext: (request: RequestInfo) => Ctx
+  readonly createContext: (operation: OperationInfo) => Ctx
   readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
 }
 
@@ -34,7 +34,10 @@ export function createPipeline<Ctx extends object, Transport extends OperationCo
 ): Pipeline<Transport> {
   return createYoga<Transport, object>({
     schema: options.schema,
-    context: ({ exchange: { requestId, signal } }) => options.createContext({ requestId, signal }),
+    context: ({ exchange: { requestId, signal, admitted } }) => {
+      if (!admitted) throw new Error('nobody was admitted')
+      return options.createContext({ requestId, signal, principal: admitted.principal })
+    },
     plugins: [useOperationNotes<Transport>(), transport],
     maskedErrors: false,
     logging: false,
@@ -71,7 +74,13 @@ export function createPresent<Ctx extends object>(
       exchange.events += 1
       return mask(exchange, event)
     }
-    return streams.track(result, present, exchange.signal)
+    const stream = streams.track(result, present, exchange.signal)
+    exchange.admitted?.watch(stream.over, (fault) => {
+      stream.endWith(
+        mask(exchange, { data: null, errors: [new GraphQLError(fault.message, { originalError: fault })] }),
+      )
+    })
+    return stream
   }
 }
 
