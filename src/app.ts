@@ -1,4 +1,7 @@
 import type { Logger } from 'pino'
+import { createAuthenticate } from './access/authenticate.ts'
+import { watchCredentials } from './access/credential-watch.ts'
+import { namesLoopback } from './access/host-check.ts'
 import { localOperator } from './principal.ts'
 import { startRetention } from './checkpoint/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
@@ -12,6 +15,7 @@ import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
 import { requireMigrated } from './database/require-migrated.ts'
 import { type Feed, startFeed } from './events/feed.ts'
+import { readSealSecret } from './events/sealed-feed.ts'
 import { Fault } from './fault.ts'
 import { createContext } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
@@ -83,15 +87,34 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       MAX_SET_SIZE,
       (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
     )
-    const parts = { database, clock, submitSave, feed, historyRetentionDays: config.historyRetentionDays }
+    const parts = {
+      database,
+      clock,
+      submitSave,
+      feed,
+      historyRetentionDays: config.historyRetentionDays,
+      sealSecret: await readSealSecret(database),
+    }
+    const authenticate = createAuthenticate(database, clock, config)
     const http = await startHttpServer({
       host: config.host,
       port: config.port,
       schema,
       log,
       debug: config.debug,
-      createContext: ({ requestId }) => createContext(parts, localOperator, requestId),
-      reachOf: ({ caller: { userIds } }) => (userIds === 'all' ? 'all' : JSON.stringify([...userIds].sort())),
+      createContext: ({ requestId, principal }) => createContext(parts, principal, requestId),
+      admit: async (credentials) => {
+        const principal = await authenticate(credentials)
+        return {
+          principal,
+          watch: (signal, onEnd) => {
+            if (principal === localOperator) return
+            watchCredentials({ authenticate, clock }, credentials, principal, signal, onEnd)
+          },
+        }
+      },
+      // Whoever must authenticate can't be made to by a page that knows no key.
+      ...(config.authentication.length === 0 && { allowsHost: namesLoopback }),
       isReady: () => readiness(database, feed),
       toFault: (error) => {
         const fault = faultOf(error)

@@ -12,6 +12,21 @@ const flag = z
 const wholeNumber = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().int().min(minimum).max(maximum))
 
+/** Comma-separated, at least one. */
+const listOf = <const Name extends string>(names: readonly Name[]) =>
+  z.string().transform((text, context) => {
+    const given = text.split(',').map((word) => names.find((name) => name === word.trim()))
+    if (given.includes(undefined)) {
+      context.addIssue({ code: 'custom', message: `must be one or more of ${names.join(', ')}, separated by commas` })
+    }
+    return given.filter((name) => name !== undefined)
+  })
+
+/** None with a shared secret, which is as good as the public key where both are accepted; and never "none". */
+const JWT_ALGORITHMS = [
+  ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
+]
+
 const settings = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(4000),
@@ -34,7 +49,12 @@ const settings = z.object({
   HISTORY_RETENTION_DAYS: wholeNumber(1, 36_500).default(30),
   SESSION_RETENTION_DAYS: wholeNumber(1, 36_500).optional(),
   FEED_RETENTION_HOURS: wholeNumber(1, 87_600).default(168),
-  ALLOW_UNAUTHENTICATED: flag,
+  AUTHENTICATION: listOf(['keys', 'jwt'] as const).optional(),
+  JWT_ISSUER: z.string().min(1).optional(),
+  JWT_AUDIENCE: z.string().min(1).optional(),
+  JWT_JWKS_URL: z.string().refine(isSafeUrl, 'must be an https URL (http only on this machine)').optional(),
+  JWT_ALGORITHMS: listOf(JWT_ALGORITHMS).default(['RS256', 'ES256', 'EdDSA']),
+  JWT_USER_IDS_CLAIM: z.string().min(1).default('waymark_user_ids'),
 })
 
 /** Every setting of the server, with its unit in its name. README's settings table says what each one does. */
@@ -64,6 +84,15 @@ export interface Config {
   readonly sessionRetentionDays: number | undefined
   /** Events of the feeds older than this are deleted; cursors from before them are CURSOR_EXPIRED. */
   readonly feedRetentionHours: number
+  /** How callers say who they are; empty: on a loopback address only, where each is the local operator. */
+  readonly authentication: readonly ('keys' | 'jwt')[]
+  /** The three that `jwt` needs; undefined without it. */
+  readonly jwtIssuer: string | undefined
+  readonly jwtAudience: string | undefined
+  readonly jwtJwksUrl: string | undefined
+  readonly jwtAlgorithms: readonly string[]
+  /** The claim of a token that binds it to users. */
+  readonly jwtUserIdsClaim: string
 }
 
 /**
@@ -79,12 +108,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     throw new StartupError(`bad setting: ${problems.join('; ')}. README.md's settings table lists what each accepts.`)
   }
   const { data } = parsed
-  if (!isLoopback(data.HOST) && !data.ALLOW_UNAUTHENTICATED) {
-    throw new StartupError(
-      `HOST=${data.HOST} is reachable from other machines and this version has no authentication: ` +
-        'set HOST=127.0.0.1, or ALLOW_UNAUTHENTICATED=1 if something in front of Waymark authenticates.',
-    )
-  }
+  const authentication = [...new Set(data.AUTHENTICATION ?? [])]
+  requireAuthentication(data.HOST, authentication, {
+    JWT_ISSUER: data.JWT_ISSUER,
+    JWT_AUDIENCE: data.JWT_AUDIENCE,
+    JWT_JWKS_URL: data.JWT_JWKS_URL,
+  })
   return Object.freeze({
     host: data.HOST,
     port: data.PORT,
@@ -101,6 +130,12 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     historyRetentionDays: data.HISTORY_RETENTION_DAYS,
     sessionRetentionDays: data.SESSION_RETENTION_DAYS,
     feedRetentionHours: data.FEED_RETENTION_HOURS,
+    authentication,
+    jwtIssuer: data.JWT_ISSUER,
+    jwtAudience: data.JWT_AUDIENCE,
+    jwtJwksUrl: data.JWT_JWKS_URL,
+    jwtAlgorithms: data.JWT_ALGORITHMS,
+    jwtUserIdsClaim: data.JWT_USER_IDS_CLAIM,
   })
 }
 
@@ -111,6 +146,37 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 export function loadConfig(): Config {
   if (existsSync('.env')) process.loadEnvFile('.env')
   return readConfig(process.env)
+}
+
+/** So that nothing is left open by what was forgotten: neither an address that others reach, nor tokens that were set up by half. */
+function requireAuthentication(
+  host: string,
+  authentication: readonly string[],
+  jwtSettings: Record<string, string | undefined>,
+): void {
+  if (authentication.length === 0 && !isLoopback(host)) {
+    throw new StartupError(
+      `HOST=${host} is reachable from other machines and nobody would have to authenticate: ` +
+        'set AUTHENTICATION=keys (then `key create`), AUTHENTICATION=jwt, or HOST=127.0.0.1. docs/access.md says how.',
+    )
+  }
+  const given = Object.keys(jwtSettings).filter((name) => jwtSettings[name] !== undefined)
+  const missing = Object.keys(jwtSettings).filter((name) => jwtSettings[name] === undefined)
+  if (authentication.includes('jwt') && missing.length > 0) {
+    throw new StartupError(`AUTHENTICATION names jwt: set ${missing.join(' and ')} too. docs/access.md says to what.`)
+  }
+  if (!authentication.includes('jwt') && given.length > 0) {
+    throw new StartupError(
+      `${given.join(' and ')} would have no effect: add jwt to AUTHENTICATION. docs/access.md says how.`,
+    )
+  }
+}
+
+/** Whoever can change the keys on their way can sign tokens. */
+function isSafeUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname } = new URL(text)
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/^\[(.*)\]$/, '$1')))
 }
 
 function isLoopback(host: string): boolean {

@@ -3,11 +3,11 @@ import type { Database } from '../database/database.ts'
 import { Fault } from '../fault.ts'
 import { localOperator, type Principal } from '../principal.ts'
 import { createKeySet } from './jwks.ts'
-import { type JwtSettings, principalOfToken } from './jwt.ts'
+import { principalOfToken } from './jwt.ts'
 import { createKeyCheck } from './key-check.ts'
 import { isKeyLike } from './key-format.ts'
 
-/** What a client shows: the Authorization header, or the same in a WebSocket's connection parameters. */
+/** What a client shows, whichever way it comes: the text of an Authorization header. */
 export interface Credentials {
   readonly authorization: string | undefined
 }
@@ -21,19 +21,25 @@ export type Authenticate = (credentials: Credentials) => Promise<Principal>
 export interface AuthenticationSettings {
   /** Empty: nobody has to authenticate. */
   readonly authentication: readonly ('keys' | 'jwt')[]
-  readonly jwt: (JwtSettings & { readonly jwksUrl: string }) | undefined
+  /** The first three are there where `authentication` names jwt. */
+  readonly jwtIssuer: string | undefined
+  readonly jwtAudience: string | undefined
+  readonly jwtJwksUrl: string | undefined
+  readonly jwtAlgorithms: readonly string[]
+  readonly jwtUserIdsClaim: string
 }
 
 /** @param keyTrustMs so long a key's row is believed, milliseconds */
 export function createAuthenticate(
   database: Database,
   clock: Pick<DatabaseClock, 'now'>,
-  { authentication, jwt }: AuthenticationSettings,
+  settings: AuthenticationSettings,
   keyTrustMs?: number,
 ): Authenticate {
+  const { authentication } = settings
   if (authentication.length === 0) return () => Promise.resolve(localOperator)
   const checkKey = authentication.includes('keys') ? createKeyCheck(database, clock, keyTrustMs) : undefined
-  const checkToken = jwt && authentication.includes('jwt') ? createTokenCheck(clock, jwt) : undefined
+  const checkToken = authentication.includes('jwt') ? createTokenCheck(clock, settings) : undefined
 
   return async ({ authorization }) => {
     if (authorization === undefined) throw missing()
@@ -45,9 +51,12 @@ export function createAuthenticate(
   }
 }
 
-function createTokenCheck(clock: Pick<DatabaseClock, 'now'>, jwt: JwtSettings & { readonly jwksUrl: string }) {
-  const keySet = createKeySet(new URL(jwt.jwksUrl))
-  return (token: string) => principalOfToken(token, keySet, jwt, clock.now())
+function createTokenCheck(clock: Pick<DatabaseClock, 'now'>, settings: AuthenticationSettings) {
+  const { jwtIssuer: issuer, jwtAudience: audience, jwtJwksUrl: jwksUrl } = settings
+  if (issuer === undefined || audience === undefined || jwksUrl === undefined) throw new Error('tokens are not set up')
+  const expected = { issuer, audience, algorithms: settings.jwtAlgorithms, userIdsClaim: settings.jwtUserIdsClaim }
+  const keySet = createKeySet(new URL(jwksUrl))
+  return (token: string) => principalOfToken(token, keySet, expected, clock.now())
 }
 
 function missing(): Fault {

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { Principal } from '../principal.ts'
+import type { Admitted } from './admission.ts'
 
-/** What a request's GraphQL context is made from. */
+/** What is known of a request before it is understood. */
 export interface RequestInfo {
   /** Also in the x-request-id header of the answer and in each of its log lines. */
   readonly requestId: string
@@ -9,9 +11,16 @@ export interface RequestInfo {
   readonly signal: AbortSignal
 }
 
+/** What an operation's GraphQL context is made from. */
+export interface OperationInfo extends RequestInfo {
+  readonly principal: Principal
+}
+
 /** One request and its answer, as the log sees it; filled in as the request is understood. */
 export interface Exchange extends RequestInfo {
   readonly startedAtMs: number
+  /** undefined: who calls is not known, and nothing may be executed. */
+  admitted: Admitted | undefined
   operationName: string | undefined
   operationType: 'query' | 'mutation' | 'subscription' | undefined
   rootFields: readonly string[]
@@ -28,6 +37,7 @@ export function beginExchange(requestId: string, signal: AbortSignal): Exchange 
     requestId,
     signal,
     startedAtMs: performance.now(),
+    admitted: undefined,
     operationName: undefined,
     operationType: undefined,
     rootFields: [],

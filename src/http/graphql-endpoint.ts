@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ExecutionResult, GraphQLError } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
 import { acceptedMediaTypes, type MediaType } from './accept.ts'
+import { type Admit, admitRequest } from './admission.ts'
 import { sendEvent, sendEventStream } from './event-stream.ts'
 import type { Exchange } from './exchange.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
@@ -23,7 +24,10 @@ import type { VanishedPeers } from './vanished-peers.ts'
 export type GraphQLEndpoint = (request: IncomingMessage, response: ServerResponse, exchange: Exchange) => Promise<void>
 
 /** GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), POST only, and over event streams. */
-export function createGraphQLEndpoint(pipeline: Pipeline, present: Present, peers: VanishedPeers): GraphQLEndpoint {
+export function createGraphQLEndpoint(
+  pipeline: Pipeline,
+  { present, admit, peers }: { readonly present: Present; readonly admit: Admit; readonly peers: VanishedPeers },
+): GraphQLEndpoint {
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
 
   async function run(
@@ -41,6 +45,7 @@ export function createGraphQLEndpoint(pipeline: Pipeline, present: Present, peer
   }
 
   return async (request, response, exchange) => {
+    exchange.admitted = await admitRequest(admit, { authorization: request.headers.authorization })
     const mediaTypes = acceptedMediaTypes(request.headers.accept)
     const mediaType = mediaTypes.at(-1)
     if (mediaType === undefined) throw notAcceptable()

@@ -1,21 +1,20 @@
-import { type DocumentNode, execute, type ExecutionResult, type GraphQLSchema } from 'graphql'
+import { type DocumentNode, execute, type ExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
+import type { Admitted } from './admission.ts'
 import { DocumentCache } from './document-cache.ts'
-import type { Exchange, RequestInfo } from './exchange.ts'
+import type { Exchange, OperationInfo } from './exchange.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
 import { logSubscriptionStart, noteOperation } from './request-log.ts'
-import { createSharedSubscribe, type SharedSubscribe } from './shared-results.ts'
+import { createSharedSubscribe } from './shared-results.ts'
 
 export interface GraphQLOptions<Ctx extends object> {
   readonly schema: GraphQLSchema
   readonly log: Logger
   readonly debug: boolean
-  readonly createContext: (request: RequestInfo) => Ctx
-  /** Names what the operation's caller may see: subscribers for whom it is equal are told the same results. */
-  readonly reachOf: (context: Ctx) => string
+  readonly createContext: (operation: OperationInfo) => Ctx
   readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
 }
 
@@ -34,8 +33,11 @@ export type Pipeline = YogaServerInstance<OperationContext, object>
 export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>): Pipeline {
   return createYoga<OperationContext, object>({
     schema: options.schema,
-    context: ({ exchange: { requestId, signal } }) => options.createContext({ requestId, signal }),
-    plugins: [useOperationNotes(), useExecution(createSharedSubscribe((context) => options.reachOf(context as Ctx)))],
+    context: ({ exchange: { requestId, signal, admitted } }) => {
+      if (!admitted) throw new Error('nobody was admitted')
+      return options.createContext({ requestId, signal, principal: admitted.principal })
+    },
+    plugins: [useOperationNotes(), useExecution()],
     maskedErrors: false,
     logging: false,
     graphiql: false,
@@ -71,7 +73,13 @@ export function createPresent<Ctx extends object>(
         exchange.events += 1
         return mask(exchange, event)
       }
-      return streams.track(events, present, exchange.signal)
+      const stream = streams.track(events, present, exchange.signal)
+      exchange.admitted?.watch(stream.over, (fault) => {
+        stream.endWith(
+          mask(exchange, { data: null, errors: [new GraphQLError(fault.message, { originalError: fault })] }),
+        )
+      })
+      return stream
     },
   }
 }
@@ -88,7 +96,8 @@ function useOperationNotes(): Plugin<OperationContext, OperationContext> {
 }
 
 /** graphql-js' own functions, which are 10 % faster than yoga's. */
-function useExecution(subscribe: SharedSubscribe): Plugin {
+function useExecution(): Plugin<OperationContext, OperationContext> {
+  const subscribe = createSharedSubscribe((context) => nameReach((context as OperationContext).exchange.admitted))
   return {
     onExecute({ setExecuteFn }) {
       setExecuteFn(execute)
@@ -97,4 +106,10 @@ function useExecution(subscribe: SharedSubscribe): Plugin {
       setSubscribeFn(subscribe)
     },
   }
+}
+
+/** Who sees the same may be told the same. */
+function nameReach(admitted: Admitted | undefined): string {
+  const reach = admitted?.principal.userIds ?? new Set()
+  return reach === 'all' ? reach : JSON.stringify([...reach].sort())
 }

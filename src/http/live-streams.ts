@@ -14,11 +14,7 @@ export class LiveStreams {
    * Passes a source on, through `map`, until it is done, its consumer returns, endAll(), or `signal` aborts: a stream of which
    * nothing was read yet can't be cancelled by its consumer.
    */
-  track<Event>(
-    source: AsyncIterable<Event>,
-    map: (event: Event) => Event,
-    signal: AbortSignal,
-  ): AsyncIterableIterator<Event> {
+  track<Event>(source: AsyncIterable<Event>, map: (event: Event) => Event, signal: AbortSignal): LiveStream<Event> {
     const stream = new LiveStream(source[Symbol.asyncIterator](), map, () => this.#streams.delete(stream))
     this.#streams.add(stream)
     if (this.#ended || signal.aborted) stream.end()
@@ -33,11 +29,14 @@ export class LiveStreams {
   }
 }
 
-class LiveStream<Event> implements AsyncIterableIterator<Event> {
+/** A stream on its way to its consumer. */
+export class LiveStream<Event> implements AsyncIterableIterator<Event> {
   readonly #source: AsyncIterator<Event>
   readonly #map: (event: Event) => Event
   readonly #onEnd: () => void
-  #isOver = false
+  readonly #over = new AbortController()
+  /** What is told last, where it is ended with something. */
+  #last: IteratorResult<Event> | undefined
   /** Settles the waiting next(). Promise.race with one long-lived promise would keep a reaction for each event delivered. */
   #finishWaiting: (() => void) | undefined
 
@@ -47,23 +46,32 @@ class LiveStream<Event> implements AsyncIterableIterator<Event> {
     this.#onEnd = onEnd
   }
 
+  /** Aborts when nothing more comes from the source. */
+  get over(): AbortSignal {
+    return this.#over.signal
+  }
+
   [Symbol.asyncIterator](): this {
     return this
   }
 
   next(): Promise<IteratorResult<Event>> {
-    if (this.#isOver) return Promise.resolve({ done: true, value: undefined })
+    if (this.over.aborted) return Promise.resolve(this.#takeLast())
     return new Promise((resolve, reject) => {
       this.#finishWaiting = () => {
-        resolve({ done: true, value: undefined })
+        this.#finishWaiting = undefined
+        resolve(this.#takeLast())
       }
       this.#source
         .next()
         .then((turn) => {
+          if (this.#finishWaiting === undefined) return
+          this.#finishWaiting = undefined
           if (turn.done === true) this.#leave()
           resolve(turn.done === true ? turn : { done: false, value: this.#map(turn.value) })
         })
         .catch((error: unknown) => {
+          this.#finishWaiting = undefined
           this.#leave()
           reject(error instanceof Error ? error : new Error(String(error)))
         })
@@ -71,12 +79,19 @@ class LiveStream<Event> implements AsyncIterableIterator<Event> {
   }
 
   async return(): Promise<IteratorResult<Event>> {
-    if (!this.#isOver) {
+    if (!this.over.aborted) {
       this.#leave()
       this.#finishWaiting?.()
       await this.#source.return?.()
     }
     return { done: true, value: undefined }
+  }
+
+  /** Ends it as end() does, after one last event. */
+  endWith(last: Event): void {
+    if (this.over.aborted) return
+    this.#last = { done: false, value: last }
+    this.end()
   }
 
   end(): void {
@@ -85,7 +100,13 @@ class LiveStream<Event> implements AsyncIterableIterator<Event> {
   }
 
   #leave(): void {
-    this.#isOver = true
+    this.#over.abort()
     this.#onEnd()
+  }
+
+  #takeLast(): IteratorResult<Event> {
+    const last = this.#last
+    this.#last = undefined
+    return last ?? { done: true, value: undefined }
   }
 }

@@ -72,7 +72,13 @@ function safePath(path: string): string {
   return path.slice(0, longestName).replaceAll(/[^\w/.-]/g, '?')
 }
 
-function operationOf({ requestId, operationName, operationType, rootFields }: Exchange) {
+function operationOf({ requestId, admitted, operationName, operationType, rootFields }: Exchange) {
   // pino leaves out what is undefined.
-  return { requestId, operationName, operationType, rootFields: operationType === undefined ? undefined : rootFields }
+  return {
+    requestId,
+    subject: admitted?.principal.subject,
+    operationName,
+    operationType,
+    rootFields: operationType === undefined ? undefined : rootFields,
+  }
 }

@@ -9,13 +9,19 @@ import { RefusedRequest } from './refused-request.ts'
 import { logRequest } from './request-log.ts'
 import { pathOf } from './request-path.ts'
 import { sendError } from './send.ts'
-import { asksForWebSocket, findUpgradeRefusal } from './websocket-upgrade.ts'
+
+/** Why a request is not served at all, whatever it asks for; undefined: it is. */
+export type FindRefusal = (request: IncomingMessage) => RefusedRequest | undefined
 
 /** Answers a request, whatever it is; never rejects. Resolves when nothing of it is left to do. */
 export type Router = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
 export function createRouter(
-  { log, isReady }: { readonly log: Logger; readonly isReady: () => Promise<Readiness> },
+  {
+    log,
+    isReady,
+    findRefusal,
+  }: { readonly log: Logger; readonly isReady: () => Promise<Readiness>; readonly findRefusal: FindRefusal },
   answerGraphQL: GraphQLEndpoint,
 ): Router {
   return async (request, response) => {
@@ -37,7 +43,7 @@ export function createRouter(
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange, path: string) {
-    const refusal = asksForWebSocket(request) ? findUpgradeRefusal(request) : undefined
+    const refusal = findRefusal(request)
     if (refusal) throw refusal
     switch (path) {
       case '/graphql':
@@ -68,7 +74,7 @@ function assertMethod({ method = '' }: IncomingMessage, allowed: readonly string
 function answerFailure(response: ServerResponse, error: unknown, exchange: Exchange, log: Logger): void {
   const { requestId, errorCodes } = exchange
   const refused = error instanceof RefusedRequest ? error : undefined
-  const code = refused === undefined ? 'INTERNAL_SERVER_ERROR' : 'BAD_USER_INPUT'
+  const code = refused?.code ?? 'INTERNAL_SERVER_ERROR'
   errorCodes.add(code)
   if (refused === undefined && !exchange.signal.aborted) {
     log.error({ requestId, error: describeError(error, { stack: true }) }, 'unexpected error outside GraphQL')

@@ -5,16 +5,20 @@ import type { GraphQLSchema } from 'graphql'
 import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import { StartupError } from '../startup-error.ts'
+import { localOperator } from '../principal.ts'
+import type { Admit } from './admission.ts'
 import { Connections } from './connections.ts'
-import type { RequestInfo } from './exchange.ts'
+import type { OperationInfo } from './exchange.ts'
 import { createGraphQLEndpoint } from './graphql-endpoint.ts'
 import { createPipeline, createPresent } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
 import { LiveStreams } from './live-streams.ts'
-import { createRouter } from './router.ts'
+import { RefusedRequest } from './refused-request.ts'
+import { createRouter, type FindRefusal } from './router.ts'
 import { listenForUpgrades } from './upgrade.ts'
 import { VanishedPeers } from './vanished-peers.ts'
 import { createWebSocketEndpoint, type WebSocketEndpoint } from './websocket-endpoint.ts'
+import { asksForWebSocket, findUpgradeRefusal } from './websocket-upgrade.ts'
 
 export interface HttpServerOptions<Ctx extends object> {
   readonly host: string
@@ -25,9 +29,11 @@ export interface HttpServerOptions<Ctx extends object> {
   /** Adds stack traces of server faults to the log. Never changes what a client sees. */
   readonly debug: boolean
   /** Called once for each operation. What it throws is masked like any other error. */
-  readonly createContext: (request: RequestInfo) => Ctx
-  /** Names what the operation's caller may see: subscribers for whom it is equal are told the same results. */
-  readonly reachOf: (context: Ctx) => string
+  readonly createContext: (operation: OperationInfo) => Ctx
+  /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
+  readonly admit?: Admit
+  /** Whether a request with this Host header is served. Default: any. */
+  readonly allowsHost?: (host: string | undefined, port: number) => boolean
   /** Asked by each GET /ready. */
   readonly isReady: () => Promise<Readiness>
   /** Recognises other layers' errors as faults that a client may read; undefined: not one, so it is masked. */
@@ -51,12 +57,16 @@ export interface HttpServer {
  */
 export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
   const streams = new LiveStreams()
+  const { log, isReady, admit = admitLocalOperator } = options
   const pipeline = createPipeline(options)
-  const endpoint = createGraphQLEndpoint(pipeline, createPresent(options, streams), new VanishedPeers())
-  const route = createRouter(options, endpoint)
+  const present = createPresent(options, streams)
+  const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers() })
+  const findRefusal = createFindRefusal(options)
+  const route = createRouter({ log, isReady, findRefusal }, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
-  const webSockets = createWebSocketEndpoint(options.log, pipeline, createPresent(options, new LiveStreams()), inFlight)
+  const presentOnSocket = createPresent(options, new LiveStreams())
+  const webSockets = createWebSocketEndpoint(log, pipeline, { present: presentOnSocket, admit, inFlight })
   const server = createServer({
     // Of the request's receipt: an answer may take as long as it takes.
     requestTimeout: 30_000,
@@ -73,7 +83,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     const answered = route(request, response).finally(() => inFlight.delete(answered))
     inFlight.add(answered)
   })
-  listenForUpgrades(server, { connections, route, webSockets })
+  listenForUpgrades(server, { connections, route, findRefusal, webSockets })
   const port = await listen(server, options)
   let closing: Promise<void> | undefined
   return {
@@ -82,6 +92,22 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     close: ({ drainTimeoutMs }) =>
       (closing ??= drain(server, { connections, streams, webSockets, inFlight }, drainTimeoutMs)),
   }
+}
+
+const admitLocalOperator: Admit = () => Promise.resolve({ principal: localOperator, watch: () => undefined })
+
+function createFindRefusal({ allowsHost = () => true }: Pick<HttpServerOptions<object>, 'allowsHost'>): FindRefusal {
+  return (request) => {
+    if (!allowsHost(request.headers.host, request.socket.localPort ?? 0)) return unknownHost()
+    return asksForWebSocket(request) ? findUpgradeRefusal(request) : undefined
+  }
+}
+
+function unknownHost(): RefusedRequest {
+  return new RefusedRequest(
+    421,
+    'This server knows itself as localhost, 127.0.0.1 and [::1], each with its port: ask for it by one of these, or set AUTHENTICATION.',
+  )
 }
 
 /** What a server has to end. */

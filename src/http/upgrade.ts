@@ -2,19 +2,24 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Connections } from './connections.ts'
 import { ignoreUpgrade } from './ignored-upgrade.ts'
-import type { Router } from './router.ts'
+import type { FindRefusal, Router } from './router.ts'
 import type { WebSocketEndpoint } from './websocket-endpoint.ts'
-import { asksForWebSocket, findUpgradeRefusal } from './websocket-upgrade.ts'
+import { asksForWebSocket } from './websocket-upgrade.ts'
 
 /** Leads each request that asks for another protocol to who serves it: WebSocket, the router with its refusal, or HTTP as it is. */
 export function listenForUpgrades(
   server: Server,
-  { connections, route, webSockets }: { connections: Connections; route: Router; webSockets: WebSocketEndpoint },
+  {
+    connections,
+    route,
+    findRefusal,
+    webSockets,
+  }: { connections: Connections; route: Router; findRefusal: FindRefusal; webSockets: WebSocketEndpoint },
 ): void {
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     if (!asksForWebSocket(request)) {
       ignoreUpgrade(server, request, socket, head)
-    } else if (findUpgradeRefusal(request)) {
+    } else if (findRefusal(request)) {
       void route(request, lastAnswerOn(socket, request))
     } else {
       connections.upgraded(socket)

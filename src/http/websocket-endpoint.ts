@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws'
 import type { Logger } from 'pino'
 import { type WebSocket, WebSocketServer } from 'ws'
+import type { Admit } from './admission.ts'
 import { describeError } from './describe-error.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
 import { bodyLimitBytes } from './read-body.ts'
@@ -22,10 +23,11 @@ export interface WebSocketEndpoint {
 export function createWebSocketEndpoint(
   log: Logger,
   pipeline: Pipeline,
-  present: Present,
-  inFlight: Set<Promise<void>>,
+  { present, admit, inFlight }: { present: Present; admit: Admit; inFlight: Set<Promise<void>> },
 ): WebSocketEndpoint {
-  const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(createSocketHooks(pipeline, present))
+  const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(
+    createSocketHooks(pipeline, present, admit),
+  )
   const connections = new Set<WebSocketConnection>()
   const webSockets = new WebSocketServer({
     noServer: true,
@@ -35,7 +37,7 @@ export function createWebSocketEndpoint(
     handleProtocols,
   })
 
-  function serve(socket: WebSocket): void {
+  function serve(socket: WebSocket, { headers: { authorization } }: IncomingMessage): void {
     const operations = new SocketOperations(log)
     const connection = new WebSocketConnection(socket, () => operations.streaming)
     connections.add(connection)
@@ -58,7 +60,13 @@ export function createWebSocketEndpoint(
         },
         onMessage,
       },
-      { operations },
+      {
+        operations,
+        credentials: { authorization },
+        close: (code, reason) => {
+          connection.close(code, reason)
+        },
+      },
     )
     // Too long a message, a frame against the protocol: ws closes by itself, with the code for it.
     socket.on('error', (error) => {

@@ -1,8 +1,10 @@
 import { type ExecutionArgs, GraphQLError } from 'graphql'
-import type { ServerOptions } from 'graphql-ws'
+import { CloseCode, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import { Fault } from '../fault.ts'
+import type { Admit, Credentials } from './admission.ts'
 import type { Exchange } from './exchange.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
+import { wrapError } from './mask-error.ts'
 import { type PreparedOperation, prepareOperation } from './prepare-operation.ts'
 import { formatError } from './result-text.ts'
 import type { SocketOperations } from './websocket-operations.ts'
@@ -10,10 +12,15 @@ import type { SocketOperations } from './websocket-operations.ts'
 /** Of one socket at once: each holds its loaders, and a place in the feed if it watches. */
 const MOST_OPERATIONS = 100
 const INIT_TIMEOUT_MS = 10_000
+/** https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number: clients of graphql-ws connect again after it. */
+const TRY_AGAIN_LATER = 1013
 
 /** What the hooks find in `extra`. */
 export interface SocketContext {
   readonly operations: SocketOperations
+  /** Of the upgrade; the connection parameters may bring others. */
+  credentials: Credentials
+  readonly close: (code: number, reason: string) => void
 }
 
 /**
@@ -23,14 +30,40 @@ export interface SocketContext {
 export function createSocketHooks(
   pipeline: Pipeline,
   present: Present,
+  admit: Admit,
 ): ServerOptions<Record<string, unknown> | undefined, SocketContext> {
   const run = (args: ExecutionArgs) => (args as PreparedOperation).run()
+  async function prepare(exchange: Exchange, payload: SubscribePayload, credentials: Credentials) {
+    try {
+      // Anew for each operation: a socket lives longer than a key may.
+      exchange.admitted = await admit(credentials)
+    } catch (error) {
+      return [wrapError(error)]
+    }
+    return prepareOperation(pipeline, present, exchange, payload)
+  }
+
   return {
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-    async onSubscribe({ extra: { operations } }, _id, payload) {
+    async onConnect({ extra, connectionParams }) {
+      const given = connectionParams?.['authorization'] ?? connectionParams?.['Authorization']
+      if (typeof given === 'string') extra.credentials = { authorization: given }
+      try {
+        await admit(extra.credentials)
+        return true
+      } catch (error) {
+        const isUnknown = error instanceof Fault && error.code === 'UNAUTHENTICATED'
+        extra.close(
+          isUnknown ? CloseCode.Unauthorized : TRY_AGAIN_LATER,
+          isUnknown ? 'Unauthorized' : 'Try again later',
+        )
+        return false
+      }
+    },
+    async onSubscribe({ extra: { operations, credentials } }, _id, payload) {
       const isTooMany = operations.size >= MOST_OPERATIONS
       const exchange = operations.begin(payload)
-      const prepared = isTooMany ? [tooManyOperations()] : await prepareOperation(pipeline, present, exchange, payload)
+      const prepared = isTooMany ? [tooManyOperations()] : await prepare(exchange, payload, credentials)
       if ('run' in prepared) return prepared
       const errors = presentErrors(present, exchange, prepared)
       operations.end(payload)

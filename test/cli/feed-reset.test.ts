@@ -31,7 +31,8 @@ async function itemsAfter(url: string, after: string, count: number) {
   return code ?? told.map(({ lastItemId }) => lastItemId)
 }
 
-describe('waymark feed reset', () => {
+// Several processes, each a second or two in starting, and more on a busy machine.
+describe('waymark feed reset', { timeout: 90_000 }, () => {
   it('keeps a database restored from a backup from skipping what it tells to whoever was ahead of the backup', async () => {
     await using database = await createTestDatabase()
     const serverUrl = inject('serverUrl')

@@ -87,14 +87,14 @@ describe('what it builds', { timeout: 180_000 }, () => {
     expect(await readdir(join(app, 'prisma/migrations'))).toContain('001_original_tables')
   })
 
-  it('refuses to start without ALLOW_UNAUTHENTICATED, in one line, with exit code 2', async () => {
+  it('refuses to start without AUTHENTICATION, in one line, with exit code 2', async () => {
     const { code, stderr } = await runImage({ DATABASE_URL: 'postgresql://localhost/x' })
-    expect(stderr).toMatch(/^waymark: HOST=0\.0\.0\.0 is reachable [^\n]*ALLOW_UNAUTHENTICATED=1[^\n]*\n$/)
+    expect(stderr).toMatch(/^waymark: HOST=0\.0\.0\.0 is reachable [^\n]*AUTHENTICATION=keys[^\n]*\n$/)
     expect(code).toBe(2)
   })
 
   it('refuses to start without DATABASE_URL, in one line that names it, with exit code 2', async () => {
-    const { code, stderr } = await runImage({ ALLOW_UNAUTHENTICATED: '1' })
+    const { code, stderr } = await runImage({ AUTHENTICATION: 'keys' })
     const quoted = codeBlocks(await readDocument('docs/troubleshooting.md')).find(
       ({ name }) => name === 'not-installed',
     )
@@ -103,12 +103,20 @@ describe('what it builds', { timeout: 180_000 }, () => {
     expect(code).toBe(2)
   })
 
-  it('migrates, serves, passes its own health check and ends with 0 on SIGTERM', async () => {
+  it('makes a key, migrates, serves whoever has it, passes its own health check and ends with 0 on SIGTERM', async () => {
     await using database = await createTestDatabase('empty')
-    const child = launchImage({ DATABASE_URL: database.url, ALLOW_UNAUTHENTICATED: '1', PORT: '0' })
+    const settings = { DATABASE_URL: database.url, AUTHENTICATION: 'keys', PORT: '0' }
+    const { stdout: key } = await runImage(settings, ['dist/main.js', 'key', 'create', 'tester', '--scopes', 'read'])
+    const child = launchImage(settings)
     try {
       const url = await servedUrl(child)
-      expect(await clientOf(url).ask('{ users { totalCount } }')).toEqual({ users: { totalCount: 0 } })
+      const answer = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${key.trim()}` },
+        body: JSON.stringify({ query: '{ users { totalCount } viewer { subject } }' }),
+      })
+      expect(await answer.json()).toEqual({ data: { users: { totalCount: 0 }, viewer: { subject: 'key:tester' } } })
+      expect((await clientOf(url).fail('{ users { totalCount } }')).code).toBe('UNAUTHENTICATED')
       expect(await checkHealth(new URL(url).port)).toBe(0)
       const exited = once(child, 'exit')
       child.kill('SIGTERM')
@@ -119,19 +127,21 @@ describe('what it builds', { timeout: 180_000 }, () => {
     }
   })
 
-  function launchImage(settings: Record<string, string>) {
+  function launchImage(settings: Record<string, string>, args?: readonly string[]) {
     const [command = '[]'] = textsOf(image, 'CMD')
-    const [, ...rest] = JSON.parse(command) as string[]
+    const [, ...rest] = args ? ['node', ...args] : (JSON.parse(command) as string[])
     const env = { PATH: process.env['PATH'] ?? '', ...environment, ...settings }
     return spawn(process.execPath, rest, { cwd: app, env, stdio: ['ignore', 'pipe', 'pipe'] })
   }
 
-  async function runImage(settings: Record<string, string>) {
-    const child = launchImage(settings)
+  async function runImage(settings: Record<string, string>, args?: readonly string[]) {
+    const child = launchImage(settings, args)
     let stderr = ''
+    let stdout = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     const [code] = (await once(child, 'close')) as [number | null]
-    return { code, stderr }
+    return { code, stderr, stdout }
   }
 
   async function checkHealth(port: string): Promise<number | null> {

@@ -11,8 +11,9 @@ import { eventIdOf, type Habits, RoamingSubscriber, type Visit } from './roaming
 const REPLICAS = [0, 1, 2]
 const habits: readonly Habits[] = [
   { feed: 'sessionStatusChanged', transport: 'sse' },
-  { feed: 'sessionStatusChanged', transport: 'sse', leavesAfter: 40 },
+  { feed: 'sessionStatusChanged', transport: 'webSocket', leavesAfter: 40 },
   { feed: 'checkpointChanged', transport: 'sse' },
+  { feed: 'checkpointChanged', transport: 'webSocket' },
   { feed: 'checkpointChanged', transport: 'sse', leavesAfter: 40 },
   { feed: 'checkpointChanged', transport: 'sse', notesEvery: 7, leavesAfter: 50 },
   { feed: 'checkpointChanged', transport: 'sse', filter: { stream: 'reddit/saved' } },

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ExecutionResult } from 'graphql'
+import type { FormattedExecutionResult } from 'graphql'
 import { createClient } from 'graphql-sse'
+import { createClient as createSocketClient } from 'graphql-ws'
+import { WebSocket } from 'ws'
 import { decodeFeedCursor } from '../../src/events/cursor.ts'
 import { feeds, type ToldEvent } from '../support/feed-reader.ts'
 
@@ -8,13 +10,20 @@ import { feeds, type ToldEvent } from '../support/feed-reader.ts'
 type OpenFeed = (
   url: string,
   request: { query: string; variables: Record<string, unknown> },
-) => { readonly answers: AsyncIterable<ExecutionResult<{ told: ToldEvent }, unknown>>; readonly leave: () => void }
+) => {
+  readonly answers: AsyncIterable<FormattedExecutionResult<{ told: ToldEvent }, unknown>>
+  readonly leave: () => void
+}
 
 /** How to reach a feed: the one place to add a transport to. None retries by itself: going on elsewhere is what is tested. */
 export const transports = {
   sse: (url, request) => {
     const client = createClient({ url, retryAttempts: 0 })
     return { answers: client.iterate<{ told: ToldEvent }>(request), leave: () => client.dispose() }
+  },
+  webSocket: (url, request) => {
+    const client = createSocketClient({ url: url.replace('http', 'ws'), webSocketImpl: WebSocket, retryAttempts: 0 })
+    return { answers: client.iterate<{ told: ToldEvent }>(request), leave: () => void client.dispose() }
   },
 } satisfies Record<string, OpenFeed>
 
@@ -77,7 +86,7 @@ export class RoamingSubscriber {
     this.#leave = leave
     try {
       for await (const { data, errors } of answers) {
-        const code = errors?.[0]?.extensions['code']
+        const code = errors?.[0]?.extensions?.['code']
         if (code !== undefined && code !== 'SERVICE_UNAVAILABLE') this.refusals.push(code)
         if (!data || this.#stopped) break
         told.push(data.told)

@@ -38,7 +38,6 @@ export async function serve(schema: GraphQLSchema, options: Partial<HttpServerOp
     log: pino({ level: 'debug' }, sink),
     debug: false,
     createContext: () => ({}),
-    reachOf: () => 'all',
     isReady: () => Promise.resolve({ ready: true }),
     ...options,
   })

@@ -12,6 +12,12 @@ const refusal = (env: Record<string, string>): string => {
   throw new Error(`${JSON.stringify(env)} was accepted`)
 }
 
+const JWT = {
+  JWT_ISSUER: 'https://id.example.org',
+  JWT_AUDIENCE: 'waymark',
+  JWT_JWKS_URL: 'https://id.example.org/jwks.json',
+}
+
 describe('the settings', () => {
   it('have the defaults that README’s table gives', () => {
     expect(readConfig({})).toEqual({
@@ -30,6 +36,12 @@ describe('the settings', () => {
       historyKeepRevisions: 100,
       historyRetentionDays: 30,
       sessionRetentionDays: undefined,
+      authentication: [],
+      jwtIssuer: undefined,
+      jwtAudience: undefined,
+      jwtJwksUrl: undefined,
+      jwtAlgorithms: ['RS256', 'ES256', 'EdDSA'],
+      jwtUserIdsClaim: 'waymark_user_ids',
     })
   })
 
@@ -61,6 +73,10 @@ describe('the settings', () => {
         HISTORY_RETENTION_DAYS: '8',
         SESSION_RETENTION_DAYS: '9',
         FEED_RETENTION_HOURS: '10',
+        AUTHENTICATION: 'keys, jwt,keys',
+        ...JWT,
+        JWT_ALGORITHMS: 'ES256,PS512',
+        JWT_USER_IDS_CLAIM: 'https://example.org/users',
       }),
     ).toEqual({
       host: '::1',
@@ -78,6 +94,12 @@ describe('the settings', () => {
       historyRetentionDays: 8,
       sessionRetentionDays: 9,
       feedRetentionHours: 10,
+      authentication: ['keys', 'jwt'],
+      jwtIssuer: 'https://id.example.org',
+      jwtAudience: 'waymark',
+      jwtJwksUrl: 'https://id.example.org/jwks.json',
+      jwtAlgorithms: ['ES256', 'PS512'],
+      jwtUserIdsClaim: 'https://example.org/users',
     })
   })
 
@@ -111,7 +133,12 @@ describe('the settings', () => {
     { LOG_LEVEL: 'INFO' },
     { DEBUG: 'maybe' },
     { MIGRATE_ON_START: 'no' },
-    { ALLOW_UNAUTHENTICATED: 'sure' },
+    { AUTHENTICATION: 'none' },
+    { AUTHENTICATION: 'keys,' },
+    { JWT_ALGORITHMS: 'HS256' },
+    { JWT_ALGORITHMS: 'RS256,none' },
+    { JWT_JWKS_URL: 'http://id.example.org/jwks.json' },
+    { JWT_JWKS_URL: '/etc/jwks.json' },
   ])('refuse %j, naming the setting and where to look', (env) => {
     const [name = ''] = Object.keys(env)
     expect(refusal(env)).toMatch(new RegExp(`^bad setting: ${name}: [^\\n]*README`))
@@ -129,13 +156,29 @@ describe('the settings', () => {
   )
 
   it.each(['0.0.0.0', '::', '192.168.1.2', '127.example.org', 'localhost.example.org'])(
-    'take %s only where somebody else authenticates',
+    'take %s only with authentication',
     (HOST) => {
-      expect(refusal({ HOST })).toMatch(/ALLOW_UNAUTHENTICATED=1/)
-      expect(refusal({ HOST, ALLOW_UNAUTHENTICATED: '0' })).toMatch(/ALLOW_UNAUTHENTICATED=1/)
-      expect(readConfig({ HOST, ALLOW_UNAUTHENTICATED: '1' }).host).toBe(HOST)
+      expect(refusal({ HOST })).toMatch(/^HOST=[^\n]*AUTHENTICATION=keys[^\n]*$/)
+      expect(refusal({ HOST, ALLOW_UNAUTHENTICATED: '1' })).toMatch(/AUTHENTICATION=keys/)
+      expect(readConfig({ HOST, AUTHENTICATION: 'keys' }).host).toBe(HOST)
+      expect(readConfig({ HOST, AUTHENTICATION: 'jwt', ...JWT }).host).toBe(HOST)
     },
   )
+
+  it.each(Object.keys(JWT))('take tokens only with %s', (name) => {
+    expect(refusal({ AUTHENTICATION: 'jwt', ...JWT, [name]: '' })).toContain(`set ${name} too`)
+  })
+
+  it('take no setting of tokens without tokens, on whatever address', () => {
+    expect(refusal({ JWT_ISSUER: JWT.JWT_ISSUER })).toMatch(/JWT_ISSUER .* add jwt to AUTHENTICATION/)
+    expect(refusal({ AUTHENTICATION: 'keys', ...JWT })).toMatch(/add jwt to AUTHENTICATION/)
+  })
+
+  it('take a JWKS without TLS from this machine only', () => {
+    for (const JWT_JWKS_URL of ['http://127.0.0.1:8080/jwks', 'http://localhost/jwks', 'http://[::1]/jwks']) {
+      expect(readConfig({ AUTHENTICATION: 'jwt', ...JWT, JWT_JWKS_URL }).jwtJwksUrl).toBe(JWT_JWKS_URL)
+    }
+  })
 
   it('never repeat a database URL, which may hold a password', () => {
     expect(refusal({ DATABASE_URL: 'mysql://waymark:hunter2@db/app' })).not.toContain('hunter2')

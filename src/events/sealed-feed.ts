@@ -1,0 +1,58 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import type { Database } from '../database/database.ts'
+import { Fault } from '../fault.ts'
+import { cursorExpired } from './cursor.ts'
+import type { Feed } from './feed.ts'
+
+const IV_BYTES = 12
+const TAG_BYTES = 16
+
+/** The secret that every replica seals with. */
+export async function readSealSecret(database: Database): Promise<Buffer> {
+  const [row] = await database.query<{ secret: Buffer }>({ text: 'SELECT secret FROM crawler.cursor_seal', values: [] })
+  if (!row) throw new Error('crawler.cursor_seal is empty: run the migrations')
+  return row.secret
+}
+
+/**
+ * The feed as a caller sees it who is bound to some users. Event IDs count everybody's events: in plain text two cursors would tell how
+ * much others did in between. So its cursors are sealed, each time differently, and can't be compared.
+ */
+export function sealFeed(feed: Feed, secret: Buffer): Feed {
+  const sealed: Pick<Feed, 'cursor' | 'resolve' | 'read'> = {
+    cursor: (eventId) => seal(feed.cursor(eventId), secret),
+    async resolve(cursor) {
+      const opened = open(cursor, secret)
+      // What isn't a cursor is refused there.
+      return feed.resolve(opened ?? '').catch(withoutDetail)
+    },
+    read: (after, limit) => feed.read(after, limit).catch(withoutDetail),
+  }
+  return Object.assign(Object.create(feed) as Feed, sealed)
+}
+
+/** The reason names a cursor of the plain feed. */
+function withoutDetail(error: unknown): never {
+  if (error instanceof Fault && error.code === 'CURSOR_EXPIRED') throw cursorExpired('list again')
+  throw error
+}
+
+function seal(text: string, secret: Buffer): string {
+  const iv = randomBytes(IV_BYTES)
+  const cipher = createCipheriv('aes-256-gcm', secret, iv)
+  const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+  return Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url')
+}
+
+/** undefined: it was not sealed with this secret. */
+function open(sealed: string, secret: Buffer): string | undefined {
+  const bytes = Buffer.from(sealed, 'base64url')
+  if (bytes.length <= IV_BYTES + TAG_BYTES) return undefined
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', secret, bytes.subarray(0, IV_BYTES))
+    decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES))
+    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8')
+  } catch {
+    return undefined
+  }
+}

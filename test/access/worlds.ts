@@ -1,0 +1,80 @@
+import { type DocumentNode, execute, type ExecutionResult, parse, validate } from 'graphql'
+import { pino } from 'pino'
+import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from '../../src/checkpoint/save-store.ts'
+import type { SaveCommand } from '../../src/checkpoint/save-input.ts'
+import { createDatabaseClock } from '../../src/database/clock.ts'
+import { type Database, openDatabase } from '../../src/database/database.ts'
+import { createGroupCommit } from '../../src/database/group-commit.ts'
+import { startFeed } from '../../src/events/feed.ts'
+import { readSealSecret } from '../../src/events/sealed-feed.ts'
+import { createContext, type Parts } from '../../src/graphql/context.ts'
+import { schema } from '../../src/graphql/schema.ts'
+import type { Principal, Scope } from '../../src/principal.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+/** The server's inside over a database of its own, to be asked as any principal. */
+export interface World extends AsyncDisposable {
+  readonly database: TestDatabase
+  readonly parts: Parts
+  ask(principal: Principal, query: string, variables?: Record<string, unknown>): Promise<ExecutionResult>
+  /** Statements sent since it was last asked; Prisma's aren't among them. */
+  countStatements(): number
+}
+
+export async function createWorld(): Promise<World> {
+  const testDatabase = await createTestDatabase()
+  const log = pino({ level: 'silent' })
+  const real = openDatabase({
+    ...{ url: testDatabase.url, poolSize: 4, connectTimeoutMs: 4_000, statementTimeoutMs: 30_000 },
+    log,
+  })
+  let statements = 0
+  const database: Database = {
+    ...real,
+    query: (statement) => {
+      statements += 1
+      return real.query(statement)
+    },
+  }
+  const clock = createDatabaseClock(database)
+  await clock.measure()
+  // The feed's own statements are no request's.
+  const feed = await startFeed(real, log)
+  const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), MAX_SET_SIZE)
+  const parts = { database, clock, submitSave, feed, historyRetentionDays: 30, sealSecret: await readSealSecret(real) }
+  return {
+    database: testDatabase,
+    parts,
+    async ask(principal, query, variableValues) {
+      const contextValue = createContext(parts, principal, 'test')
+      return execute({ schema, document: documentOf(query), contextValue, variableValues })
+    },
+    countStatements: () => {
+      const count = statements
+      statements = 0
+      return count
+    },
+    async [Symbol.asyncDispose]() {
+      await feed.close()
+      await real.close()
+      await testDatabase[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const documents = new Map<string, DocumentNode>()
+
+/** Read once: that is most of the work of a small operation. */
+function documentOf(query: string): DocumentNode {
+  const known = documents.get(query)
+  if (known) return known
+  const document = parse(query)
+  const errors = validate(schema, document)
+  if (errors.length > 0) throw new AggregateError(errors, query)
+  documents.set(query, document)
+  return document
+}
+
+export function principalOf(subject: string, scopes: readonly Scope[], userIds?: readonly string[]): Principal {
+  return { subject, scopes: new Set(scopes), userIds: userIds ? new Set(userIds) : 'all', expiresAt: null }
+}
