@@ -51,7 +51,7 @@ const CHECKPOINT = `id userId stream lastItemId bookmarksCount version epoch pag
 const USER = `id userId checkpoint { lastItemId } checkpoints { ${CHECKPOINT} }
   sessions(first: 3) { totalCount nodes { ${SESSION} checkpoint { ${CHECKPOINT} } } pageInfo { hasNextPage } }`
 const REVISION =
-  'id userId stream version source actor lastItemId bookmarksCount pageToken complete epoch session { sessionId }'
+  'id userId stream version source actor wasAt: lastItemId bookmarksCount pageToken complete epoch session { sessionId }'
 const STREAM = 'id name ordering oldestCheckpoint { userId lastItemId }'
 const NODE = `__typename ... on User { ${USER} } ... on Checkpoint { ${CHECKPOINT} user { ${USER} } } ... on CrawlSession { ${SESSION} user { ${USER} } }
   ... on CheckpointRevision { ${REVISION} } ... on Stream { ${STREAM} }`
