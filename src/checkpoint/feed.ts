@@ -2,6 +2,7 @@ import type { Repeater } from '@repeaterjs/repeater'
 import { type Principal, reaches, requireScope } from '../principal.ts'
 import type { Feed } from '../events/feed.ts'
 import type { CheckpointRecord, FeedEvent } from '../events/outbox.ts'
+import { onePerEvent } from '../events/one-per-event.ts'
 import { watchFeed } from '../events/watch.ts'
 import { platformOf } from '../stream/model.ts'
 import type { CheckpointFilter } from './store.ts'
@@ -45,20 +46,11 @@ export async function watchCheckpoints(
   )
 }
 
-/** One object for every subscriber: what is the same to many need not be executed for each (http/shared-results.ts). */
-const told = new WeakMap<FeedEvent, CheckpointEvent>()
-
 function select(feed: Feed, event: FeedEvent, filter: CheckpointFeedFilter): CheckpointEvent | undefined {
-  if (event.topic !== 'checkpoint' || !matches(event, filter)) return undefined
-  let checkpointEvent = told.get(event)
-  if (!checkpointEvent) {
-    checkpointEvent = toCheckpointEvent(feed, event)
-    if (checkpointEvent) told.set(event, checkpointEvent)
-  }
-  return checkpointEvent
+  return event.topic === 'checkpoint' && matches(event, filter) ? toCheckpointEvent(feed, event) : undefined
 }
 
-function toCheckpointEvent(feed: Feed, event: CheckpointRecord): CheckpointEvent | undefined {
+const toCheckpointEvent = onePerEvent((feed, event: CheckpointRecord): CheckpointEvent | undefined => {
   const kind = CHECKPOINT_EVENT_KINDS.find((known) => known === event.kind)
   // A later version's, which this one has no name for.
   if (!kind) return undefined
@@ -74,7 +66,7 @@ function toCheckpointEvent(feed: Feed, event: CheckpointRecord): CheckpointEvent
     bookmarksCount,
     sessionId,
   }
-}
+})
 
 function matches(event: CheckpointRecord, filter: CheckpointFeedFilter): boolean {
   if (filter.userId !== undefined && filter.userId !== event.userId) return false

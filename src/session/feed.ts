@@ -2,6 +2,7 @@ import type { Repeater } from '@repeaterjs/repeater'
 import { type Principal, reaches, requireScope } from '../principal.ts'
 import type { Feed } from '../events/feed.ts'
 import type { FeedEvent, SessionRecord } from '../events/outbox.ts'
+import { onePerEvent } from '../events/one-per-event.ts'
 import { watchFeed } from '../events/watch.ts'
 import { platformOf } from '../stream/model.ts'
 import { type SessionStatus, statusFromColumn } from './model.ts'
@@ -44,20 +45,11 @@ export async function watchSessions(
   )
 }
 
-/** One object for every subscriber: what is the same to many need not be executed for each (http/shared-results.ts). */
-const told = new WeakMap<FeedEvent, SessionStatusEvent>()
-
 function select(feed: Feed, event: FeedEvent, filter: SessionFeedFilter): SessionStatusEvent | undefined {
-  if (event.topic !== 'session' || !matches(event, filter)) return undefined
-  let statusEvent = told.get(event)
-  if (!statusEvent) {
-    statusEvent = toStatusEvent(feed, event)
-    if (statusEvent) told.set(event, statusEvent)
-  }
-  return statusEvent
+  return event.topic === 'session' && matches(event, filter) ? toStatusEvent(feed, event) : undefined
 }
 
-function toStatusEvent(feed: Feed, event: SessionRecord): SessionStatusEvent | undefined {
+const toStatusEvent = onePerEvent((feed, event: SessionRecord): SessionStatusEvent | undefined => {
   const kind = SESSION_EVENT_KINDS.find((known) => known === event.kind)
   // A later version's, which this one has no name for.
   if (!kind) return undefined
@@ -71,7 +63,7 @@ function toStatusEvent(feed: Feed, event: SessionRecord): SessionStatusEvent | u
     previousStatus: event.previousStatus === null ? null : statusFromColumn(event.previousStatus),
     status: statusFromColumn(event.status),
   }
-}
+})
 
 /** A status filter matches the new or the previous status, so that a row is seen leaving. */
 function matches(event: SessionRecord, filter: SessionFeedFilter): boolean {

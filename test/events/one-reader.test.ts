@@ -6,18 +6,18 @@ import { openStream } from './sse.ts'
 const WATCH = { query: 'subscription { told: sessionStatusChanged { cursor sessionId kind } }' }
 
 /** What the server asks of the database: a look at the outbox, a page of its events, the reaper, or anything else. */
-type Kind = 'look' | 'page' | 'reap' | 'notify' | 'each minute' | 'other'
+type Kind = 'look' | 'page' | 'reap' | 'notify' | 'on its own' | 'other'
 
 function kindOf(text: string): Kind {
   if (text.includes('pg_locks')) return 'look'
   if (text.includes('FROM crawler.feed_event WHERE event_id >')) return 'page'
   if (text.includes('crawler.reap')) return 'reap'
   if (text.includes('pg_notify')) return 'notify'
-  if (/SELECT crawler\.clock\(\) AS now|waymark retention/.test(text)) return 'each minute'
+  if (/SELECT crawler\.clock\(\) AS now|waymark retention|^LISTEN/.test(text)) return 'on its own'
   return 'other'
 }
 
-const noCounts = (): Record<Kind, number> => ({ look: 0, page: 0, reap: 0, notify: 0, 'each minute': 0, other: 0 })
+const noCounts = (): Record<Kind, number> => ({ look: 0, page: 0, reap: 0, notify: 0, 'on its own': 0, other: 0 })
 const within = { timeout: 20_000 }
 
 describe.each([1, 200])('with %s subscribers', (subscribers) => {
