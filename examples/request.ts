@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Sends it again, for half a minute, where no answer came or the answer says that the service is down. */
+/** Sends it again, for two minutes, where no answer came or the answer says that the service is down. */
 export async function request(url: string, init: RequestInit): Promise<{ reply: Response; body: object }> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -11,7 +11,7 @@ export async function request(url: string, init: RequestInit): Promise<{ reply: 
       if (!isDown) return { reply, body }
       throw new Error(`${url} is out of service`)
     } catch (error) {
-      if (attempt === 35) throw error
+      if (attempt === 125) throw error
       await sleep(Math.min(100 * attempt, 1_000))
     }
   }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import {
   expectFewRepeats,
   expectTruthfulSessions,
@@ -18,6 +18,9 @@ import { compileCrawler, CrawlRun } from '../support/crawl-run.ts'
 import { CrawlServer } from '../support/crawl-server.ts'
 import { startXApi } from '../support/x-api.ts'
 import type { XApi } from '../support/x-api.ts'
+
+// Crawlers wait for leases of those that were killed, and for a server and its PostgreSQL to come back.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 type Victim = 'crawler' | 'server' | 'postgres'
 
@@ -131,7 +134,7 @@ test(`processes every bookmark, at most a page twice per kill, through twenty ki
   }
   // A dead database is SERVICE_UNAVAILABLE, never a bug.
   expect(server.log).not.toContain('INTERNAL_SERVER_ERROR')
-}, 300_000)
+}, 600_000)
 
 /** Kills and restarts until the kills are used up and a run got through a list that nobody changed meanwhile. */
 async function killOnTheWay(crawl: Crawl, kills: Victim[], random: SeededRandom): Promise<void> {
