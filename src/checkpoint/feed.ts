@@ -1,9 +1,8 @@
-import type { Repeater } from '@repeaterjs/repeater'
 import { type Principal, reaches, requireScope } from '../principal.ts'
 import type { Feed } from '../events/feed.ts'
 import type { CheckpointRecord, FeedEvent } from '../events/outbox.ts'
 import { onePerEvent } from '../events/one-per-event.ts'
-import { watchFeed } from '../events/watch.ts'
+import { FeedWatch } from '../events/watch.ts'
 import { platformOf } from '../stream/model.ts'
 import type { CheckpointFilter } from './store.ts'
 
@@ -38,10 +37,10 @@ export async function watchCheckpoints(
   caller: Principal,
   filter: CheckpointFeedFilter,
   after: string | undefined,
-): Promise<Repeater<CheckpointEvent>> {
+): Promise<FeedWatch<CheckpointEvent>> {
   requireScope(caller, 'read')
   const from = after === undefined ? feed.position() : await feed.resolve(after)
-  return watchFeed(feed, from, (event) =>
+  return new FeedWatch(feed, from, (event) =>
     reaches(caller.userIds, event.userId) ? select(feed, event, filter) : undefined,
   )
 }

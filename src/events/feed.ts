@@ -14,6 +14,7 @@ import {
   readLastGivenEventId,
   readOutboxState,
 } from './outbox.ts'
+import { OutboxPages } from './outbox-pages.ts'
 import { RecentEvents } from './recent.ts'
 import { listenForWakeUps } from './wake-up.ts'
 
@@ -31,8 +32,6 @@ const START_WAIT_MS = 5_000
 
 /** How far the feed is behind what was written, for GET /ready. */
 export interface FeedState {
-  /** The cursor of the last final event. */
-  readonly position: string
   /** For how long the oldest open transaction that wrote the outbox has kept events from being delivered; 0: none does. */
   readonly heldBackMs: number
   /** Written and not yet delivered, as of the last look; those rolled back count. */
@@ -41,6 +40,8 @@ export interface FeedState {
 
 /** The outbox as an ordered log that only grows by final events. One per process, however many subscribers. */
 export interface Feed {
+  /** Whether its cursors are a caller's own (sealed-feed.ts). */
+  readonly isSealed: boolean
   /** UUID of the outbox that is read; another one begins where a restored database was given it (reset.ts). */
   readonly generation: string
   /** Names the place after an event, for clients; of this generation of the outbox. */
@@ -85,6 +86,7 @@ export async function startFeed(
   let { generation, finality } = await beginGeneration(database, startWaitMs, () => false)
   let position = finality.position
   let recent = new RecentEvents(position, RECENT_EVENTS)
+  let pages = new OutboxPages(readKept)
   let closed = false
   let failing = false
   let relook: NodeJS.Timeout | undefined
@@ -101,12 +103,18 @@ export async function startFeed(
       ;({ generation, finality } = await beginGeneration(database, startWaitMs, () => closed))
       position = finality.position
       recent = new RecentEvents(position, RECENT_EVENTS)
+      pages = new OutboxPages(readKept)
       log.info({ generation }, 'the feed begins anew: cursors of before have expired')
       signalMovement()
       return
     }
     finality.judge(look, performance.now())
     const upTo = finality.position
+    if (look.prunedUpTo > position && upTo > position) {
+      // This process was cut off for longer than events are kept, or another was faster: its subscribers are told CURSOR_EXPIRED.
+      position = look.prunedUpTo < upTo ? look.prunedUpTo : upTo
+      recent = new RecentEvents(position, RECENT_EVENTS)
+    }
     while (position < upTo && !closed) {
       const events = await readEvents(database, { after: position, upTo, limit: PAGE_SIZE })
       recent.append(events)
@@ -142,13 +150,21 @@ export async function startFeed(
   const cursor = (eventId: bigint) => encodeFeedCursor({ generation, eventId })
 
   /** Not where the mark is moved meanwhile: pruning never reaches what is younger than the retention. */
-  async function requireKept(after: bigint): Promise<void> {
+  async function requireKept(after: bigint, ofGeneration = generation): Promise<void> {
     const { prunedUpTo, generation: current } = await readOutboxState(database)
-    if (current !== generation) throw cursorExpired('the feed began anew (a restored database); list again')
+    if (current !== ofGeneration) throw cursorExpired('the feed began anew (a restored database); list again')
     if (after < prunedUpTo) throw cursorExpired(`the oldest cursor that works is ${cursor(prunedUpTo)}; list again`)
   }
 
+  async function readKept(after: bigint, limit: number): Promise<readonly FeedEvent[]> {
+    const events = await readEvents(database, { after, upTo: position, limit })
+    // Asked after the reading: what was pruned before it is seen, and what was pruned during it is missing at worst from the front.
+    await requireKept(after)
+    return events
+  }
+
   return {
+    isSealed: false,
     get generation() {
       return generation
     },
@@ -167,7 +183,7 @@ export async function startFeed(
       if (named.eventId > position && named.eventId > (await readLastGivenEventId(database))) {
         throw cursorExpired('it is ahead of this feed (a restored database); list again')
       }
-      await requireKept(named.eventId)
+      await requireKept(named.eventId, named.generation)
       return named.eventId
     },
     prune: ({ retentionHours, limit }) => pruneEvents(database, { retentionHours, upTo: position, limit }),
@@ -183,17 +199,13 @@ export async function startFeed(
       if (after >= position) return []
       const remembered = recent.read(after, limit)
       if (remembered) return remembered
-      const events = await readEvents(database, { after, upTo: position, limit })
-      // Asked after the reading: what was pruned before it is seen, and what was pruned during it is missing at worst from the front.
-      await requireKept(after)
-      return events
+      return (await pages.read(after)).slice(0, limit)
     },
     announce() {
       reading.trigger()
       wakeUp.send()
     },
     state: () => ({
-      position: cursor(position),
       heldBackMs: Math.round(finality.heldBack(performance.now())?.forMs ?? 0),
       lagEvents: lagEvents(),
     }),

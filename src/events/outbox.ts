@@ -61,6 +61,8 @@ export async function readLastGivenEventId(database: Database): Promise<bigint> 
 /** A look at the outbox, and the generation it is of: another than before means that all of it is to be read anew. */
 export interface DatedLook extends OutboxLook {
   readonly generation: string
+  /** Events up to this one may be gone. */
+  readonly prunedUpTo: bigint
 }
 
 /**
@@ -73,9 +75,14 @@ export async function lookAtOutbox(
   database: Database,
   { position, known }: { readonly position: bigint; readonly known: bigint },
 ): Promise<DatedLook> {
-  const [row] = await database.query<{ generation: string; highest: string; writers: string[] | null }>({
+  const [row] = await database.query<{
+    generation: string
+    pruned_up_to: string
+    highest: string
+    writers: string[] | null
+  }>({
     name: 'feed_look',
-    text: `SELECT feed.generation, event.highest, CASE WHEN greatest(event.highest, $2::bigint) > $1::bigint THEN ARRAY(
+    text: `SELECT feed.generation, feed.pruned_up_to, event.highest, CASE WHEN greatest(event.highest, $2::bigint) > $1::bigint THEN ARRAY(
         SELECT DISTINCT virtualtransaction FROM pg_locks
         WHERE locktype = 'relation' AND relation = 'crawler.feed_event'::regclass AND mode = 'RowExclusiveLock' AND granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END AS writers
@@ -83,7 +90,12 @@ export async function lookAtOutbox(
     values: [position, known],
   })
   if (!row) throw new Error('crawler.feed is empty: run the migrations')
-  return { generation: row.generation, highest: BigInt(row.highest), writers: row.writers ?? [] }
+  return {
+    generation: row.generation,
+    prunedUpTo: BigInt(row.pruned_up_to),
+    highest: BigInt(row.highest),
+    writers: row.writers ?? [],
+  }
 }
 
 interface EventRow {

@@ -19,7 +19,8 @@ export async function readSealSecret(database: Database): Promise<Buffer> {
  * much others did in between. So its cursors are sealed, each time differently, and can't be compared.
  */
 export function sealFeed(feed: Feed, secret: Buffer): Feed {
-  const sealed: Pick<Feed, 'cursor' | 'resolve' | 'read'> = {
+  const sealed: Pick<Feed, 'isSealed' | 'cursor' | 'resolve' | 'read'> = {
+    isSealed: true,
     cursor: (eventId) => seal(feed.cursor(eventId), secret),
     async resolve(cursor) {
       const opened = open(cursor, secret)

@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Repeater } from '@repeaterjs/repeater'
 import { Fault } from '../fault.ts'
 import { cursorExpired } from './cursor.ts'
 import type { Feed } from './feed.ts'
@@ -10,62 +9,94 @@ const PAGE_SIZE = 100
 const RETRY_MS = 1_000
 
 /**
- * The events after a place in the log, in its order, for as long as somebody reads them: each is pushed once the one before was taken.
- * A bare Repeater that awaits each push: an async generator would keep its source open until the next event after its client has gone.
- * @param after the place; its event is not told again
- * @param select what the subscriber wants of an event; undefined: nothing
- * @throws (into the stream) Fault CURSOR_EXPIRED where the reader was slower than the retention of the feed, or the feed began anew
+ * The events after a place in the log, in its order, for as long as somebody reads them: each is handed out when it is asked for.
+ * A class: an async generator would keep its source open until the next event after its client has gone, and a Repeater costs a
+ * chain of promises for each event, which is garbage that only a full collection finds.
  */
-export function watchFeed<Selected>(
-  feed: Feed,
-  after: bigint,
-  select: (event: FeedEvent) => Selected | undefined,
-): Repeater<Selected> {
-  let position = after
-  // Now, not when the first event is asked for: the place is of this generation.
-  const { generation } = feed
-  return new Repeater(async (push, stop) => {
-    let stopped = false
-    let wake = () => {}
-    const unsubscribe = feed.onMove(() => wake())
-    void stop.then(() => {
-      stopped = true
-      wake()
-    })
-    const isLive = () => !stopped && !feed.closed
-    const requireGeneration = () => {
-      if (feed.generation !== generation) throw cursorExpired('the feed began anew (a restored database); list again')
-    }
+export class FeedWatch<Selected> implements AsyncIterableIterator<Selected> {
+  readonly #feed: Feed
+  readonly #generation: string
+  readonly #select: (event: FeedEvent) => Selected | undefined
+  #position: bigint
+  #page: readonly FeedEvent[] = []
+  #place = 0
+  #isOver = false
+  #wake = () => {}
+  #unsubscribe: (() => void) | undefined
+
+  /**
+   * @param after the place; its event is not told again
+   * @param select what the subscriber wants of an event; undefined: nothing
+   */
+  constructor(feed: Feed, after: bigint, select: (event: FeedEvent) => Selected | undefined) {
+    this.#feed = feed
+    // Now, not when the first event is asked for: the place is of this generation.
+    this.#generation = feed.generation
+    this.#position = after
+    this.#select = select
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /**
+   * Resolves with the next event, once there is one; done when the feed is closed, or after return(). To be called again once it has.
+   * @throws Fault CURSOR_EXPIRED where the reader was slower than the retention of the feed, or the feed began anew
+   */
+  async next(): Promise<IteratorResult<Selected>> {
+    this.#unsubscribe ??= this.#feed.onMove(() => this.#wake())
     try {
-      while (isLive()) {
-        let events: readonly FeedEvent[] = []
-        let retryMs: number | undefined
-        const waitFor = new Promise<void>((resolve) => (wake = resolve))
-        requireGeneration()
-        try {
-          events = await feed.read(position, PAGE_SIZE)
-        } catch (error) {
-          if (error instanceof Fault && error.code === 'CURSOR_EXPIRED') throw error
-          // The feed's reader says in the log that the database is away.
-          retryMs = RETRY_MS
+      while (!this.#isOver && !this.#feed.closed) {
+        if (this.#feed.generation !== this.#generation) {
+          throw cursorExpired('the feed began anew (a restored database); list again')
         }
-        for (const event of events) {
-          if (!isLive()) break
-          requireGeneration()
-          position = event.eventId
-          const selected = select(event)
-          if (selected !== undefined) await push(selected)
+        const event = this.#page[this.#place]
+        if (!event) {
+          await this.#turnPage()
+          continue
         }
-        // A thousand subscribers whose filter matches nothing of a burst must not keep everybody else waiting meanwhile.
-        if (events.length === PAGE_SIZE) await nextTurn()
-        if (events.length > 0 || !isLive()) continue
-        const timer = retryMs === undefined ? undefined : setTimeout(wake, retryMs)
-        await waitFor
-        clearTimeout(timer)
+        this.#place += 1
+        this.#position = event.eventId
+        const selected = this.#select(event)
+        if (selected !== undefined) return { done: false, value: selected }
       }
-    } finally {
-      unsubscribe()
+    } catch (error) {
+      this.#leave()
+      throw error
     }
-    stop()
-  })
+    return this.return()
+  }
+
+  return(): Promise<IteratorResult<Selected>> {
+    this.#leave()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  #leave(): void {
+    this.#isOver = true
+    this.#page = []
+    this.#unsubscribe?.()
+    this.#unsubscribe = () => {}
+    this.#wake()
+  }
+
+  /** Reads on; where there is nothing yet, waits for it. */
+  async #turnPage(): Promise<void> {
+    // A thousand subscribers whose filter matches nothing of a burst must not keep everybody else waiting meanwhile.
+    if (this.#page.length === PAGE_SIZE) await nextTurn()
+    const woken = new Promise<void>((resolve) => (this.#wake = resolve))
+    let retry: NodeJS.Timeout | undefined
+    this.#place = 0
+    this.#page = []
+    try {
+      this.#page = await this.#feed.read(this.#position, PAGE_SIZE)
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'CURSOR_EXPIRED') throw error
+      // The feed's reader says in the log that the database is away.
+      retry = setTimeout(() => this.#wake(), RETRY_MS)
+    }
+    if (this.#page.length === 0 && !this.#isOver) await woken
+    clearTimeout(retry)
+  }
 }

@@ -16,6 +16,14 @@ const HEADERS = {
 /** Some clients take a response for begun only once something of its body came. */
 const GREETING = PING
 
+interface EventStreamOptions {
+  /** Aborts when the client has gone. */
+  readonly gone: AbortSignal
+  /** What is told last where the stream throws. */
+  readonly presentError: (error: unknown) => ExecutionResult
+  readonly stallLimitMs?: number
+}
+
 /**
  * Answers with GraphQL over SSE, distinct connections mode, at the pace of its reader: an event is asked of the stream once the one
  * before left for the socket. When the client goes the stream is returned; when it takes nothing for stallLimitMs, its connection is
@@ -25,10 +33,9 @@ const GREETING = PING
 export async function sendEventStream(
   response: ServerResponse,
   events: AsyncIterableIterator<ExecutionResult>,
-  presentError: (error: unknown) => ExecutionResult,
-  limits = { stallLimitMs: STALL_LIMIT_MS },
+  { gone, presentError, stallLimitMs = STALL_LIMIT_MS }: EventStreamOptions,
 ): Promise<void> {
-  const isGone = () => response.destroyed
+  const isGone = () => gone.aborted || response.destroyed
   const leave = () => void events.return?.().catch(() => undefined)
   if (isGone()) {
     leave()
@@ -39,17 +46,17 @@ export async function sendEventStream(
   const pinging = setInterval(() => {
     if (!response.writableNeedDrain) response.write(PING)
   }, PING_MS)
-  response.once('close', leave)
+  gone.addEventListener('abort', leave, { once: true })
   try {
     for (;;) {
       const turn = await events.next()
       if (turn.done === true || isGone()) break
-      if (!response.write(eventText(turn.value))) await drainedOrClosed(response, limits)
+      if (!response.write(eventText(turn.value))) await drainedOrClosed(response, gone, stallLimitMs)
     }
-    response.removeListener('close', leave)
+    gone.removeEventListener('abort', leave)
     response.end(COMPLETE)
   } catch (error) {
-    response.removeListener('close', leave)
+    gone.removeEventListener('abort', leave)
     response.end(`${eventText(presentError(error))}${COMPLETE}`)
   } finally {
     clearInterval(pinging)
@@ -71,16 +78,18 @@ function eventText(result: ExecutionResult): string {
   return `event: next\ndata: ${resultText(result)}\n\n`
 }
 
-function drainedOrClosed(response: ServerResponse, limits: { readonly stallLimitMs: number }): Promise<void> {
+function drainedOrClosed(response: ServerResponse, gone: AbortSignal, stallLimitMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const stalled = setTimeout(() => response.destroy(), limits.stallLimitMs)
+    const stalled = setTimeout(() => response.destroy(), stallLimitMs)
     const settle = () => {
       clearTimeout(stalled)
       response.removeListener('drain', settle)
       response.removeListener('close', settle)
+      gone.removeEventListener('abort', settle)
       resolve()
     }
     response.once('drain', settle)
     response.once('close', settle)
+    gone.addEventListener('abort', settle, { once: true })
   })
 }

@@ -54,7 +54,10 @@ export function createGraphQLEndpoint(
     const result = await run(body, exchange, mediaTypes)
     if (isAsyncIterable(result)) {
       const unwatch = peers.watch(request.socket)
-      await sendEventStream(response, result, (error) => presentErrors(exchange, [wrapError(error)])).finally(unwatch)
+      await sendEventStream(response, result, {
+        gone: exchange.signal,
+        presentError: (error) => presentErrors(exchange, [wrapError(error)]),
+      }).finally(unwatch)
       return
     }
     const { status, headers } = statusOf(result, mediaType)

@@ -8,7 +8,7 @@ export interface Readiness {
   /** Why not, in words of ours: it is answered to anybody. */
   readonly reason?: string
   /** How far the feed is behind what was written: told while ready, and no reason not to be. */
-  readonly feed?: { readonly position: string; readonly heldBackMs: number; readonly lagEvents: number }
+  readonly feed?: { readonly heldBackMs: number; readonly lagEvents: number }
 }
 
 /** GET /health: the process answers. Says nothing of the database, so that an outage there doesn't get replicas restarted. */

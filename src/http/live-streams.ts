@@ -73,6 +73,8 @@ export class LiveStream<Event> implements AsyncIterableIterator<Event> {
         .catch((error: unknown) => {
           this.#finishWaiting = undefined
           this.#leave()
+          // It may be that only what was made of its event failed.
+          this.#source.return?.().catch(() => undefined)
           reject(error instanceof Error ? error : new Error(String(error)))
         })
     })

@@ -1,9 +1,9 @@
 /** A stream whose items are made of another's. A class: an async generator keeps its source open until the next item comes. */
 export class MappedStream<From, To> implements AsyncIterableIterator<To> {
   readonly #source: AsyncIterator<From>
-  readonly #map: (item: From) => Promise<To>
+  readonly #map: (item: From) => To | Promise<To>
 
-  constructor(source: AsyncIterable<From>, map: (item: From) => Promise<To>) {
+  constructor(source: AsyncIterable<From>, map: (item: From) => To | Promise<To>) {
     this.#source = source[Symbol.asyncIterator]()
     this.#map = map
   }

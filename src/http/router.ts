@@ -30,11 +30,19 @@ export function createRouter(
     const path = pathOf(request)
     const isProbe = path === '/health' || path === '/ready'
     response.setHeader('x-request-id', exchange.requestId)
-    response.once('close', () => {
+    let isOver = false
+    const over = () => {
+      if (isOver) return
+      isOver = true
+      response.removeListener('close', over)
+      request.socket.removeListener('close', over)
       const { statusCode: status, writableFinished: isComplete } = response
       if (!isComplete) left.abort()
       logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { status, isComplete })
-    })
+    }
+    response.once('close', over)
+    // Of a response that waits behind another one on its connection Node says nothing.
+    request.socket.once('close', over)
     try {
       await answer(request, response, exchange, path)
     } catch (error) {

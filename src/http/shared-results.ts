@@ -12,13 +12,13 @@ import {
 import { isAsyncIterable } from 'graphql-yoga'
 import { MappedStream } from './mapped-stream.ts'
 
-/** A result is told to others for so long: what it read of the database is as old as that at the most. */
-const SHARED_FOR_MS = 250
+/** A result is told to others for so long at the most: what it read of the database is as old as that, and then it is forgotten. */
+const SHARED_FOR_MS = 1_000
 
-interface Shared {
-  readonly sinceMs: number
-  readonly result: Promise<ExecutionResult>
-}
+/** Of so many events at once: after a burst subscribers go through its events side by side, and a result may be long. */
+const MOST_EVENTS = 64
+
+type Result = ExecutionResult | Promise<ExecutionResult>
 
 export type SharedSubscribe = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
 
@@ -30,21 +30,19 @@ export type SharedSubscribe = (args: ExecutionArgs) => Promise<AsyncIterableIter
  * @param reachOf names what the operation's caller may see: results are shared between equal ones only
  */
 export function createSharedSubscribe(reachOf: (contextValue: unknown) => string): SharedSubscribe {
-  const sharedByEvent = new WeakMap<object, Map<string, Shared>>()
+  const recent = new RecentResults()
   const documents = new DocumentNumbers()
 
-  function resultOf(args: ExecutionArgs, key: string, event: unknown): Promise<ExecutionResult> {
-    const run = async () => execute({ ...args, rootValue: event })
+  function resultOf(args: ExecutionArgs, key: string, event: unknown): Result {
+    const run = () => execute({ ...args, rootValue: event }) as Result
     if (typeof event !== 'object' || event === null) return run()
-    let shared = sharedByEvent.get(event)
-    if (!shared) sharedByEvent.set(event, (shared = new Map<string, Shared>()))
-    const known = shared.get(key)
-    const nowMs = performance.now()
-    if (known && nowMs - known.sinceMs < SHARED_FOR_MS) {
-      return known.result.then((result) => (result.errors ? run() : result))
+    const known = recent.find(event, key)
+    if (known !== undefined) {
+      const orAnew = (result: ExecutionResult) => (result.errors ? run() : result)
+      return known instanceof Promise ? known.then(orAnew) : orAnew(known)
     }
     const result = run()
-    shared.set(key, { sinceMs: nowMs, result })
+    recent.add(event, key, result)
     return result
   }
 
@@ -52,9 +50,36 @@ export function createSharedSubscribe(reachOf: (contextValue: unknown) => string
     const source = await createSourceEventStream(args)
     if (!isAsyncIterable(source)) return source
     const { document, operationName, variableValues, contextValue } = args
-    const variables = namesOfUsed(document, operationName).map((name) => variableValues?.[name])
+    // By name, so that one left out, which has its default, is not one that is null.
+    const variables = namesOfUsed(document, operationName).map((name) => ({ [name]: variableValues?.[name] }))
     const key = JSON.stringify([documents.numberOf(document), operationName, variables, reachOf(contextValue)])
     return new MappedStream(source, (event) => resultOf(args, key, event))
+  }
+}
+
+/** Two shares of the time, the older of which is dropped as a whole: nothing is kept for long, and nothing has a timer. */
+class RecentResults {
+  #young = new Map<object, Map<string, Result>>()
+  #old = new Map<object, Map<string, Result>>()
+  #sinceMs = performance.now()
+
+  find(event: object, key: string): Result | undefined {
+    this.#age()
+    return this.#young.get(event)?.get(key) ?? this.#old.get(event)?.get(key)
+  }
+
+  add(event: object, key: string, result: Result): void {
+    const results = this.#young.get(event)
+    if (results) results.set(key, result)
+    else this.#young.set(event, new Map([[key, result]]))
+  }
+
+  #age(): void {
+    const ageMs = performance.now() - this.#sinceMs
+    if (ageMs < SHARED_FOR_MS / 2 && this.#young.size < MOST_EVENTS / 2) return
+    this.#old = ageMs < SHARED_FOR_MS ? this.#young : new Map<object, Map<string, Result>>()
+    this.#young = new Map()
+    this.#sinceMs = performance.now()
   }
 }
 

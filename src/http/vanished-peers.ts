@@ -26,7 +26,7 @@ export class VanishedPeers {
   /** @returns what ends the watch */
   watch(socket: Socket): () => void {
     this.#watched.add(socket)
-    this.#timer ??= setInterval(() => void this.#look(), LOOK_MS).unref()
+    this.#timer ??= setInterval(() => void this.#look().catch(() => undefined), LOOK_MS).unref()
     return () => {
       this.#watched.delete(socket)
       if (this.#watched.size > 0) return

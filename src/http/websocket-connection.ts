@@ -80,6 +80,11 @@ export class WebSocketConnection {
     this.#closeWhenQuiet()
   }
 
+  /** One of the operations is an event stream from now on. */
+  streams(): void {
+    if (this.#isDraining) this.#closeWhenQuiet()
+  }
+
   #closeWhenQuiet(): void {
     if (this.#handling.size === this.#countStreaming()) this.#socket.close(1001, 'Going away')
   }

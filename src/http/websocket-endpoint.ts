@@ -66,6 +66,9 @@ export function createWebSocketEndpoint(
         close: (code, reason) => {
           connection.close(code, reason)
         },
+        onStream: () => {
+          connection.streams()
+        },
       },
     )
     // Too long a message, a frame against the protocol: ws closes by itself, with the code for it.

@@ -1,4 +1,5 @@
 import { type ExecutionArgs, GraphQLError } from 'graphql'
+import { isAsyncIterable } from 'graphql-yoga'
 import { CloseCode, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import { Fault } from '../fault.ts'
 import type { Admit, Credentials } from './admission.ts'
@@ -21,6 +22,8 @@ export interface SocketContext {
   /** Of the upgrade; the connection parameters may bring others. */
   credentials: Credentials
   readonly close: (code: number, reason: string) => void
+  /** Called when one of the operations has become an event stream. */
+  readonly onStream: () => void
 }
 
 /**
@@ -71,6 +74,9 @@ export function createSocketHooks(
     },
     execute: run,
     subscribe: run,
+    onOperation({ extra }, _id, _payload, _args, result) {
+      if (isAsyncIterable(result)) extra.onStream()
+    },
     onNext: (_context, _id, _payload, _args, { errors, ...result }) =>
       errors && { ...result, errors: errors.map(formatError) },
     onError({ extra: { operations } }, _id, payload, errors) {

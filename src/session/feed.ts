@@ -1,9 +1,8 @@
-import type { Repeater } from '@repeaterjs/repeater'
 import { type Principal, reaches, requireScope } from '../principal.ts'
 import type { Feed } from '../events/feed.ts'
 import type { FeedEvent, SessionRecord } from '../events/outbox.ts'
 import { onePerEvent } from '../events/one-per-event.ts'
-import { watchFeed } from '../events/watch.ts'
+import { FeedWatch } from '../events/watch.ts'
 import { platformOf } from '../stream/model.ts'
 import { type SessionStatus, statusFromColumn } from './model.ts'
 import type { SessionFilter } from './store.ts'
@@ -36,11 +35,11 @@ export async function watchSessions(
   caller: Principal,
   filter: SessionFeedFilter,
   after: string | undefined,
-): Promise<Repeater<SessionStatusEvent>> {
+): Promise<FeedWatch<SessionStatusEvent>> {
   requireScope(caller, 'read')
   // Taken now, not when the first event is asked for: what happens in between belongs to this subscriber.
   const from = after === undefined ? feed.position() : await feed.resolve(after)
-  return watchFeed(feed, from, (event) =>
+  return new FeedWatch(feed, from, (event) =>
     reaches(caller.userIds, event.userId) ? select(feed, event, filter) : undefined,
   )
 }

@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { type Feed, type FeedOptions, startFeed } from '../../src/events/feed.ts'
 import type { FeedEvent } from '../../src/events/outbox.ts'
-import { watchFeed } from '../../src/events/watch.ts'
+import { FeedWatch } from '../../src/events/watch.ts'
 
 export type LogLine = Record<string, unknown> & { readonly level: number; readonly msg: string }
 
@@ -40,7 +40,7 @@ export async function openFeed(url: string, options: FeedOptions = {}): Promise<
     follow() {
       const told: FeedEvent[] = []
       void (async () => {
-        for await (const event of watchFeed(feed, feed.position(), (every) => every)) told.push(event)
+        for await (const event of new FeedWatch(feed, feed.position(), (every) => every)) told.push(event)
       })()
       return told
     },

@@ -5,7 +5,7 @@ import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { startFeed } from '../../src/events/feed.ts'
 import { resetFeed } from '../../src/events/reset.ts'
-import { watchFeed } from '../../src/events/watch.ts'
+import { FeedWatch } from '../../src/events/watch.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { startOwnPostgres } from '../e2e/own-postgres.ts'
 import { openFeed } from './open-feed.ts'
@@ -19,7 +19,7 @@ it('a feed that is begun anew ends the streams of before with CURSOR_EXPIRED, an
   await using open = await openFeed(database.url)
   const { feed } = open
   const before = feed.cursor(feed.position())
-  const stream = watchFeed(feed, feed.position(), (event) => event.sessionId)
+  const stream = new FeedWatch(feed, feed.position(), (event) => event.sessionId)
   const ended = stream.next().then(
     () => 'an event',
     (error: unknown) => error,

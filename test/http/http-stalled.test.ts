@@ -21,7 +21,11 @@ it('an event stream whose reader takes nothing for as long as may be is cut, and
   socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
   socket.pause()
   const [, response] = (await once(server, 'request')) as [unknown, ServerResponse]
-  await sendEventStream(response, flood, () => ({ data: null }), { stallLimitMs: 200 })
+  const gone = new AbortController()
+  response.once('close', () => {
+    gone.abort()
+  })
+  await sendEventStream(response, flood, { gone: gone.signal, presentError: () => ({ data: null }), stallLimitMs: 200 })
   expect(response.destroyed).toBe(true)
   await expect.poll(() => returned).toBe(true)
   socket.destroy()

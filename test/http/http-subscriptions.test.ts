@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { Repeater } from 'graphql-yoga'
 import { describe, expect, it } from 'vitest'
 import { Fault } from '../../src/fault.ts'
@@ -83,6 +84,19 @@ describe('a subscription', () => {
     await until(() => expect(server.log).toMatchObject([{ msg: 'request', outcome: 'client left' }]))
     opening.finish?.()
     await until(() => expect(returned).toBe(1))
+  })
+
+  it('that waits behind another one on its connection is over when the connection is', async () => {
+    const source = tickSource()
+    const server = await serve(source.schema)
+    const body = JSON.stringify({ query: 'subscription { ticks }' })
+    const request = `POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+    const socket = connect(server.port, '127.0.0.1')
+    socket.write(request.repeat(3))
+    await until(() => expect(source.opened).toBe(3))
+    socket.destroy()
+    await until(() => expect(source.returned).toBe(3))
+    await until(() => expect(server.log.filter(({ msg }) => msg === 'subscription ended')).toHaveLength(3))
   })
 
   it('holds its source back while its client does not read', async () => {

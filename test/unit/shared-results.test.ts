@@ -9,7 +9,7 @@ interface Event {
 }
 
 const schema = buildSchema(
-  'type Query { a: Int } type Subscription { told(after: String): Told } type Told { id: Int slow: Int }',
+  'type Query { a: Int } type Subscription { told(after: String): Told } type Told { id: Int slow(more: Boolean): Int }',
 )
 
 describe('an event that many subscribers are told', () => {
@@ -88,16 +88,27 @@ describe('an event that many subscribers are told', () => {
     expect(less).toEqual({ data: { told: { id: 1 } } })
   })
 
-  it('is executed anew once what was read for it is old', async () => {
-    const events = [event(1)]
-    const now = vi.spyOn(performance, 'now').mockReturnValue(1_000)
+  it('is executed anew once what was read for it is a second old', async () => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(10_000)
     try {
+      subscribe = createSharedSubscribe(() => 'all')
+      const events = [event(1)]
       await tell(events)
-      now.mockReturnValue(1_251)
+      now.mockReturnValue(10_600)
+      expect(await tell(events)).toEqual([{ data: { told: { id: 1, slow: 1 } } }])
+      now.mockReturnValue(11_200)
       expect(await tell(events)).toEqual([{ data: { told: { id: 1, slow: 2 } } }])
     } finally {
       now.mockRestore()
     }
+  })
+
+  it('is executed anew where a variable is null, and not left out', async () => {
+    const text = parse('subscription ($more: Boolean = true) { told { id slow(more: $more) } }')
+    const events = [event(1)]
+    await tell(events, { text })
+    await tell(events, { text, variableValues: { more: null } })
+    expect(executed).toBe(2)
   })
 
   it('shares no errors: they name a request', async () => {
