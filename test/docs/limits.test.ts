@@ -20,7 +20,7 @@ const toNumber = (cell = '') => Number(cell.replaceAll(',', ''))
 
 describe('docs/limits.md', () => {
   it('gives the limits of documents that there are', () => {
-    const figures = new Map(tableRows(document, 'Limits').map(([limit, figure]) => [limit, toNumber(figure)]))
+    const figures = new Map(tableRows(document, 'Table').map(([limit, figure]) => [limit, toNumber(figure)]))
     const documented = (word: RegExp) => [...figures].filter(([limit]) => word.test(limit ?? '')).map(([, n]) => n)
     expect(documented(/^tokens/)).toEqual([MOST_TOKENS])
     expect(documented(/^fields nested/)).toEqual([MOST_DEPTH])
