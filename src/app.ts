@@ -102,6 +102,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       schema,
       log,
       debug: config.debug,
+      graphiql: config.graphiql,
+      introspection: config.introspection,
+      allowedOrigins: config.allowedOrigins,
+      maxStreamsPerCaller: config.maxStreamsPerCaller,
       createContext: ({ requestId, principal }) => createContext(parts, principal, requestId),
       admit: async (credentials) => {
         const principal = await authenticate(credentials)

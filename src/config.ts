@@ -9,6 +9,7 @@ const flag = z
   .enum(['', '0', '1', 'true', 'false', 'yes', 'no'])
   .default('')
   .transform((text) => ['1', 'true', 'yes'].includes(text))
+const choice = z.enum(['0', '1']).transform((text) => text === '1')
 const wholeNumber = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().int().min(minimum).max(maximum))
 
@@ -21,6 +22,16 @@ const listOf = <const Name extends string>(names: readonly Name[]) =>
     }
     return given.filter((name) => name !== undefined)
   })
+
+/** As browsers send them: scheme, host, and the port where it isn't the scheme's own. Never `*` or `null`. */
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((word) => word.trim()))
+  .refine(
+    (given) =>
+      given.every((origin) => /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin),
+    'must be exact origins such as https://dashboard.example.org, without a path, separated by commas',
+  )
 
 /** None with a shared secret, which is as good as the public key where both are accepted; and never "none". */
 const JWT_ALGORITHMS = [
@@ -40,10 +51,11 @@ const settings = z.object({
   DATA_DIR: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   DEBUG: flag,
-  MIGRATE_ON_START: z
-    .enum(['0', '1'])
-    .default('1')
-    .transform((text) => text === '1'),
+  GRAPHIQL: choice.optional(),
+  INTROSPECTION: choice.optional(),
+  ALLOWED_ORIGINS: origins.default([]),
+  MAX_STREAMS_PER_CALLER: wholeNumber(1, 1_000_000).default(1_000),
+  MIGRATE_ON_START: choice.default(true),
   DRAIN_TIMEOUT_MS: wholeNumber(0, 60_000).default(5_000),
   HISTORY_KEEP_REVISIONS: wholeNumber(1, 1_000_000).default(100),
   HISTORY_RETENTION_DAYS: wholeNumber(1, 36_500).default(30),
@@ -73,6 +85,13 @@ export interface Config {
   readonly logLevel: string
   /** Adds stack traces to the log. Never changes what a client sees. */
   readonly debug: boolean
+  /** Whether a browser that opens /graphql gets GraphiQL, and whether clients may ask for the schema. */
+  readonly graphiql: boolean
+  readonly introspection: boolean
+  /** Sites whose pages may send operations, beside the server's own. */
+  readonly allowedOrigins: readonly string[]
+  /** Subscriptions that one caller may have open on one server. */
+  readonly maxStreamsPerCaller: number
   readonly migrateOnStart: boolean
   /** How long SIGTERM waits for requests in flight, milliseconds. */
   readonly drainTimeoutMs: number
@@ -124,6 +143,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dataDir: data.DATA_DIR === undefined ? undefined : resolve(data.DATA_DIR),
     logLevel: data.LOG_LEVEL,
     debug: data.DEBUG,
+    // Whoever has to authenticate need not be shown what there is to attack; whoever tries it on a laptop is.
+    graphiql: data.GRAPHIQL ?? authentication.length === 0,
+    introspection: data.INTROSPECTION ?? authentication.length === 0,
+    allowedOrigins: data.ALLOWED_ORIGINS,
+    maxStreamsPerCaller: data.MAX_STREAMS_PER_CALLER,
     migrateOnStart: data.MIGRATE_ON_START,
     drainTimeoutMs: data.DRAIN_TIMEOUT_MS,
     historyKeepRevisions: data.HISTORY_KEEP_REVISIONS,

@@ -34,6 +34,7 @@ builder.queryField('activity', (t) =>
     type: [ActivityBucketType],
     description:
       'What happened in each bucket that holds a moment from `from` up to, but not including, `to`; whole UTC buckets, empty ones included, at most 500. `from` must be within the retention of history. Pruned sessions are not counted.',
+    extensions: { pricedItems: 500 },
     args: {
       from: t.arg({ type: 'DateTime', required: true }),
       to: t.arg({ type: 'DateTime', required: true, description: 'Exclusive; may be in the future.' }),

@@ -52,7 +52,12 @@ builder.objectType(InvalidInputError, {
   description: 'One or more values are wrong.',
   interfaces: [UserErrorInterface],
   fields: (t) => ({
-    issues: t.field({ type: [InputIssueType], resolve: ({ issues }) => [...issues] }),
+    issues: t.field({
+      type: [InputIssueType],
+      // Rarely more, and ten thousand saves may each have one: see http/limits/cost.ts.
+      extensions: { pricedItems: 1 },
+      resolve: ({ issues }) => [...issues],
+    }),
   }),
 })
 

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import type { KeysetPage, Page } from '../database/keyset.ts'
 import { Fault } from '../fault.ts'
 
-const DEFAULT_PAGE_SIZE = 20
-const MAX_PAGE_SIZE = 100
+export const DEFAULT_PAGE_SIZE = 20
+export const MAX_PAGE_SIZE = 100
 /** The ways in which our cursors write a time; -infinity is where a running session stands among the completed ones. PostgreSQL would read many more, and fails on some of them as on nothing else. */
 const CURSOR_TIME = /^(\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00|-infinity)$/
 

@@ -1,10 +1,21 @@
-import { type DocumentNode, execute, type ExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql'
+import {
+  type DocumentNode,
+  execute,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  validate,
+  type ValidationRule,
+} from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import type { Admitted } from './admission.ts'
 import { DocumentCache } from './document-cache.ts'
 import type { Exchange, OperationInfo } from './exchange.ts'
+import type { CallerStreams } from './limits/caller-streams.ts'
+import { findDocumentExcess } from './limits/document-limits.ts'
+import { parseTokens } from './limits/parse-tokens.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
 import { logSubscriptionStart, noteOperation } from './request-log.ts'
@@ -15,6 +26,8 @@ export interface GraphQLOptions<Ctx extends object> {
   readonly log: Logger
   readonly debug: boolean
   readonly createContext: (operation: OperationInfo) => Ctx
+  /** Whether clients may ask for the schema. Default: they may. */
+  readonly introspection?: boolean
   readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
 }
 
@@ -37,7 +50,7 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
       if (!admitted) throw new Error('nobody was admitted')
       return options.createContext({ requestId, signal, principal: admitted.principal })
     },
-    plugins: [useOperationNotes(), useExecution()],
+    plugins: [useLimits(options.introspection ?? true), useOperationNotes(), useExecution()],
     maskedErrors: false,
     logging: false,
     graphiql: false,
@@ -52,13 +65,24 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
 /** Makes of what an operation came to what a client may read, and notes it in the exchange. */
 export interface Present {
   result(exchange: Exchange, result: ExecutionResult): ExecutionResult
-  stream(exchange: Exchange, events: AsyncIterable<ExecutionResult>): AsyncIterableIterator<ExecutionResult>
+  /** Takes a place for a stream, before its source exists. @returns gives it back @throws Fault RATE_LIMITED */
+  enterStream(exchange: Exchange): () => void
+  /** @param leave gives the stream's place back: called when it is over */
+  stream(
+    exchange: Exchange,
+    events: AsyncIterable<ExecutionResult>,
+    leave: () => void,
+  ): AsyncIterableIterator<ExecutionResult>
 }
 
-/** @param streams where a stream is kept for as long as it is read */
+/**
+ * @param streams where a stream is kept for as long as it is read
+ * @param callers counts each caller's streams, over all transports
+ */
 export function createPresent<Ctx extends object>(
   { log, debug, toFault }: GraphQLOptions<Ctx>,
   streams: LiveStreams,
+  callers: CallerStreams,
 ): Present {
   const mask = (exchange: Exchange, result: ExecutionResult) => {
     const masked = maskResult(result, { requestId: exchange.requestId, log, debug, toFault })
@@ -67,19 +91,36 @@ export function createPresent<Ctx extends object>(
   }
   return {
     result: mask,
-    stream(exchange, events) {
+    enterStream: ({ admitted }) => callers.enter(admitted?.principal.subject ?? ''),
+    stream(exchange, events, leave) {
       logSubscriptionStart(log, exchange)
       const present = (event: ExecutionResult) => {
         exchange.events += 1
         return mask(exchange, event)
       }
       const stream = streams.track(events, present, exchange.signal)
+      if (stream.over.aborted) leave()
+      else stream.over.addEventListener('abort', leave, { once: true })
       exchange.admitted?.watch(stream.over, (fault) => {
         stream.endWith(
           mask(exchange, { data: null, errors: [new GraphQLError(fault.message, { originalError: fault })] }),
         )
       })
       return stream
+    },
+  }
+}
+
+function useLimits(introspection: boolean): Plugin<OperationContext, OperationContext> {
+  return {
+    onParse({ setParseFn }) {
+      setParseFn(parseTokens)
+    },
+    onValidate({ setValidationFn }) {
+      setValidationFn((schema: GraphQLSchema, document: DocumentNode, rules?: readonly ValidationRule[]) => {
+        const errors = findDocumentExcess(document, { introspection })
+        return errors.length > 0 ? errors : validate(schema, document, rules)
+      })
     },
   }
 }

@@ -72,7 +72,8 @@ function presentFault(fault: Fault, error: unknown, { log, requestId, debug }: M
   const { code } = fault
   const isServers = code === 'SERVICE_UNAVAILABLE' || code === 'OVERLOADED' || code === 'INTERNAL_SERVER_ERROR'
   if (isServers) log.warn({ requestId, error: describeError(fault, { stack: debug }) }, 'could not serve a request')
-  return toGraphQLError(fault.message, error, isServers ? { code, requestId } : { code })
+  const retry = code === 'RATE_LIMITED' ? { retryAfterSeconds } : {}
+  return toGraphQLError(fault.message, error, isServers ? { code, requestId } : { code, ...retry })
 }
 
 /** Without a path it was found before execution; with one, only an argument's error carries syntax nodes of its own. */
@@ -84,7 +85,15 @@ function isRequestError(error: unknown): error is GraphQLError {
 
 function presentRequestError(error: GraphQLError): GraphQLError {
   const http = error.path === undefined ? (error.extensions['http'] ?? { spec: true, status: 400 }) : undefined
-  return toGraphQLError(error.message, error, { code: 'BAD_USER_INPUT', ...(http === undefined ? {} : { http }) })
+  return toGraphQLError(withoutGuesses(error.message), error, {
+    code: 'BAD_USER_INPUT',
+    ...(http === undefined ? {} : { http }),
+  })
+}
+
+/** graphql-js suggests names of the schema that resemble a wrong one: who may not read the schema could guess it word by word. */
+function withoutGuesses(message: string): string {
+  return message.replace(/ Did you mean (?:(?! Did you mean ).)*\?$/s, '')
 }
 
 function toGraphQLError(message: string, error: unknown, extensions: Record<string, unknown>): GraphQLError {

@@ -11,6 +11,7 @@ import { isAsyncIterable } from 'graphql-yoga'
 import type { Exchange } from './exchange.ts'
 import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
 import type { GraphQLRequest } from './graphql-request.ts'
+import { findCostExcess } from './limits/cost-limit.ts'
 import { wrapError } from './mask-error.ts'
 
 /** A valid operation with its context. */
@@ -36,6 +37,8 @@ export async function prepareOperation(
     if (errors.length > 0) return errors
     const operation = getOperationAST(document, operationName)
     if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
+    const excess = findCostExcess(schema, document, operation, variables ?? {})
+    if (excess) return [excess]
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
     const contextValue: object = await enveloped.contextFactory()
     const args = { schema, document, operationName, variableValues: variables, contextValue }
@@ -43,11 +46,15 @@ export async function prepareOperation(
       ...args,
       isSubscription,
       run: async () => {
+        let leave: (() => void) | undefined
         try {
+          if (isSubscription) leave = present.enterStream(exchange)
           const result: unknown = await (isSubscription ? enveloped.subscribe(args) : enveloped.execute(args))
-          if (isAsyncIterable<ExecutionResult>(result)) return present.stream(exchange, result)
+          if (leave && isAsyncIterable<ExecutionResult>(result)) return present.stream(exchange, result, leave)
+          leave?.()
           return present.result(exchange, result as ExecutionResult)
         } catch (error) {
+          leave?.()
           return present.result(exchange, { errors: [wrapError(error)] })
         }
       },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
+import { type AllowedOrigins, allowOrigin, answerPreflight, isAllowedPreflight } from './cors.ts'
 import { describeError } from './describe-error.ts'
 import { beginExchange, chooseRequestId, type Exchange } from './exchange.ts'
 import { asksForGraphiQL, sendGraphiQL } from './graphiql.ts'
@@ -16,12 +17,17 @@ export type FindRefusal = (request: IncomingMessage) => RefusedRequest | undefin
 /** Answers a request, whatever it is; never rejects. Resolves when nothing of it is left to do. */
 export type Router = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
+export interface RouterOptions {
+  readonly log: Logger
+  readonly isReady: () => Promise<Readiness>
+  readonly findRefusal: FindRefusal
+  /** Whether a browser that opens /graphql gets GraphiQL. */
+  readonly graphiql: boolean
+  readonly allowedOrigins: AllowedOrigins
+}
+
 export function createRouter(
-  {
-    log,
-    isReady,
-    findRefusal,
-  }: { readonly log: Logger; readonly isReady: () => Promise<Readiness>; readonly findRefusal: FindRefusal },
+  { log, isReady, findRefusal, graphiql, allowedOrigins }: RouterOptions,
   answerGraphQL: GraphQLEndpoint,
 ): Router {
   return async (request, response) => {
@@ -55,11 +61,18 @@ export function createRouter(
     if (refusal) throw refusal
     switch (path) {
       case '/graphql':
-        if (asksForGraphiQL(request)) return sendGraphiQL(request, response)
+        allowOrigin(request, response, allowedOrigins)
+        if (isAllowedPreflight(request, allowedOrigins)) {
+          answerPreflight(response)
+          return
+        }
+        if (graphiql && asksForGraphiQL(request)) return sendGraphiQL(request, response)
         assertMethod(
           request,
           ['POST'],
-          'Send GraphQL operations by POST; a browser that opens this address gets GraphiQL.',
+          graphiql
+            ? 'Send GraphQL operations by POST; a browser that opens this address gets GraphiQL.'
+            : 'Send GraphQL operations by POST. GraphiQL is off here: GRAPHIQL=1 turns it on.',
         )
         return answerGraphQL(request, response, exchange)
       case '/health':

@@ -8,10 +8,12 @@ import { StartupError } from '../startup-error.ts'
 import { localOperator } from '../principal.ts'
 import type { Admit } from './admission.ts'
 import { Connections } from './connections.ts'
+import type { AllowedOrigins } from './cors.ts'
 import type { OperationInfo } from './exchange.ts'
 import { createGraphQLEndpoint } from './graphql-endpoint.ts'
 import { createPipeline, createPresent } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
+import { CallerStreams } from './limits/caller-streams.ts'
 import { LiveStreams } from './live-streams.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { createRouter, type FindRefusal } from './router.ts'
@@ -30,6 +32,14 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly debug: boolean
   /** Called once for each operation. What it throws is masked like any other error. */
   readonly createContext: (operation: OperationInfo) => Ctx
+  /** Whether clients may ask for the schema. Default: they may. */
+  readonly introspection?: boolean
+  /** Whether a browser that opens /graphql gets GraphiQL. Default: it does. */
+  readonly graphiql?: boolean
+  /** Subscriptions that one caller may have open here. Default: 1,000. */
+  readonly maxStreamsPerCaller?: number
+  /** Sites whose pages may send operations. Default: none but the server's own. */
+  readonly allowedOrigins?: readonly string[]
   /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
   readonly admit?: Admit
   /** Whether a request with this Host header is served. Default: any. */
@@ -57,15 +67,17 @@ export interface HttpServer {
  */
 export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
   const streams = new LiveStreams()
-  const { log, isReady, admit = admitLocalOperator } = options
+  const { log, isReady, admit = admitLocalOperator, graphiql = true, maxStreamsPerCaller = 1_000 } = options
+  const allowedOrigins = new Set(options.allowedOrigins)
+  const callers = new CallerStreams(maxStreamsPerCaller)
   const pipeline = createPipeline(options)
-  const present = createPresent(options, streams)
+  const present = createPresent(options, streams, callers)
   const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers() })
-  const findRefusal = createFindRefusal(options)
-  const route = createRouter({ log, isReady, findRefusal }, endpoint)
+  const findRefusal = createFindRefusal(options, allowedOrigins)
+  const route = createRouter({ log, isReady, findRefusal, graphiql, allowedOrigins }, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
-  const presentOnSocket = createPresent(options, new LiveStreams())
+  const presentOnSocket = createPresent(options, new LiveStreams(), callers)
   const webSockets = createWebSocketEndpoint(log, pipeline, { present: presentOnSocket, admit, inFlight })
   const server = createServer({
     // Of the request's receipt: an answer may take as long as it takes.
@@ -96,10 +108,13 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
 
 const admitLocalOperator: Admit = () => Promise.resolve({ principal: localOperator, watch: () => undefined })
 
-function createFindRefusal({ allowsHost = () => true }: Pick<HttpServerOptions<object>, 'allowsHost'>): FindRefusal {
+function createFindRefusal(
+  { allowsHost = () => true }: Pick<HttpServerOptions<object>, 'allowsHost'>,
+  allowedOrigins: AllowedOrigins,
+): FindRefusal {
   return (request) => {
     if (!allowsHost(request.headers.host, request.socket.localPort ?? 0)) return unknownHost()
-    return asksForWebSocket(request) ? findUpgradeRefusal(request) : undefined
+    return asksForWebSocket(request) ? findUpgradeRefusal(request, allowedOrigins) : undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { AllowedOrigins } from './cors.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { pathOf } from './request-path.ts'
 
@@ -7,12 +8,15 @@ export function asksForWebSocket({ headers: { upgrade } }: IncomingMessage): boo
 }
 
 /** Why a request doesn't get its WebSocket; undefined: it does. */
-export function findUpgradeRefusal(request: IncomingMessage): RefusedRequest | undefined {
+export function findUpgradeRefusal(
+  request: IncomingMessage,
+  allowedOrigins: AllowedOrigins,
+): RefusedRequest | undefined {
   if (pathOf(request) !== '/graphql') return new RefusedRequest(404, 'No WebSocket is served here. It is at /graphql.')
-  if (isCrossSite(request)) {
+  if (isCrossSite(request) && !allowedOrigins.has(request.headers.origin ?? '')) {
     return new RefusedRequest(
       403,
-      'A page of another site may not open a WebSocket here: Origin and Host must name the same host.',
+      'A page of another site may not open a WebSocket here: Origin and Host must name the same host, or ALLOWED_ORIGINS the page’s.',
     )
   }
   return undefined

@@ -1,7 +1,7 @@
 import { Kind, parse } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { graphiqlExamples } from '../../src/http/graphiql-examples.ts'
-import { rawRequest, schemaOf, serve } from './http-support.ts'
+import { post, rawRequest, schemaOf, serve } from './http-support.ts'
 
 const schema = schemaOf('type Query { a: Int }', {})
 const browser = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' }
@@ -42,6 +42,16 @@ describe('a browser that opens /graphql', () => {
     expect(zipped.headers.get('content-encoding')).toBe('gzip')
     expect(Number(zipped.headers.get('content-length'))).toBeLessThan(plain.text.length / 2)
     expect((await zipped.text()) === plain.text).toBe(true)
+  })
+})
+
+describe('a browser where GraphiQL is off', () => {
+  it('is told how to turn it on, and everything else is served', async () => {
+    const server = await serve(schema, { graphiql: false })
+    const page = await rawRequest(server, '/graphql', { headers: browser })
+    expect([page.status, page.headers.allow]).toEqual([405, 'POST'])
+    expect(page.text).toContain('GRAPHIQL=1')
+    expect((await post(server, { query: '{ a }' })).data).toEqual({ a: null })
   })
 })
 

@@ -30,6 +30,10 @@ describe('the settings', () => {
       dataDir: undefined,
       logLevel: 'info',
       debug: false,
+      graphiql: true,
+      introspection: true,
+      allowedOrigins: [],
+      maxStreamsPerCaller: 1_000,
       migrateOnStart: true,
       drainTimeoutMs: 5_000,
       feedRetentionHours: 168,
@@ -67,6 +71,10 @@ describe('the settings', () => {
         DATA_DIR: '/srv/waymark',
         LOG_LEVEL: 'silent',
         DEBUG: '1',
+        GRAPHIQL: '1',
+        INTROSPECTION: '0',
+        ALLOWED_ORIGINS: 'https://dashboard.example.org, http://localhost:3000',
+        MAX_STREAMS_PER_CALLER: '11',
         MIGRATE_ON_START: '0',
         DRAIN_TIMEOUT_MS: '0',
         HISTORY_KEEP_REVISIONS: '7',
@@ -88,6 +96,10 @@ describe('the settings', () => {
       dataDir: '/srv/waymark',
       logLevel: 'silent',
       debug: true,
+      graphiql: true,
+      introspection: false,
+      allowedOrigins: ['https://dashboard.example.org', 'http://localhost:3000'],
+      maxStreamsPerCaller: 11,
       migrateOnStart: false,
       drainTimeoutMs: 0,
       historyKeepRevisions: 7,
@@ -101,6 +113,15 @@ describe('the settings', () => {
       jwtAlgorithms: ['ES256', 'PS512'],
       jwtUserIdsClaim: 'https://example.org/users',
     })
+  })
+
+  it('show GraphiQL and the schema where nobody has to authenticate, else only when asked to', () => {
+    expect(readConfig({ AUTHENTICATION: 'keys' })).toMatchObject({ graphiql: false, introspection: false })
+    expect(readConfig({ AUTHENTICATION: 'keys', GRAPHIQL: '1' })).toMatchObject({
+      graphiql: true,
+      introspection: false,
+    })
+    expect(readConfig({ GRAPHIQL: '0', INTROSPECTION: '0' })).toMatchObject({ graphiql: false, introspection: false })
   })
 
   it('can not be changed once read', () => {
@@ -133,6 +154,14 @@ describe('the settings', () => {
     { LOG_LEVEL: 'INFO' },
     { DEBUG: 'maybe' },
     { MIGRATE_ON_START: 'no' },
+    { GRAPHIQL: 'on' },
+    { INTROSPECTION: '2' },
+    { MAX_STREAMS_PER_CALLER: '0' },
+    { ALLOWED_ORIGINS: '*' },
+    { ALLOWED_ORIGINS: 'null' },
+    { ALLOWED_ORIGINS: 'dashboard.example.org' },
+    { ALLOWED_ORIGINS: 'https://dashboard.example.org/' },
+    { ALLOWED_ORIGINS: 'https://dashboard.example.org,' },
     { AUTHENTICATION: 'none' },
     { AUTHENTICATION: 'keys,' },
     { JWT_ALGORITHMS: 'HS256' },

@@ -1,0 +1,28 @@
+import { type DocumentNode, GraphQLError, type GraphQLSchema, type OperationDefinitionNode } from 'graphql'
+import { type Cost, costOf } from './cost.ts'
+import { fragmentsOf } from './fragments.ts'
+
+/** 100 users with 100 sessions each, and their checkpoints, are 20,201; 10,000 saves with checkpoint and session 30,000. */
+export const MOST_OBJECTS = 50_000
+
+/** By operation, of documents that come from a cache: a crawler sends one over and over. */
+const known = new WeakMap<OperationDefinitionNode, Cost>()
+
+/** @param variables as sent: judged before they are coerced @returns why an operation is too dear to run; undefined: it isn't */
+export function findCostExcess(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Readonly<Record<string, unknown>>,
+): GraphQLError | undefined {
+  let cost = known.get(operation)
+  if (!cost || cost.dependsOnVariables) {
+    cost = costOf(schema, fragmentsOf(document), operation, variables)
+    known.set(operation, cost)
+  }
+  if (cost.objects <= MOST_OBJECTS) return undefined
+  return new GraphQLError(
+    `This operation could answer ${cost.objects} objects, and ${MOST_OBJECTS} is the most: ask for smaller pages ` +
+      '(first, last), for less of each item, or in several operations.',
+  )
+}

@@ -1,0 +1,50 @@
+import { type DocumentNode, GraphQLError } from 'graphql'
+import { depthOf, MOST_DEPTH } from './depth.ts'
+import { asksForSchema } from './introspection.ts'
+import {
+  countOccurrences,
+  MOST_ALIASES,
+  MOST_BRANCHES,
+  MOST_DIRECTIVES,
+  MOST_DIRECTIVES_AT_ONE_PLACE,
+} from './occurrences.ts'
+import { countRootFields, MOST_ROOT_FIELDS } from './root-fields.ts'
+
+/**
+ * What is too much of a document, each with the limit, the size and what to do. Judged before validation, which some of this is
+ * meant to keep short, and without variables: a document's answer never changes.
+ */
+export function findDocumentExcess(
+  document: DocumentNode,
+  { introspection }: { readonly introspection: boolean },
+): readonly GraphQLError[] {
+  const { aliases, directives, directivesAtOnePlace, branches } = countOccurrences(document)
+  const excesses = [
+    excess(depthOf(document), MOST_DEPTH, 'nests # fields', 'ask for what is further down in an operation of its own'),
+    excess(aliases, MOST_ALIASES, 'has # aliases', 'send several operations'),
+    excess(directives, MOST_DIRECTIVES, 'has # directives', 'leave some out'),
+    excess(directivesAtOnePlace, MOST_DIRECTIVES_AT_ONE_PLACE, 'has # directives at one place', 'leave some out'),
+    excess(
+      countRootFields(document),
+      MOST_ROOT_FIELDS,
+      'has # root fields in one operation',
+      'send several operations',
+    ),
+    excess(
+      branches,
+      MOST_BRANCHES,
+      'has # fields with fields of their own',
+      'use fragments, or send several operations',
+    ),
+    !introspection && asksForSchema(document)
+      ? 'Introspection is off here: read schema.graphql, or ask an operator to set INTROSPECTION=1.'
+      : undefined,
+  ]
+  return excesses.filter((message) => message !== undefined).map((message) => new GraphQLError(message))
+}
+
+function excess(size: number, most: number, what: string, remedy: string): string | undefined {
+  return size > most
+    ? `This document ${what.replace('#', String(size))}, and ${most} is the most: ${remedy}.`
+    : undefined
+}

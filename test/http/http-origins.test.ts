@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest'
+import { rawRequest, schemaOf, serve } from './http-support.ts'
+import { openSocket, refusedUpgrade } from './socket-client.ts'
+
+const schema = schemaOf('type Query { a: Int }', { 'Query.a': () => 1 })
+const dashboard = 'https://dashboard.example.org'
+const strangers = ['https://evil.example.org', 'http://dashboard.example.org', `${dashboard}.evil.example.org`, 'null']
+const body = JSON.stringify({ query: '{ a }' })
+const json = { 'content-type': 'application/json' }
+const preflight = {
+  'access-control-request-method': 'POST',
+  'access-control-request-headers': 'authorization,content-type',
+}
+
+function corsHeaders(headers: object): string[] {
+  return Object.keys(headers).filter((name) => name.startsWith('access-control-'))
+}
+
+describe('without ALLOWED_ORIGINS', () => {
+  it('no page of another site may read an answer, nor ask whether it may', async () => {
+    const server = await serve(schema)
+    for (const origin of [dashboard, ...strangers]) {
+      const answer = await rawRequest(server, '/graphql', { method: 'POST', headers: { ...json, origin } }, body)
+      const asked = await rawRequest(server, '/graphql', { method: 'OPTIONS', headers: { ...preflight, origin } })
+      expect([answer.status, asked.status]).toEqual([200, 405])
+      expect([...corsHeaders(answer.headers), ...corsHeaders(asked.headers)]).toEqual([])
+    }
+  })
+})
+
+describe('with ALLOWED_ORIGINS', () => {
+  const options = { allowedOrigins: [dashboard] }
+
+  it('a page of the site may send operations and read answers, refusals too, without the browser’s credentials', async () => {
+    const server = await serve(schema, options)
+    const asked = await rawRequest(server, '/graphql', {
+      method: 'OPTIONS',
+      headers: { ...preflight, origin: dashboard },
+    })
+    expect(asked.status).toBe(204)
+    expect(asked.headers).toMatchObject({
+      'access-control-allow-origin': dashboard,
+      'access-control-allow-methods': 'POST',
+      'access-control-allow-headers': 'authorization, content-type, x-request-id',
+      vary: 'origin',
+    })
+    for (const [text, status] of [[body, 200] as const, ['nonsense', 400] as const]) {
+      const headers = { ...json, origin: dashboard }
+      const answer = await rawRequest(server, '/graphql', { method: 'POST', headers }, text)
+      expect([answer.status, answer.headers['access-control-allow-origin']]).toEqual([status, dashboard])
+      expect(answer.headers['access-control-expose-headers']).toContain('x-request-id')
+      expect(answer.headers).not.toHaveProperty('access-control-allow-credentials')
+    }
+  })
+
+  it('a page of any other site may not', async () => {
+    const server = await serve(schema, options)
+    for (const origin of strangers) {
+      const answer = await rawRequest(server, '/graphql', { method: 'POST', headers: { ...json, origin } }, body)
+      const asked = await rawRequest(server, '/graphql', { method: 'OPTIONS', headers: { ...preflight, origin } })
+      expect([...corsHeaders(answer.headers), ...corsHeaders(asked.headers)]).toEqual([])
+      // A cache must not hand this to the dashboard.
+      expect(answer.headers.vary).toBe('origin')
+      expect(asked.status).toBe(405)
+    }
+  })
+
+  it('a WebSocket is opened for the site’s pages, the server’s own and programs, and no others', async () => {
+    const server = await serve(schema, options)
+    const own = new URL(server.url).origin
+    for (const origin of [dashboard, own, undefined]) {
+      const socket = await openSocket(server, origin === undefined ? {} : { origin })
+      socket.subscribe('1', '{ a }')
+      expect((await socket.told('1', 'next')).at(0)?.payload).toEqual({ data: { a: 1 } })
+      socket.socket.terminate()
+    }
+    for (const origin of strangers) {
+      expect(await refusedUpgrade(server.url.replace('http', 'ws'), { origin })).toMatchObject({ status: 403 })
+    }
+  })
+})
