@@ -2,10 +2,13 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createTestDatabase, statementsWaitingForLocks, withClient } from '../support/database.ts'
 import { runCommand, startServer } from '../support/server-process.ts'
 import { clientOf, mutate } from '../support/waymark.ts'
+
+// Processes start, migrate and stop: seconds each on a slow machine.
+vi.setConfig({ testTimeout: 120_000 })
 
 async function temporaryFolder() {
   const folder = await mkdtemp(join(tmpdir(), 'waymark-serve-'))

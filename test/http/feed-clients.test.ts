@@ -4,11 +4,14 @@ import { cacheExchange, Client as UrqlClient, fetchExchange, subscriptionExchang
 import { createClient as createSseClient } from 'graphql-sse'
 import { createClient as createWsClient } from 'graphql-ws'
 import { OperationTypeNode } from 'graphql'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { App } from '../../src/app.ts'
 import { mutate, startOn, startWaymark, type TestWaymark } from '../support/waymark.ts'
 import { cuttableWay } from './cuttable-way.ts'
+
+// Clients wait longer and longer between their attempts to connect.
+vi.setConfig({ testTimeout: 240_000 })
 
 const list = `query ($filter: CheckpointFilter) {
   checkpoints(filter: $filter, first: 100) { feedCursor nodes { version } } }`
@@ -252,7 +255,7 @@ describe('a feed followed by', () => {
           // What the list has shown may come again, at first.
           if (event.version > 2 || told.length > 0) told.push(event.version)
         })
-        const toldAll = () => expect.poll(() => told, { timeout: 20_000 }).toEqual(versions(3, version))
+        const toldAll = () => expect.poll(() => told, { timeout: 60_000 }).toEqual(versions(3, version))
         await save(2)
         await toldAll()
         way.cut()
