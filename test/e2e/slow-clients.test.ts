@@ -54,9 +54,10 @@ class Subscriber {
   }
 }
 
-it.runIf(process.platform === 'linux')(
+// A minute of a whole core and 2 GB through the loopback: by `npm run test:faults`, where nothing else runs beside it.
+it.runIf(process.platform === 'linux' && process.env['WAYMARK_FAULTS'] === '1')(
   `${SLOW} subscribers that read nothing cost less than ${BOUND_MIB} MiB over ${EVENTS} events, delay nobody, and go on without a gap`,
-  { timeout: 180_000 },
+  { timeout: 400_000 },
   async () => {
     await using database = await createTestDatabase()
     await using server = await startServer({ DATABASE_URL: database.url, LOG_LEVEL: 'warn' })
@@ -65,7 +66,7 @@ it.runIf(process.platform === 'linux')(
     const quick = await Promise.all(Array.from({ length: SLOW }, () => Subscriber.open(server.url)))
     await addSessions(database, 'warm', WARM)
     const all = () => quick.every(({ sessionIds }) => sessionIds.length === WARM)
-    await expect.poll(all, { timeout: 60_000 }).toBe(true)
+    await expect.poll(all, { timeout: 120_000 }).toBe(true)
     for (const subscriber of quick) subscriber.leave()
 
     const reader = await Subscriber.open(server.url)
@@ -73,12 +74,12 @@ it.runIf(process.platform === 'linux')(
     for (const subscriber of slow) subscriber.stall()
     const before = await residentMiB(server.child.pid)
     await addSessions(database, 'burst', EVENTS)
-    await expect.poll(() => reader.sessionIds.length, { timeout: 60_000 }).toBe(EVENTS)
+    await expect.poll(() => reader.sessionIds.length, { timeout: 120_000 }).toBe(EVENTS)
     expect((await residentMiB(server.child.pid)) - before).toBeLessThan(BOUND_MIB)
 
     const [late] = slow
     late?.goOn()
-    await expect.poll(() => late?.sessionIds.length, { timeout: 60_000 }).toBe(EVENTS)
+    await expect.poll(() => late?.sessionIds.length, { timeout: 120_000 }).toBe(EVENTS)
     expect(late?.sessionIds).toEqual(reader.sessionIds)
     for (const subscriber of [reader, ...slow]) subscriber.leave()
   },

@@ -163,7 +163,7 @@ const clients: Record<string, (url: string) => Follower> = {
   },
 
   'Apollo Client over WebSocket, its lists over HTTP'(url) {
-    const sockets = createWsClient({ ...wsOptions(url), retryAttempts: 0 })
+    const sockets = createWsClient(wsOptions(url))
     const client = new ApolloClient({
       cache: new InMemoryCache(),
       link: ApolloLink.split(
@@ -175,29 +175,19 @@ const clients: Record<string, (url: string) => Follower> = {
     return {
       list: async (filter) => dataOf(await client.query({ query: apolloList, variables: { filter } })),
       follow(filter, after, onTold) {
-        let stop = () => {}
-        let isStopped = false
-        let last = after
-        // Its WebSocket client would retry with the first variables, of which it has a copy: subscribe again, after the last event.
-        const subscribe = () => {
-          if (isStopped) return
-          const subscription = client
-            .subscribe({ query: apolloWatch, variables: { filter, after: last }, fetchPolicy: 'no-cache' })
-            .subscribe({
-              next({ data, error }) {
-                if (data) {
-                  last = data.told.cursor
-                  onTold(data.told)
-                }
-                if (error) soon(subscribe)
-              },
-            })
-          stop = () => subscription.unsubscribe()
-        }
-        subscribe()
+        // Its WebSocket client retries with the first variables, of which it has a copy: what was told already comes again.
+        const seen = new Set<string>()
+        const subscription = client
+          .subscribe({ query: apolloWatch, variables: { filter, after }, fetchPolicy: 'no-cache' })
+          .subscribe({
+            next({ data }) {
+              if (!data || seen.has(data.told.cursor)) return
+              seen.add(data.told.cursor)
+              onTold(data.told)
+            },
+          })
         return () => {
-          isStopped = true
-          stop()
+          subscription.unsubscribe()
         }
       },
       dispose() {
