@@ -272,6 +272,7 @@ export const expectedSchema: readonly SchemaObject[] = [
   },
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'updated_at', definition: 'DEFAULT now()' },
   { kind: 'column', table: 'crawler.twitter_crawl_checkpoint', name: 'user_id', definition: '' },
+  { kind: 'column', table: 'crawler.used_session_id', name: 'id', definition: 'uuid NOT NULL' },
   {
     kind: 'constraint',
     table: 'crawler.api_key',
@@ -372,6 +373,12 @@ export const expectedSchema: readonly SchemaObject[] = [
     definition: 'PRIMARY KEY (user_id)',
   },
   {
+    kind: 'constraint',
+    table: 'crawler.used_session_id',
+    name: 'used_session_id_pkey',
+    definition: 'PRIMARY KEY (id)',
+  },
+  {
     kind: 'function',
     table: null,
     name: 'crawler.checkpoint_json(crawler.crawl_checkpoint,crawler.crawl_state)',
@@ -428,6 +435,18 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
+    name: 'crawler.is_made_id(text)',
+    definition: '1a723c91f497481b508d347a6e5e56148e5fdcae33a08b2248106a15aede48dc',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.keep_used_session_ids()',
+    definition: '7fd58f51e731a819b32eaae35900dbbc18ee56b3bbf9ca0ae9a5c1215939d288',
+  },
+  {
+    kind: 'function',
+    table: null,
     name: 'crawler.known_status(text)',
     definition: '4a7e1478736480a653adc5c0d33366fb72bc96f8c588ef1fb3e0e928b52e4ed6',
   },
@@ -441,7 +460,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.reap()',
-    definition: 'dedb007605a4cefcbaf37f17e33041b3f6abda0a4ea4f87d8b1727456ba9e009',
+    definition: '32d90827be93bb79c8c94461ec7ef0121f2144208cd55a8695c295af798605af',
   },
   {
     kind: 'function',
@@ -489,7 +508,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.start_session(text,text,text,boolean,boolean,text,integer,text,boolean,text,text[])',
-    definition: 'a6d964d79ad787991d9e4acbf25ee62f2fd23d224119e985a8ccfaa1c4affb11',
+    definition: '18d8d253bc78e5aa58ddc49bb4b8c40a609f578368b9d6a1edfb5be06df4c300',
   },
   {
     kind: 'function',
@@ -696,6 +715,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawler.twitter_crawl_checkpoint',
     definition: "PARTITION OF crawler.crawl_checkpoint FOR VALUES IN ('twitter/bookmarks')",
   },
+  { kind: 'table', table: 'crawler.used_session_id', name: 'crawler.used_session_id', definition: '' },
   {
     kind: 'trigger',
     table: 'crawler.crawl_checkpoint',
@@ -737,6 +757,13 @@ export const expectedSchema: readonly SchemaObject[] = [
     name: 'crawl_session_no_truncate',
     definition:
       'CREATE TRIGGER crawl_session_no_truncate BEFORE TRUNCATE ON crawler.crawl_session FOR EACH STATEMENT EXECUTE FUNCTION crawler.refuse_truncate()',
+  },
+  {
+    kind: 'trigger',
+    table: 'crawler.crawl_session',
+    name: 'crawl_session_used_ids',
+    definition:
+      'CREATE TRIGGER crawl_session_used_ids AFTER DELETE ON crawler.crawl_session REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION crawler.keep_used_session_ids()',
   },
   {
     kind: 'trigger',

@@ -129,7 +129,7 @@ const NOTHING: Content = { itemId: null, count: 0, token: null, head: [], anchor
 const MAX_COUNT = 2_147_483_647
 const DAY_MS = 86_400_000
 /** Reapers that looked less long ago have missed nothing. */
-const OUTAGE_MS = 5_000
+const OUTAGE_MS = 2_500
 const DEFAULT_STREAM = 'twitter/bookmarks'
 const TWEET_ID = /^[1-9][0-9]{0,18}$/
 

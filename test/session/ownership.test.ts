@@ -265,6 +265,22 @@ describe('ownership of a stream', () => {
       expect((await save({ sessionId })).__typename).toBe('SaveCheckpointSuccess')
     })
 
+    it('is extended after an outage of 3 s, which the crawler of the shortest lease had half of left', async () => {
+      const sessionId = await startId({ leaseSeconds: 5 })
+      await waymark.database.query(`BEGIN; UPDATE crawler.reaper SET ticked_at = crawler.clock() - interval '3 seconds';
+        UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '500 ms' WHERE session_id = '${sessionId}';
+        SELECT crawler.reap(); COMMIT`)
+      expect((await read(sessionId)).status).toBe('RUNNING')
+    })
+
+    it('ends while reapers look: a gap of 2 s between two looks is no outage', async () => {
+      const sessionId = await startId({ leaseSeconds: 5 })
+      await waymark.database.query(`BEGIN; UPDATE crawler.reaper SET ticked_at = crawler.clock() - interval '2 seconds';
+        UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '500 ms' WHERE session_id = '${sessionId}';
+        SELECT crawler.reap(); COMMIT`)
+      expect((await read(sessionId)).status).toBe('FAILED')
+    })
+
     it('is none for sessions of other writers: epoch 0, they own nothing and are never reaped', async () => {
       await waymark.database.query(
         `INSERT INTO crawler.crawl_session (session_id, user_id) VALUES ('adopted-' || $1::text, $1)`,

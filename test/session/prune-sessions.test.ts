@@ -187,6 +187,26 @@ describe('pruneSessions', () => {
     expect(await pruned()).toBe(1)
   })
 
+  it("uses no ID twice that a server made, however its row went; IDs of other forms are the clients' own", async () => {
+    const startId = async (sessionId?: string) =>
+      (await mutate(waymark, 'startSession', { userId: 'ann', sessionId, takeover: true }))['session']
+        ?.sessionId as string
+    const [made, deleted, own] = [await startId(), await startId(), await startId('own')]
+    await waymark.database
+      .query(`UPDATE crawler.crawl_session SET status = 'completed', started_at = started_at - interval '9 days',
+      completed_at = crawler.clock() - interval '8 days' WHERE session_id IN ('${made}', 'own')`)
+    expect(await pruned()).toBe(2)
+    await waymark.database.query(`DELETE FROM crawler.crawl_session WHERE session_id = '${deleted}'`)
+    for (const sessionId of [made, deleted]) {
+      expect(await mutate(waymark, 'startSession', { userId: 'ann', sessionId, takeover: true })).toMatchObject({
+        code: 'INVALID_INPUT',
+        issues: [{ path: ['input', 'sessionId'], message: 'is taken: choose another, or leave it out' }],
+      })
+    }
+    expect(await left()).toEqual([])
+    expect(await startId('own')).toBe(own)
+  })
+
   it('names every malformed value and deletes nothing', async () => {
     await ended('s1')
     expect(await prune({ userId: '', stream: 'bookmarks' })).toMatchObject({
