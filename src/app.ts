@@ -6,7 +6,7 @@ import { localOperator } from './principal.ts'
 import { startRetention } from './checkpoint/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
 import type { SaveCommand } from './checkpoint/save-input.ts'
-import type { Config } from './config.ts'
+import { type Config, isLoopback } from './config.ts'
 import { createDatabaseClock } from './database/clock.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { startEmbedded } from './database/embedded.ts'
@@ -21,13 +21,18 @@ import { createContext } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
 import type { Readiness } from './http/health.ts'
 import { startHttpServer } from './http/server.ts'
+import type { Metrics } from './metrics/metrics.ts'
 import { startReaper } from './session/reaper.ts'
+import { countLiveLeases } from './session/store.ts'
+import { version } from './version.ts'
 
 const CLOCK_MEASURE_MS = 60_000
 
 export interface App {
   /** http://host:port/graphql */
   readonly url: string
+  /** http://host:port/metrics; undefined: METRICS_PORT is not set. */
+  readonly metricsUrl: string | undefined
   /** Which database it serves from, and what whoever starts it should know about that. */
   readonly notes: readonly string[]
   /** Stops accepting, finishes what is in flight, ends subscriptions, closes the pool and the embedded server. Idempotent. */
@@ -82,8 +87,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     })
     releasers.push(() => retention.close())
 
+    const metrics = await prepareMetrics(config, log)
+    const writeSaves = createSaveWriter(database)
     const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(
-      createSaveWriter(database),
+      metrics ? metrics.saves(writeSaves) : writeSaves,
       MAX_SET_SIZE,
       (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
     )
@@ -119,6 +126,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       },
       // Whoever must authenticate can't be made to by a page that knows no key.
       ...(config.authentication.length === 0 && { allowsHost: namesLoopback }),
+      observer: metrics?.requests,
       isReady: () => readiness(database, feed),
       toFault: (error) => {
         const fault = faultOf(error)
@@ -127,8 +135,22 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     })
     releasers.push(() => http.close({ drainTimeoutMs: config.drainTimeoutMs }))
 
+    const metricsServer = await metrics?.serve({
+      http: () => http.state(),
+      pool: () => database.pool(),
+      feed: () => ({ ...feed.state(), isFailing: feed.isFailing }),
+      reaper: () => reaper.state(),
+      retention: () => retention,
+      leases: () => countLiveLeases(database),
+    })
+    if (metricsServer) {
+      // Last of what serves: how a server drains can still be seen.
+      releasers.splice(-1, 0, () => metricsServer.close())
+      notes.push(`metrics at ${metricsServer.url}`)
+    }
+
     let closing: Promise<void> | undefined
-    return { url: http.url, notes, close: () => (closing ??= release()) }
+    return { url: http.url, metricsUrl: metricsServer?.url, notes, close: () => (closing ??= release()) }
   } catch (error) {
     await release()
     throw error
@@ -139,11 +161,19 @@ async function locateDatabase(
   config: Config,
   log: Logger,
   releasers: (() => Promise<void>)[],
-): Promise<{ url: string; notes: readonly string[] }> {
+): Promise<{ url: string; notes: string[] }> {
   if (config.databaseUrl !== undefined) return { url: config.databaseUrl, notes: ['database: DATABASE_URL'] }
   const embedded = await startEmbedded({ dataDir: config.dataDir, log })
   releasers.push(() => embedded.stop())
   return { url: embedded.url, notes: [`embedded PostgreSQL in ${embedded.dataDir}`, ...embedded.notes] }
+}
+
+/** Nothing of it is loaded where it is off. */
+async function prepareMetrics(config: Config, log: Logger): Promise<Metrics | undefined> {
+  const { metricsHost: host, metricsPort: port } = config
+  if (port === undefined) return undefined
+  const { createMetrics } = await import('./metrics/metrics.ts')
+  return createMetrics({ host, port, schema, version, log, ...(isLoopback(host) && { allowsHost: namesLoopback }) })
 }
 
 /** A replica whose feed is held back is ready: what it is asked for it answers, and the others are held back as well. */

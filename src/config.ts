@@ -55,6 +55,8 @@ const settings = z.object({
   INTROSPECTION: choice.optional(),
   ALLOWED_ORIGINS: origins.default([]),
   MAX_STREAMS_PER_CALLER: wholeNumber(1, 1_000_000).default(1_000),
+  METRICS_HOST: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
   MIGRATE_ON_START: choice.default(true),
   DRAIN_TIMEOUT_MS: wholeNumber(0, 60_000).default(5_000),
   HISTORY_KEEP_REVISIONS: wholeNumber(1, 1_000_000).default(100),
@@ -92,6 +94,9 @@ export interface Config {
   readonly allowedOrigins: readonly string[]
   /** Subscriptions that one caller may have open on one server. */
   readonly maxStreamsPerCaller: number
+  readonly metricsHost: string
+  /** Where GET /metrics is served; undefined: nowhere. 0 lets the system choose a free port. */
+  readonly metricsPort: number | undefined
   readonly migrateOnStart: boolean
   /** How long SIGTERM waits for requests in flight, milliseconds. */
   readonly drainTimeoutMs: number
@@ -148,6 +153,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     introspection: data.INTROSPECTION ?? authentication.length === 0,
     allowedOrigins: data.ALLOWED_ORIGINS,
     maxStreamsPerCaller: data.MAX_STREAMS_PER_CALLER,
+    metricsHost: data.METRICS_HOST,
+    metricsPort: data.METRICS_PORT,
     migrateOnStart: data.MIGRATE_ON_START,
     drainTimeoutMs: data.DRAIN_TIMEOUT_MS,
     historyKeepRevisions: data.HISTORY_KEEP_REVISIONS,
@@ -203,6 +210,6 @@ function isSafeUrl(text: string): boolean {
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/^\[(.*)\]$/, '$1')))
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }

@@ -90,6 +90,8 @@ const EVENTS_IN_A_BATCH = 1_000
 
 /** Prunes again and again; every replica runs one. */
 export interface Retention {
+  /** Whether the last run failed. */
+  readonly isFailing: boolean
   /** Ends after the batch in hand. */
   close(): Promise<void>
 }
@@ -106,6 +108,7 @@ export function startRetention(
 ): Retention {
   const stopping = new AbortController()
   let running: Promise<void> | undefined
+  let failing = false
   let timer = setTimeout(run, pauseMs)
 
   function run(): void {
@@ -130,7 +133,9 @@ export function startRetention(
       const counts = { ...pruned, events }
       if (Object.values(counts).some((count) => count > 0)) log.info(counts, 'pruned what was past its retention')
       if (pruned.sessions > 0) feed.onSessionsPruned()
+      failing = false
     } catch (error) {
+      failing = true
       log.warn({ err: error }, 'pruning failed; it is tried again after a pause')
     }
     if (stopping.signal.aborted) return
@@ -138,6 +143,9 @@ export function startRetention(
   }
 
   return {
+    get isFailing() {
+      return failing
+    },
     async close() {
       stopping.abort()
       clearTimeout(timer)

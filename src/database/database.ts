@@ -19,10 +19,21 @@ export interface Database {
   readonly prisma: Prisma
   /** Runs one statement in a transaction of its own. */
   query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
+  /** Costs no statement. */
+  pool(): PoolState
   /** A connection outside the pool, for LISTEN; whoever asks closes it. */
   connect(applicationName: string): Promise<pg.Client>
   /** Waits for statements in flight. */
   close(): Promise<void>
+}
+
+/** The connections that statements share. */
+export interface PoolState {
+  readonly inUse: number
+  readonly idle: number
+  /** Callers that wait for one. */
+  readonly waiting: number
+  readonly max: number
 }
 
 export interface DatabaseOptions {
@@ -75,6 +86,12 @@ export function openDatabase(options: DatabaseOptions): Database {
         throw faultOf(error)
       }
     },
+    pool: () => ({
+      inUse: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+      max: options.poolSize,
+    }),
     async connect(applicationName) {
       const client = new pg.Client({ ...connection, application_name: applicationName })
       // A server that is killed in this moment says so before the caller can listen, which would end the process.

@@ -64,6 +64,8 @@ export interface Feed {
   prune(options: { readonly retentionHours: number; readonly limit: number }): Promise<number>
   /** Costs no statement. */
   state(): FeedState
+  /** Whether the last look at the outbox failed: then the state is as of the last one that didn't. */
+  readonly isFailing: boolean
   /** Ends what is being read; takes no longer than one statement may. */
   close(): Promise<void>
 }
@@ -209,6 +211,9 @@ export async function startFeed(
       heldBackMs: Math.round(finality.heldBack(performance.now())?.forMs ?? 0),
       lagEvents: lagEvents(),
     }),
+    get isFailing() {
+      return failing
+    },
     async close() {
       closed = true
       clearInterval(tick)

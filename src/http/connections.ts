@@ -21,6 +21,11 @@ export class Connections {
     })
   }
 
+  /** Sockets that are open, those that carry a WebSocket too. */
+  get size(): number {
+    return this.#answers.size
+  }
+
   /** From now on the socket carries something else than requests; who serves that closes it, or destroyAll(). */
   upgraded(socket: Socket): void {
     this.#upgraded.add(socket)

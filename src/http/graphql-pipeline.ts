@@ -18,6 +18,7 @@ import { findDocumentExcess } from './limits/document-limits.ts'
 import { parseTokens } from './limits/parse-tokens.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
+import type { RequestObserver } from './observer.ts'
 import { logSubscriptionStart, noteOperation } from './request-log.ts'
 import { createSharedSubscribe } from './shared-results.ts'
 
@@ -29,6 +30,8 @@ export interface GraphQLOptions<Ctx extends object> {
   /** Whether clients may ask for the schema. Default: they may. */
   readonly introspection?: boolean
   readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
+  /** Default: nobody watches. */
+  readonly observer?: RequestObserver | undefined
 }
 
 /** What an operation is run with, whichever transport brought it. */
@@ -80,7 +83,7 @@ export interface Present {
  * @param callers counts each caller's streams, over all transports
  */
 export function createPresent<Ctx extends object>(
-  { log, debug, toFault }: GraphQLOptions<Ctx>,
+  { log, debug, toFault, observer }: GraphQLOptions<Ctx>,
   streams: LiveStreams,
   callers: CallerStreams,
 ): Present {
@@ -94,8 +97,10 @@ export function createPresent<Ctx extends object>(
     enterStream: ({ admitted }) => callers.enter(admitted?.principal.subject ?? ''),
     stream(exchange, events, leave) {
       logSubscriptionStart(log, exchange)
+      if (exchange.isStreaming) observer?.onAnswered(exchange, 'OK')
       const present = (event: ExecutionResult) => {
         exchange.events += 1
+        observer?.onEvent(exchange)
         return mask(exchange, event)
       }
       const stream = streams.track(events, present, exchange.signal)

@@ -1,9 +1,9 @@
-import { Kind, getOperationAST, type DocumentNode } from 'graphql'
+import { type DocumentNode, getOperationAST } from 'graphql'
 import type { Logger } from 'pino'
 import type { Exchange } from './exchange.ts'
+import { rootFieldNames } from './root-field-names.ts'
 
 const longestName = 100
-const mostRootFields = 10
 
 /** Makes a client's text fit for a log line: name characters only, at most 100 of them. */
 export function safeName(name: unknown): string | undefined {
@@ -18,12 +18,9 @@ export function noteOperation(
 ): void {
   const operation = getOperationAST(document, operationName)
   if (operation == null) return
-  const fields = operation.selectionSet.selections.flatMap((node) =>
-    node.kind === Kind.FIELD ? [node.name.value] : [],
-  )
   exchange.operationName = safeName(operation.name?.value)
   exchange.operationType = operation.operation
-  exchange.rootFields = [...new Set(fields)].slice(0, mostRootFields)
+  exchange.rootFields = rootFieldNames(document, operation)
 }
 
 /** Writes a subscription's first line; its second is the one that every request gets when its answer is over. */

@@ -6,6 +6,7 @@ import { beginExchange, chooseRequestId, type Exchange } from './exchange.ts'
 import { asksForGraphiQL, sendGraphiQL } from './graphiql.ts'
 import type { GraphQLEndpoint } from './graphql-endpoint.ts'
 import { answerHealth, answerReady, type Readiness } from './health.ts'
+import { outcomeOf, type RequestObserver } from './observer.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { logRequest } from './request-log.ts'
 import { pathOf } from './request-path.ts'
@@ -24,16 +25,18 @@ export interface RouterOptions {
   /** Whether a browser that opens /graphql gets GraphiQL. */
   readonly graphiql: boolean
   readonly allowedOrigins: AllowedOrigins
+  readonly observer?: RequestObserver | undefined
 }
 
 export function createRouter(
-  { log, isReady, findRefusal, graphiql, allowedOrigins }: RouterOptions,
+  { log, isReady, findRefusal, graphiql, allowedOrigins, observer }: RouterOptions,
   answerGraphQL: GraphQLEndpoint,
 ): Router {
   return async (request, response) => {
     const left = new AbortController()
     const exchange = beginExchange(chooseRequestId(request), left.signal)
     const path = pathOf(request)
+    const asksForOperation = path === '/graphql' && request.method === 'POST'
     const isProbe = path === '/health' || path === '/ready'
     response.setHeader('x-request-id', exchange.requestId)
     let isOver = false
@@ -45,6 +48,7 @@ export function createRouter(
       const { statusCode: status, writableFinished: isComplete } = response
       if (!isComplete) left.abort()
       logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { status, isComplete })
+      if (asksForOperation && !exchange.isStreaming) observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
     }
     response.once('close', over)
     // Of a response that waits behind another one on its connection Node says nothing.

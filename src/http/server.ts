@@ -15,6 +15,7 @@ import { createPipeline, createPresent } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
 import { CallerStreams } from './limits/caller-streams.ts'
 import { LiveStreams } from './live-streams.ts'
+import type { RequestObserver } from './observer.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { createRouter, type FindRefusal } from './router.ts'
 import { listenForUpgrades } from './upgrade.ts'
@@ -44,6 +45,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly admit?: Admit
   /** Whether a request with this Host header is served. Default: any. */
   readonly allowsHost?: (host: string | undefined, port: number) => boolean
+  /** Told of each operation. Default: nobody is. */
+  readonly observer?: RequestObserver | undefined
   /** Asked by each GET /ready. */
   readonly isReady: () => Promise<Readiness>
   /** Recognises other layers' errors as faults that a client may read; undefined: not one, so it is masked. */
@@ -54,11 +57,22 @@ export interface HttpServer {
   /** Of the GraphQL endpoint: http://host:port/graphql */
   readonly url: string
   readonly port: number
+  /** What is open now. */
+  state(): HttpState
   /**
    * Refuses new connections, ends event streams and closes WebSockets at once, waits up to drainTimeoutMs for what is in flight, then
    * cuts what is left. Resolves when every socket is closed. Calling it again returns the same promise.
    */
   close(options: { drainTimeoutMs: number }): Promise<void>
+}
+
+/** Everything that a client may hold open. */
+export interface HttpState {
+  /** Sockets, those that carry a WebSocket too. */
+  readonly connections: number
+  readonly webSockets: number
+  /** Subscriptions, by what carries them. */
+  readonly streams: { readonly sse: number; readonly websocket: number }
 }
 
 /**
@@ -67,18 +81,19 @@ export interface HttpServer {
  */
 export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
   const streams = new LiveStreams()
-  const { log, isReady, admit = admitLocalOperator, graphiql = true, maxStreamsPerCaller = 1_000 } = options
+  const { log, isReady, observer, admit = admitLocalOperator, graphiql = true, maxStreamsPerCaller = 1_000 } = options
   const allowedOrigins = new Set(options.allowedOrigins)
   const callers = new CallerStreams(maxStreamsPerCaller)
   const pipeline = createPipeline(options)
   const present = createPresent(options, streams, callers)
   const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers() })
   const findRefusal = createFindRefusal(options, allowedOrigins)
-  const route = createRouter({ log, isReady, findRefusal, graphiql, allowedOrigins }, endpoint)
+  const route = createRouter({ log, isReady, findRefusal, graphiql, allowedOrigins, observer }, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
-  const presentOnSocket = createPresent(options, new LiveStreams(), callers)
-  const webSockets = createWebSocketEndpoint(log, pipeline, { present: presentOnSocket, admit, inFlight })
+  const socketStreams = new LiveStreams()
+  const presentOnSocket = createPresent(options, socketStreams, callers)
+  const webSockets = createWebSocketEndpoint(log, pipeline, { present: presentOnSocket, admit, inFlight, observer })
   const server = createServer({
     // Of the request's receipt: an answer may take as long as it takes.
     requestTimeout: 30_000,
@@ -101,6 +116,11 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   return {
     url: `http://${hostInUrl(options.host)}:${port}/graphql`,
     port,
+    state: () => ({
+      connections: connections.size,
+      webSockets: webSockets.size,
+      streams: { sse: streams.size, websocket: socketStreams.size },
+    }),
     close: ({ drainTimeoutMs }) =>
       (closing ??= drain(server, { connections, streams, webSockets, inFlight }, drainTimeoutMs)),
   }

@@ -6,6 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admit } from './admission.ts'
 import { describeError } from './describe-error.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
+import type { RequestObserver } from './observer.ts'
 import { bodyLimitBytes } from './read-body.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 import { createSocketHooks, type SocketContext } from './websocket-hooks.ts'
@@ -17,13 +18,20 @@ export interface WebSocketEndpoint {
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** Closes each socket as soon as its queries and mutations are answered, so that its client goes elsewhere. */
   drain(): void
+  /** Sockets that are open. */
+  readonly size: number
 }
 
 /** @param inFlight where whatever is being worked on is kept, also when its client has left */
 export function createWebSocketEndpoint(
   log: Logger,
   pipeline: Pipeline,
-  { present, admit, inFlight }: { present: Present; admit: Admit; inFlight: Set<Promise<void>> },
+  {
+    present,
+    admit,
+    inFlight,
+    observer,
+  }: { present: Present; admit: Admit; inFlight: Set<Promise<void>>; observer: RequestObserver | undefined },
 ): WebSocketEndpoint {
   const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(
     createSocketHooks(pipeline, present, admit),
@@ -38,7 +46,7 @@ export function createWebSocketEndpoint(
   })
 
   function serve(socket: WebSocket, { headers: { authorization } }: IncomingMessage): void {
-    const operations = new SocketOperations(log)
+    const operations = new SocketOperations(log, observer)
     const connection = new WebSocketConnection(socket, () => operations.streaming)
     connections.add(connection)
     const onMessage = (handle: (text: string) => Promise<void>) => {
@@ -95,6 +103,9 @@ export function createWebSocketEndpoint(
   return {
     accept(request, socket, head) {
       webSockets.handleUpgrade(request, socket, head, serve)
+    },
+    get size() {
+      return connections.size
     },
     drain() {
       for (const connection of connections) connection.drain()

@@ -2,15 +2,18 @@ import { randomUUID } from 'node:crypto'
 import type { SubscribePayload } from 'graphql-ws'
 import type { Logger } from 'pino'
 import { beginExchange, type Exchange } from './exchange.ts'
+import { outcomeOf, type RequestObserver } from './observer.ts'
 import { logRequest, safeName } from './request-log.ts'
 
 /** The operations that one socket's client waits for, by the payload of its message: ids can be used again. */
 export class SocketOperations {
   readonly #log: Logger
+  readonly #observer: RequestObserver | undefined
   readonly #open = new Map<SubscribePayload, { readonly exchange: Exchange; readonly left: AbortController }>()
 
-  constructor(log: Logger) {
+  constructor(log: Logger, observer: RequestObserver | undefined) {
     this.#log = log
+    this.#observer = observer
   }
 
   get size(): number {
@@ -37,7 +40,10 @@ export class SocketOperations {
   end(payload: SubscribePayload, isComplete = true): void {
     const operation = this.#open.get(payload)
     this.#open.delete(payload)
-    if (operation) logRequest(this.#log, 'info', '/graphql', operation.exchange, { isComplete })
+    if (!operation) return
+    const { exchange } = operation
+    logRequest(this.#log, 'info', '/graphql', exchange, { isComplete })
+    if (!exchange.isStreaming) this.#observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
   }
 
   /** The client has gone. */

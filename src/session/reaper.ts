@@ -4,8 +4,16 @@ import { reapSessions } from './store.ts'
 
 const TICK_MS = 1_000
 
+export interface ReaperState {
+  /** Sessions that this process has ended. */
+  readonly ended: number
+  /** Whether the last try failed. */
+  readonly isFailing: boolean
+}
+
 /** Ends sessions whose lease has run out. Every replica runs one; the database lets one at a time do it. */
 export interface Reaper {
+  state(): ReaperState
   close(): Promise<void>
 }
 
@@ -13,10 +21,12 @@ export interface Reaper {
 export function startReaper(database: Database, log: Logger, onReaped: () => void): Reaper {
   let reaping: Promise<void> | undefined
   let failing = false
+  let ended = 0
 
   async function reap(): Promise<void> {
     try {
       const count = await reapSessions(database)
+      ended += count
       if (count > 0) {
         log.info({ count }, 'ended sessions whose lease had run out')
         onReaped()
@@ -33,6 +43,7 @@ export function startReaper(database: Database, log: Logger, onReaped: () => voi
     reaping ??= reap()
   }, TICK_MS)
   return {
+    state: () => ({ ended, isFailing: failing }),
     async close() {
       clearInterval(tick)
       await reaping

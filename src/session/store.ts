@@ -59,6 +59,25 @@ export async function reapSessions(database: Database): Promise<number> {
   return row?.reaped ?? 0
 }
 
+/** Sessions that hold a lease, whichever replica they were started at, and for how long the oldest lease has been over, seconds. */
+export interface LiveLeases {
+  readonly count: number
+  /** 0: none is. A reaper ends them within a second or two. */
+  readonly overdueSeconds: number
+}
+
+/** Reads the index of running sessions. */
+export async function countLiveLeases(database: Database): Promise<LiveLeases> {
+  const [row] = await database.query<{ count: number; overdue: number }>({
+    name: 'session_leases',
+    text: `SELECT count(*)::integer AS count,
+        greatest(extract(epoch FROM crawler.clock() - min(lease_expires_at)), 0)::float8 AS overdue
+      FROM crawler.crawl_session WHERE status = 'running' AND epoch > 0`,
+    values: [],
+  })
+  return { count: row?.count ?? 0, overdueSeconds: row?.overdue ?? 0 }
+}
+
 export interface SessionFilter {
   readonly userId: string | undefined
   readonly stream: string | undefined

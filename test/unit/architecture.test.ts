@@ -17,6 +17,7 @@ const LAYERS = {
   main: 0,
   cli: 1,
   app: 2,
+  metrics: 2.5,
   http: 3,
   schema: 4,
   'domain graphql': 5,
@@ -57,7 +58,7 @@ function layerOf(file: string): Layer {
     return name === 'context' ? 'graphql context' : 'graphql'
   }
   const top = folder.split('/')[0]
-  if (top === 'http' || top === 'events' || top === 'database') return top
+  if (top === 'metrics' || top === 'http' || top === 'events' || top === 'database') return top
   throw new Error(`${file} is in no layer: put it where it belongs, or give its folder a layer here`)
 }
 
@@ -102,6 +103,23 @@ describe('src', () => {
         .map((imported) => `${file} (${layerOf(file)}) -> ${imported} (${layerOf(imported)})`),
     )
     expect(upward).toEqual([])
+  })
+
+  it('loads what counts and traces only where it is asked for', () => {
+    const optional = ['metrics/']
+    const loadedAnyway = files
+      .filter((file) => !optional.some((folder) => file.startsWith(folder)))
+      .filter((file) => {
+        const source = ts.createSourceFile(file, readFileSync(join(src, file), 'utf8'), ts.ScriptTarget.Latest)
+        return source.statements.some(
+          (node) =>
+            ts.isImportDeclaration(node) &&
+            node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword &&
+            ts.isStringLiteral(node.moduleSpecifier) &&
+            /\/metrics\/|^prom-client|^@opentelemetry/.test(node.moduleSpecifier.text),
+        )
+      })
+    expect(loadedAnyway).toEqual([])
   })
 
   it('has models that import nothing but models and leaves', () => {
