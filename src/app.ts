@@ -14,7 +14,7 @@ import { faultOf } from './database/errors.ts'
 import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
 import { requireMigrated } from './database/require-migrated.ts'
-import { type Feed, startFeed } from './events/feed.ts'
+import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
 import { readSealSecret } from './events/sealed-feed.ts'
 import { Fault } from './fault.ts'
 import { createContext } from './graphql/context.ts'
@@ -39,11 +39,17 @@ export interface App {
   close(): Promise<void>
 }
 
+/** Paces that no setting changes; tests do. */
+export interface Paces extends FeedOptions {
+  /** Between two runs of retention, and before the first. */
+  readonly pruneEachMs?: number
+}
+
 /**
  * Puts the parts together: database, schema, feed, HTTP; and takes them apart in reverse order, also when a later one fails to start.
  * @throws StartupError for what whoever starts it can mend
  */
-export async function startApp(config: Config, log: Logger): Promise<App> {
+export async function startApp(config: Config, log: Logger, paces: Paces = {}): Promise<App> {
   const releasers: (() => Promise<void>)[] = []
   const release = async () => {
     for (let releaser = releasers.pop(); releaser; releaser = releasers.pop()) await releaser()
@@ -71,7 +77,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       return Promise.resolve()
     })
 
-    const feed = await startFeed(database, log)
+    const feed = await startFeed(database, log, paces)
     releasers.push(() => feed.close())
 
     const reaper = startReaper(database, log, () => {
@@ -79,12 +85,13 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     })
     releasers.push(() => reaper.close())
 
-    const retention = startRetention(database, config, log, {
+    const prunedFeed = {
       onSessionsPruned: () => {
         feed.announce()
       },
-      pruneEvents: (limit) => feed.prune({ retentionHours: config.feedRetentionHours, limit }),
-    })
+      pruneEvents: (limit: number) => feed.prune({ retentionHours: config.feedRetentionHours, limit }),
+    }
+    const retention = startRetention(database, config, log, prunedFeed, paces.pruneEachMs)
     releasers.push(() => retention.close())
 
     const metrics = await prepareMetrics(config, log)

@@ -70,9 +70,11 @@ export interface Feed {
   close(): Promise<void>
 }
 
+/** Paces of the reader that no setting changes; tests do. */
 export interface FeedOptions {
   readonly startWaitMs?: number
   readonly warnAfterMs?: number
+  readonly tickMs?: number
 }
 
 /**
@@ -83,7 +85,7 @@ export interface FeedOptions {
 export async function startFeed(
   database: Database,
   log: Logger,
-  { startWaitMs = START_WAIT_MS, warnAfterMs = WARN_AFTER_MS }: FeedOptions = {},
+  { startWaitMs = START_WAIT_MS, warnAfterMs = WARN_AFTER_MS, tickMs = TICK_MS }: FeedOptions = {},
 ): Promise<Feed> {
   let { generation, finality } = await beginGeneration(database, startWaitMs, () => false)
   let position = finality.position
@@ -147,7 +149,7 @@ export async function startFeed(
   }, READ_PAUSE_MS)
 
   const wakeUp = listenForWakeUps(database, log, reading.trigger)
-  const tick = setInterval(reading.trigger, TICK_MS)
+  const tick = setInterval(reading.trigger, tickMs)
 
   const cursor = (eventId: bigint) => encodeFeedCursor({ generation, eventId })
 

@@ -180,6 +180,40 @@ describe('with AUTHENTICATION=keys', () => {
     },
   )
 
+  it('tells two bound watchers and one of everybody the same event, each with a cursor of its own that the others cannot use', async () => {
+    const { text: everybody } = await makeKey(['read', 'crawl'])
+    const keys = [(await makeKey(['read'], ['ours'])).text, (await makeKey(['read'], ['ours'])).text, everybody]
+    const after = async (key: string) =>
+      (await post('{ checkpoints { feedCursor } }', key)).data.checkpoints.feedCursor as string
+    // At once and by one document: what a result could be shared by.
+    const watching = await Promise.all(keys.map(async (key) => watch('SSE', key, await after(key))))
+    await save('ours', '40', everybody)
+    await save('theirs', '41', everybody)
+    await save('ours', '42', everybody)
+    const users = () => watching.map(({ told }) => told.events.map(({ userId }) => userId))
+    const all = { timeout: 10_000 }
+    await expect.poll(users, all).toEqual([
+      ['ours', 'ours'],
+      ['ours', 'ours'],
+      ['ours', 'theirs', 'ours'],
+    ])
+    const firsts = watching.map(({ told }) => told.events[0]?.cursor ?? '')
+    expect(new Set(firsts).size).toBe(3)
+    const names = (cursor: string) => /^[0-9a-f-]{36}:\d+$/.test(Buffer.from(cursor, 'base64url').toString())
+    expect(firsts.map(names)).toEqual([false, false, true])
+
+    const [sealed = '', , plain = ''] = firsts
+    const resumed = [watch('SSE', keys[0] ?? '', sealed), watch('SSE', everybody, plain)]
+    await expect
+      .poll(() => resumed.map(({ told }) => told.events.map(({ userId }) => userId)), all)
+      .toEqual([['ours'], ['theirs', 'ours']])
+    const swapped = [watch('SSE', everybody, sealed), watch('SSE', keys[0] ?? '', plain)]
+    await expect
+      .poll(() => swapped.map(({ told }) => told.codes), all)
+      .toEqual([['BAD_USER_INPUT'], ['BAD_USER_INPUT']])
+    for (const watcher of [...watching, ...resumed, ...swapped]) await watcher.close()
+  })
+
   it.each(['SSE', 'WebSocket'] as const)(
     'ends a stream over %s when its key expires, and says why',
     async (transport) => {

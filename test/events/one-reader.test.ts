@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { withClient } from '../support/database.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 import { openStream } from './sse.ts'
 
@@ -70,6 +71,23 @@ describe.each([1, 200])('with %s subscribers', (subscribers) => {
       expect(new Set(told.map(({ value }) => value?.data?.told.sessionId))).toEqual(new Set([sessionId]))
       expect(counts).toMatchObject({ page: 1, notify: 0, other: 1 })
     }
+  })
+
+  it('many commits that are announced while a look is on its way become one more look, and one page', async () => {
+    const watchers = await watchAll()
+    const users = Array.from({ length: 40 }, (_, place) => `crowd-${place}`)
+    await waymark.database.query(`INSERT INTO public."user" SELECT unnest($1::text[])`, [users])
+    await withClient(waymark.database.url, async (client) => {
+      await client.query('BEGIN; LOCK TABLE crawler.feed')
+      counts = noCounts()
+      await Promise.all(users.map((userId) => mutate(waymark, 'startSession', { userId })))
+      await client.query('COMMIT')
+    })
+    for (const _ of users) await watchers.next()
+    // One that found the table locked, one for all that was announced meanwhile, one for what was heard last; and a tick in between.
+    expect(counts.look).toBeLessThanOrEqual(5)
+    expect(counts.page).toBeLessThanOrEqual(2)
+    expect(counts.notify).toBeLessThan(users.length)
   })
 
   it('an idle server looks at most once a second, and asks nothing else but the reaper', async () => {

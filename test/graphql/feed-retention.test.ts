@@ -4,6 +4,7 @@ import { type Database, openDatabase } from '../../src/database/database.ts'
 import { pruneEvents } from '../../src/events/outbox.ts'
 import { decodeFeedCursor, encodeFeedCursor } from '../../src/events/cursor.ts'
 import { type FeedWatch, readFeed, watchLive } from '../support/feed-reader.ts'
+import { longEvents, StallingSubscriber } from '../support/stalling-subscriber.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
 const patience = { timeout: 20_000 }
@@ -107,4 +108,47 @@ describe('a feed whose old events are deleted', () => {
     using tooOld = watch(encodeFeedCursor({ generation, eventId: eventId - 1n }))
     await expect.poll(() => itemsOf(tooOld), patience).toBe('CURSOR_EXPIRED')
   })
+
+  it('tells a connected reader that is slower than the retention everything up to a place, and then CURSOR_EXPIRED: no gap', async () => {
+    const query = longEvents('sessionStatusChanged(after: $after, filter: { userId: "busy" })', 'sessionId')
+    const operation = { query, variables: { after: await position() } }
+    using slow = await StallingSubscriber.open(waymark.url, operation, /"sessionId":"([^"]+)"/)
+    slow.stall()
+    // More than the server remembers, and 40 MB: more than the kernel takes for a reader that reads nothing.
+    const count = 4_000
+    await waymark.database.query(
+      `INSERT INTO crawler.crawl_session (session_id, user_id) SELECT n, 'busy' FROM generate_series(1, ${count}) n`,
+    )
+    const last = await position()
+    await expect.poll(position, patience).not.toBe(last)
+    await prune()
+    slow.goOn()
+    await expect.poll(() => slow.isComplete, patience).toBe(true)
+    const told = slow.told.slice(0, -1)
+    expect(told).toEqual(told.map((_, place) => String(place + 1)))
+    expect(told.length).toBeGreaterThan(0)
+    expect(told.length).toBeLessThan(count)
+    expect(JSON.parse(slow.told.at(-1) ?? '')).toMatchObject({ errors: [{ extensions: { code: 'CURSOR_EXPIRED' } }] })
+  })
+})
+
+it('a server deletes what is older than FEED_RETENTION_HOURS by itself, and names the oldest cursor that works', async () => {
+  await using waymark = await startWaymark({ FEED_RETENTION_HOURS: '3' }, { pruneEachMs: 20 })
+  await mutate(waymark, 'registerUser', { userId: 'alice' })
+  const { checkpoints } = await waymark.ask('{ checkpoints(first: 1) { feedCursor } }')
+  for (const itemId of ['1', '2', '3']) await mutate(waymark, 'saveCheckpoint', { userId: 'alice', itemId })
+  const read = (after: string, count: number) => readFeed(waymark.url, 'checkpointChanged', { after }, count)
+  const items = (reading: Awaited<ReturnType<typeof read>>) => reading.told.map(({ lastItemId }) => lastItemId)
+  expect(items(await read(checkpoints.feedCursor, 3))).toEqual(['1', '2', '3'])
+
+  await waymark.database.query(
+    `UPDATE crawler.feed_event SET occurred_at = now() - last_item_id::integer * interval '-1 hour' - interval '4.5 hours'`,
+  )
+  // Of 3.5, 2.5 and 1.5 hours ago.
+  const left = () => waymark.database.query('SELECT last_item_id AS "itemId" FROM crawler.feed_event ORDER BY event_id')
+  await expect.poll(left, patience).toEqual([{ itemId: '2' }, { itemId: '3' }])
+  const refused = await read(checkpoints.feedCursor, 1)
+  expect(refused.code).toBe('CURSOR_EXPIRED')
+  const oldest = /oldest cursor that works is ([\w-]+)/.exec(refused.message ?? '')?.[1] ?? ''
+  expect(items(await read(oldest, 2))).toEqual(['2', '3'])
 })

@@ -1,8 +1,5 @@
 import { createClient } from 'graphql-sse'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { pino } from 'pino'
-import { openDatabase } from '../../src/database/database.ts'
-import { pruneEvents } from '../../src/events/outbox.ts'
 import { mutate, startOn, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
 interface Told {
@@ -172,36 +169,6 @@ describe('a feed', () => {
       .split(':')
     const ahead = Buffer.from(`${generation}:999999999`).toString('base64url')
     expect((await read(waymark.url, CHECKPOINTS, { after: ahead }, 1)).code).toBe('CURSOR_EXPIRED')
-  })
-
-  it('refuses a cursor older than what is kept, and names the oldest that works', async () => {
-    await using old = await startWaymark({ FEED_RETENTION_HOURS: '1' })
-    await mutate(old, 'registerUser', { userId: 'alice' })
-    const cursor = async () =>
-      (await old.ask('{ checkpoints(first: 1) { feedCursor } }')).checkpoints.feedCursor as string
-    const before = await cursor()
-    await mutate(old, 'saveCheckpoint', { userId: 'alice', itemId: '1' })
-    await mutate(old, 'saveCheckpoint', { userId: 'alice', itemId: '2' })
-    await expect.poll(cursor).not.toBe(before)
-    await old.database.query(
-      `UPDATE crawler.feed_event SET occurred_at = occurred_at - interval '2 hours' WHERE last_item_id = '1'`,
-    )
-    const database = openDatabase({
-      url: old.database.url,
-      poolSize: 2,
-      connectTimeoutMs: 5_000,
-      statementTimeoutMs: 5_000,
-      log: pino({ level: 'silent' }),
-    })
-    expect(await pruneEvents(database, { retentionHours: 1, upTo: 1_000_000n, limit: 1_000 })).toBe(1)
-    expect(await pruneEvents(database, { retentionHours: 1, upTo: 1_000_000n, limit: 1_000 })).toBe(0)
-    await database.close()
-
-    const refused = await read(old.url, CHECKPOINTS, { after: before }, 1)
-    expect(refused.code).toBe('CURSOR_EXPIRED')
-    const oldest = /oldest cursor that works is ([\w-]+)/.exec(refused.message ?? '')?.[1]
-    const { told } = await read(old.url, CHECKPOINTS, { after: oldest }, 1)
-    expect(told).toMatchObject([{ lastItemId: '2' }])
   })
 
   it('refuses filters by time', async () => {

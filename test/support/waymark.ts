@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
-import { type App, startApp } from '../../src/app.ts'
+import { type App, type Paces, startApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 
@@ -21,16 +21,19 @@ export interface TestWaymark extends AsyncDisposable {
   fail(query: string, variables?: Record<string, unknown>): Promise<{ readonly code: string; readonly message: string }>
 }
 
-/** @param settings environment variables beside PORT and DATABASE_URL */
-export async function startWaymark(settings: Record<string, string> = {}): Promise<TestWaymark> {
+/**
+ * @param settings environment variables beside PORT and DATABASE_URL
+ * @param paces where the server's own are too slow for a test, or too quick
+ */
+export async function startWaymark(settings: Record<string, string> = {}, paces?: Paces): Promise<TestWaymark> {
   const database = await createTestDatabase()
-  const app = await startOn(database.url, settings)
+  const app = await startOn(database.url, settings, paces)
   return { ...clientOf(app.url), database, [Symbol.asyncDispose]: () => stop(app, database) }
 }
 
-export function startOn(databaseUrl: string, settings: Record<string, string> = {}): Promise<App> {
+export function startOn(databaseUrl: string, settings: Record<string, string> = {}, paces?: Paces): Promise<App> {
   const config = readConfig({ PORT: '0', DATABASE_URL: databaseUrl, LOG_LEVEL: 'silent', ...settings })
-  return startApp(config, pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }))
+  return startApp(config, pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' }), paces)
 }
 
 async function stop(app: App, database: TestDatabase): Promise<void> {
