@@ -197,6 +197,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     definition:
       'bytea NOT NULL DEFAULT sha256(((((gen_random_uuid())::text || (gen_random_uuid())::text) || (gen_random_uuid())::text))::bytea)',
   },
+  { kind: 'column', table: 'crawler.feed', name: 'final_up_to', definition: 'bigint NOT NULL DEFAULT 0' },
   { kind: 'column', table: 'crawler.feed', name: 'generation', definition: 'uuid NOT NULL DEFAULT gen_random_uuid()' },
   { kind: 'column', table: 'crawler.feed', name: 'only_row', definition: 'boolean NOT NULL DEFAULT true' },
   { kind: 'column', table: 'crawler.feed', name: 'pruned_up_to', definition: 'bigint NOT NULL DEFAULT 0' },

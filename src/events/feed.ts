@@ -9,6 +9,7 @@ import { HoldBackLog, WARN_AFTER_MS } from './hold-back.ts'
 import {
   type FeedEvent,
   lookAtOutbox,
+  noteFinal,
   pruneEvents,
   readEvents,
   readLastGivenEventId,
@@ -29,6 +30,8 @@ const MIN_RELOOK_MS = 25
 const RELOOK_SHARE = 0.25
 /** How long a start waits for the transactions that it finds open. */
 const START_WAIT_MS = 5_000
+/** So often the position is noted for those that start, where it has moved: within the time for which a start waits. */
+const NOTE_EACH_MS = 4_000
 
 /** How far the feed is behind what was written, for GET /ready. */
 export interface FeedState {
@@ -75,6 +78,7 @@ export interface FeedOptions {
   readonly startWaitMs?: number
   readonly warnAfterMs?: number
   readonly tickMs?: number
+  readonly noteEachMs?: number
 }
 
 /**
@@ -85,10 +89,16 @@ export interface FeedOptions {
 export async function startFeed(
   database: Database,
   log: Logger,
-  { startWaitMs = START_WAIT_MS, warnAfterMs = WARN_AFTER_MS, tickMs = TICK_MS }: FeedOptions = {},
+  {
+    startWaitMs = START_WAIT_MS,
+    warnAfterMs = WARN_AFTER_MS,
+    tickMs = TICK_MS,
+    noteEachMs = NOTE_EACH_MS,
+  }: FeedOptions = {},
 ): Promise<Feed> {
   let { generation, finality } = await beginGeneration(database, startWaitMs, () => false)
   let position = finality.position
+  let noted = { position, atMs: performance.now() }
   let recent = new RecentEvents(position, RECENT_EVENTS)
   let pages = new OutboxPages(readKept)
   let closed = false
@@ -106,6 +116,7 @@ export async function startFeed(
     if (look.generation !== generation) {
       ;({ generation, finality } = await beginGeneration(database, startWaitMs, () => closed))
       position = finality.position
+      noted = { ...noted, position }
       recent = new RecentEvents(position, RECENT_EVENTS)
       pages = new OutboxPages(readKept)
       log.info({ generation }, 'the feed begins anew: cursors of before have expired')
@@ -125,6 +136,7 @@ export async function startFeed(
       position = events.length < PAGE_SIZE ? upTo : (events.at(-1)?.eventId ?? upTo)
       signalMovement()
     }
+    await note(performance.now())
     const held = finality.heldBack(performance.now())
     await holdBackLog.follow(held, lagEvents())
     clearTimeout(relook)
@@ -132,6 +144,12 @@ export async function startFeed(
       const pauseMs = Math.min(Math.max(held.forMs * RELOOK_SHARE, MIN_RELOOK_MS), TICK_MS)
       relook = setTimeout(reading.trigger, pauseMs)
     }
+  }
+
+  async function note(nowMs: number): Promise<void> {
+    if (position <= noted.position || nowMs - noted.atMs < noteEachMs || closed) return
+    noted = { position, atMs: nowMs }
+    await noteFinal(database, generation, position)
   }
 
   const lagEvents = () => Number(finality.highest - position)
@@ -229,8 +247,9 @@ export async function startFeed(
 }
 
 /**
- * Finds where a generation of the outbox is final now. Up to where it was pruned it is, for certain: a reader that doesn't know what was
- * before it has to begin there while a transaction is open that it found so. Such a one seldom lasts longer than the wait.
+ * Finds where a generation of the outbox is final now. A reader that doesn't know what was before it can't tell while a transaction is
+ * open that it found so. Such a one seldom lasts longer than the wait; where it does, it begins where another reader has noted that all
+ * is final, or, where none ever has, where the outbox was pruned.
  */
 async function beginGeneration(
   database: Database,

@@ -1,6 +1,8 @@
 /** What one look at the outbox sees: the highest event ID in its snapshot, and then who has written the outbox and is still open. */
 export interface OutboxLook {
   readonly highest: bigint
+  /** Known to be final by somebody who has looked for longer. */
+  readonly finalUpTo: bigint
   /** Their virtual transaction IDs, read after the snapshot was taken. */
   readonly writers: readonly string[]
 }
@@ -52,7 +54,7 @@ export class Finality {
   }
 
   /** Looks are judged in the order in which they were taken. @param nowMs of a clock that never goes back */
-  judge({ highest, writers }: OutboxLook, nowMs: number): void {
+  judge({ highest, finalUpTo, writers }: OutboxLook, nowMs: number): void {
     const open = new Set(writers)
     for (const writer of this.#writers.keys()) if (!open.has(writer)) this.#writers.delete(writer)
     for (const writer of open) {
@@ -61,9 +63,9 @@ export class Finality {
       this.#writers.set(writer, { above, seenAtMs: nowMs })
     }
     // The highest may have been pruned meanwhile by a replica that is ahead.
-    if (highest > this.#highest) this.#highest = highest
+    for (const seen of [highest, finalUpTo]) if (seen > this.#highest) this.#highest = seen
     const final = this.#first()?.[1].above ?? this.#highest
-    if (final > this.#position) this.#position = final
+    for (const known of [final, finalUpTo]) if (known > this.#position) this.#position = known
   }
 
   /** undefined: every event that was seen is final. */

@@ -78,11 +78,12 @@ export async function lookAtOutbox(
   const [row] = await database.query<{
     generation: string
     pruned_up_to: string
+    final_up_to: string
     highest: string
     writers: string[] | null
   }>({
     name: 'feed_look',
-    text: `SELECT feed.generation, feed.pruned_up_to, event.highest, CASE WHEN greatest(event.highest, $2::bigint) > $1::bigint THEN ARRAY(
+    text: `SELECT feed.generation, feed.pruned_up_to, feed.final_up_to, event.highest, CASE WHEN greatest(event.highest, $2::bigint) > $1::bigint THEN ARRAY(
         SELECT DISTINCT virtualtransaction FROM pg_locks
         WHERE locktype = 'relation' AND relation = 'crawler.feed_event'::regclass AND mode = 'RowExclusiveLock' AND granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END AS writers
@@ -93,9 +94,19 @@ export async function lookAtOutbox(
   return {
     generation: row.generation,
     prunedUpTo: BigInt(row.pruned_up_to),
+    finalUpTo: BigInt(row.final_up_to),
     highest: BigInt(row.highest),
     writers: row.writers ?? [],
   }
+}
+
+/** Notes for those who start later up to where the outbox is final; never back, and not into another generation. */
+export async function noteFinal(database: Database, generation: string, upTo: bigint): Promise<void> {
+  await database.query({
+    name: 'feed_note_final',
+    text: 'UPDATE crawler.feed SET final_up_to = $2 WHERE generation = $1 AND final_up_to < $2',
+    values: [generation, upTo],
+  })
 }
 
 interface EventRow {

@@ -21,7 +21,9 @@ export function resetFeed(options: { readonly databaseUrl: string }): Promise<Fe
       // An answer is a promise that the new generation is on disk, whatever the server's default.
       await client.query('SET synchronous_commit = on')
       const { rows } = await client.query<{ generation: string; previous: string }>(
-        `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock()
+        `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock(),
+           -- Noted, perhaps, by a server that was ahead of this database.
+           final_up_to = pruned_up_to
          FROM (SELECT generation AS previous FROM crawler.feed FOR UPDATE) AS before RETURNING generation, previous`,
       )
       if (rows[0]) return rows[0]

@@ -6,50 +6,59 @@ import { RecentEvents } from '../../src/events/recent.ts'
 describe('the position', () => {
   it('is the highest that was seen where nobody is open', () => {
     const finality = new Finality(10n)
-    finality.judge({ highest: 14n, writers: [] }, 0)
+    finality.judge({ highest: 14n, finalUpTo: 0n, writers: [] }, 0)
     expect(finality.position).toBe(14n)
     expect(finality.heldBack(0)).toBeUndefined()
   })
 
   it('stays below the first write of whoever is open: above the look before', () => {
     const finality = new Finality(10n)
-    finality.judge({ highest: 14n, writers: [] }, 0)
-    finality.judge({ highest: 20n, writers: ['3/1'] }, 100)
-    finality.judge({ highest: 30n, writers: ['3/1', '4/1'] }, 200)
+    finality.judge({ highest: 14n, finalUpTo: 0n, writers: [] }, 0)
+    finality.judge({ highest: 20n, finalUpTo: 0n, writers: ['3/1'] }, 100)
+    finality.judge({ highest: 30n, finalUpTo: 0n, writers: ['3/1', '4/1'] }, 200)
     expect(finality.position).toBe(14n)
     expect(finality.heldBack(350)).toEqual({ writer: '3/1', forMs: 250 })
-    finality.judge({ highest: 31n, writers: ['4/1'] }, 400)
+    finality.judge({ highest: 31n, finalUpTo: 0n, writers: ['4/1'] }, 400)
     expect(finality.position).toBe(20n)
-    finality.judge({ highest: 31n, writers: [] }, 500)
+    finality.judge({ highest: 31n, finalUpTo: 0n, writers: [] }, 500)
     expect(finality.position).toBe(31n)
   })
 
   it('knows nothing of what was before its first look', () => {
     const finality = new Finality(5n)
-    finality.judge({ highest: 20n, writers: ['3/1'] }, 0)
+    finality.judge({ highest: 20n, finalUpTo: 0n, writers: ['3/1'] }, 0)
     expect(finality.position).toBe(5n)
+  })
+
+  it('is at least where somebody else knew it to be, whoever is open', () => {
+    const finality = new Finality(5n)
+    finality.judge({ highest: 20n, finalUpTo: 17n, writers: ['3/1'] }, 0)
+    expect(finality.position).toBe(17n)
+    finality.judge({ highest: 20n, finalUpTo: 12n, writers: ['3/1'] }, 10)
+    expect(finality.position).toBe(17n)
+    expect(finality.heldBack(30)).toEqual({ writer: '3/1', forMs: 30 })
   })
 
   it('takes a transaction that gave its lock back and comes again for a new one', () => {
     const finality = new Finality(0n)
-    finality.judge({ highest: 10n, writers: ['3/1'] }, 0)
-    finality.judge({ highest: 12n, writers: [] }, 10)
-    finality.judge({ highest: 15n, writers: ['3/1'] }, 20)
+    finality.judge({ highest: 10n, finalUpTo: 0n, writers: ['3/1'] }, 0)
+    finality.judge({ highest: 12n, finalUpTo: 0n, writers: [] }, 10)
+    finality.judge({ highest: 15n, finalUpTo: 0n, writers: ['3/1'] }, 20)
     expect(finality.position).toBe(12n)
   })
 
   it('takes a recovered prepared transaction for one that may have been open all the time', () => {
     const finality = new Finality(0n)
-    finality.judge({ highest: 10n, writers: ['3/1'] }, 0)
-    finality.judge({ highest: 20n, writers: ['-1/700'] }, 10)
+    finality.judge({ highest: 10n, finalUpTo: 0n, writers: ['3/1'] }, 0)
+    finality.judge({ highest: 20n, finalUpTo: 0n, writers: ['-1/700'] }, 10)
     expect(finality.position).toBe(0n)
   })
 
   it('never goes back, also where the highest was pruned', () => {
     const finality = new Finality(0n)
-    finality.judge({ highest: 10n, writers: [] }, 0)
-    finality.judge({ highest: 0n, writers: [] }, 10)
-    finality.judge({ highest: 0n, writers: ['3/1'] }, 20)
+    finality.judge({ highest: 10n, finalUpTo: 0n, writers: [] }, 0)
+    finality.judge({ highest: 0n, finalUpTo: 0n, writers: [] }, 10)
+    finality.judge({ highest: 0n, finalUpTo: 0n, writers: ['3/1'] }, 20)
     expect(finality.position).toBe(10n)
   })
 })

@@ -1,11 +1,12 @@
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { startOn } from '../support/waymark.ts'
+import { clientOf, startOn } from '../support/waymark.ts'
 import { startOwnPostgres } from '../e2e/own-postgres.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { type OpenFeed, openFeed } from './open-feed.ts'
 import type { FeedEvent } from '../../src/events/outbox.ts'
+import { openStream } from './sse.ts'
 
 const within = { timeout: 20_000 }
 
@@ -141,6 +142,40 @@ describe('a transaction that stays open', () => {
     await expect.poll(() => lines(30), within).toMatchObject([{ writer: warning?.['writer'] }])
     await expect.poll(names, within).toEqual(['after'])
     expect(lines(40)).toHaveLength(1)
+  })
+
+  it('does not take a server that starts meanwhile back to events of long ago, also where it is the only one', async () => {
+    await open[Symbol.asyncDispose]()
+    open = await openFeed(outside.url, { noteEachMs: 0 })
+    for (const past of ['past-1', 'past-2']) await startSession(outside, past)
+    const ofPast = `SELECT max(event_id) AS last, (SELECT final_up_to FROM crawler.feed) AS noted FROM crawler.feed_event`
+    const lags = async () => {
+      const [row] = await outside.query<{ last: string; noted: string }>(ofPast)
+      return Number(row?.last) - Number(row?.noted)
+    }
+    await expect.poll(lags, within).toBe(0)
+    const writer = await begin(outside.url)
+    await startSession(writer, 'open')
+    await startSession(outside, 'after')
+    await expect.poll(() => open.feed.state().lagEvents, within).toBe(2)
+    const cursor = open.feed.cursor(open.feed.position())
+    await open.feed.close()
+
+    // It finds the transaction open, and waits for it in vain.
+    const app = await startOn(outside.url, {}, { startWaitMs: 100 })
+    const leave = new AbortController()
+    try {
+      const { sessions } = await clientOf(app.url).ask('{ sessions(first: 1) { feedCursor } }')
+      expect(sessions.feedCursor).toBe(cursor)
+      const query = 'subscription { told: sessionStatusChanged { sessionId } }'
+      const fromNow = await openStream<{ told: { sessionId: string } }>(app.url, { query }, leave.signal)
+      await writer.query('COMMIT')
+      const next = async () => (await fromNow.next()).value?.data?.told.sessionId
+      expect([await next(), await next()]).toEqual(['open', 'after'])
+    } finally {
+      leave.abort()
+      await app.close()
+    }
   })
 
   it('leaves a replica ready, which tells how long and how many, and starts another one', async () => {
