@@ -14,6 +14,8 @@ export interface OwnPostgres extends AsyncDisposable {
   readonly url: string
   /** A fast shutdown, as an administrator's. */
   stop(): Promise<void>
+  /** As `pg_ctl stop -m immediate`: nothing is finished, nothing written out; the next start recovers from the log. */
+  stopImmediately(): Promise<void>
   /** kill -9 of the postmaster, whose children end as soon as they notice. */
   kill(): Promise<void>
   /** SIGSTOP of all its processes: connections stay open, new ones are taken by the kernel, and nothing is ever answered. Linux only. */
@@ -71,6 +73,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
     url,
     start,
     stop: () => end('SIGINT'),
+    stopImmediately: () => end('SIGQUIT'),
     kill: () => end('SIGKILL'),
     async freeze() {
       // The postmaster first: it makes no child after that.

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { feeds, ToldEvent } from '../support/feed-reader.ts'
 import { withClient } from '../support/database.ts'
@@ -99,14 +98,6 @@ describe('three replicas on one PostgreSQL, under writers that never pause', () 
     await expect.poll(async () => (left -= (await cut()).length), { timeout: 60_000 }).toBeLessThanOrEqual(0)
   }
 
-  /** pg_ctl stop -m immediate. */
-  async function stopImmediately(): Promise<void> {
-    const [row] = await query<{ pid: string }>(`SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1) AS pid`)
-    const pid = Number(row?.pid)
-    process.kill(pid, 'SIGQUIT')
-    while (isAlive(pid)) await delay(20)
-  }
-
   it('tells every subscriber what the outbox holds, event by event, whatever is killed, cut or restarted', async () => {
     const calamities: Record<string, () => Promise<void>> = {
       'kill -9 of the first replica': () => killReplica(0),
@@ -114,7 +105,7 @@ describe('three replicas on one PostgreSQL, under writers that never pause', () 
       'kill -9 of the third replica': () => killReplica(2),
       'the LISTEN connections cut': cutListening,
       'a fast restart of PostgreSQL': () => postgres.stop().then(() => postgres.start()),
-      'an immediate restart of PostgreSQL': () => stopImmediately().then(() => postgres.start()),
+      'an immediate restart of PostgreSQL': () => postgres.stopImmediately().then(() => postgres.start()),
     }
     for (const strike of Object.values(calamities)) {
       await strike()
@@ -163,12 +154,4 @@ function compare(visits: readonly Visit[], expected: readonly OutboxEvent[], sta
   }
   expect(reached).toBe(expected.at(-1)?.eventId)
   return retold
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }
