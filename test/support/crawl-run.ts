@@ -101,6 +101,15 @@ export class CrawlRun implements AsyncDisposable {
     this.killed = this.#child.signalCode === 'SIGKILL'
   }
 
+  /** Takes the processor from it: it neither runs nor ends, and its connections stay open. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT')
+  }
+
   /** What an operator or an init system sends: the crawler ends its session and itself. */
   stop(): void {
     this.#child.kill('SIGTERM')
