@@ -4,11 +4,11 @@ import { startOwnPostgres } from '../e2e/own-postgres.ts'
 import { startServer } from '../support/server-process.ts'
 import { clientOf, mutate } from '../support/waymark.ts'
 import { expectEachSavedOnce, KeyedWriters, RETRIABLE } from './keyed-writers.ts'
-import { rounds, spread, tell } from './rounds.ts'
+import { promised, rounds, spread, tell } from './rounds.ts'
 
 const STOPS = rounds(20, 2)
-const REFUSED_IN_MS = 2_000
-const SERVING_IN_MS = 10_000
+const REFUSED_IN_MS = promised(2_000)
+const SERVING_IN_MS = promised(10_000)
 const PROBE = 'mutation ($userId: String!) { registerUser(input: { userId: $userId }) { __typename } }'
 
 it(
