@@ -2,7 +2,7 @@
 // Plain JavaScript without dependencies, because on a fresh clone there are none yet.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +14,8 @@ const steps = [
   {
     stamp: 'node_modules/.waymark-installed',
     inputs: () => ['package-lock.json'],
+    // A link leads to somebody else's: npm ci would empty that folder.
+    isOthers: () => lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() ?? false,
     run() {
       process.stderr.write('waymark: installing dependencies (once)\n')
       run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'])
@@ -86,6 +88,7 @@ process.on('uncaughtException', (error) => {
 })
 
 function isDone(step) {
+  if (step.isOthers?.()) return true
   const stamp = join(root, step.stamp)
   if (!existsSync(stamp) || !(step.outputs ?? []).every((file) => existsSync(join(root, file)))) return false
   return readFileSync(stamp, 'utf8') === contentOf(step)

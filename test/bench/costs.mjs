@@ -1,0 +1,65 @@
+// What Waymark costs where nothing is asked of it: memory, its start, its size on disk.
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { here, residentMegabytesOf, run, stop } from './processes.mjs'
+import { candidates, WAYMARK } from './servers.mjs'
+import { bodyOf, workNamed } from './works.mjs'
+
+const STARTS = 5
+const IDLE_MS = 5_000
+
+/** @returns pairs of what and how much */
+export async function measureCosts(databaseUrl, headers) {
+  const { start } = candidates.find(({ name }) => name === WAYMARK)
+  const answers = []
+  let idle = 0
+  for (let turn = 0; turn < STARTS; turn += 1) {
+    const since = performance.now()
+    const { url, child } = await start({ databaseUrl, nodeFlags: [], settings: {} })
+    const response = await fetch(url, { method: 'POST', headers, body: bodyOf(workNamed('checkpoint'), 0, 0, 1) })
+    await response.text()
+    answers.push(performance.now() - since)
+    if (turn === STARTS - 1) {
+      await sleep(IDLE_MS)
+      idle = residentMegabytesOf(child.pid)
+    }
+    await stop(child)
+  }
+  answers.sort((a, b) => a - b)
+  return [
+    [
+      `start to first answer, existing database, median of ${STARTS} (target 1.5 s)`,
+      `${(answers[STARTS >> 1] / 1_000).toFixed(2)} s`,
+    ],
+    ['memory at idle, 5 s after the start', `${Math.round(idle)} MB`],
+    ['node_modules in production, without the embedded server (target 120 MB)', await productionSize()],
+  ]
+}
+
+/** As the Dockerfile installs it. */
+async function productionSize() {
+  const folder = await mkdtemp(join(tmpdir(), 'waymark-size-'))
+  try {
+    for (const file of ['package.json', 'package-lock.json', '.npmrc'])
+      await cp(here(`../../${file}`), join(folder, file))
+    await run('npm', [
+      'ci',
+      '--prefix',
+      folder,
+      '--omit=dev',
+      '--omit=optional',
+      '--ignore-scripts',
+      '--prefer-offline',
+      '--no-audit',
+      '--no-fund',
+    ])
+    const said = await run('du', ['-sm', '--apparent-size', join(folder, 'node_modules')])
+    return `${said.split('\t')[0]} MB`
+  } catch (error) {
+    return `not measured: ${error.message.split('\n')[0]}`
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,92 @@
+// Starting, watching and ending the processes of a run: nothing of it is left afterwards.
+import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+export const here = (path) => fileURLToPath(new URL(path, import.meta.url))
+const children = new Set()
+
+/** @returns the server's URL once it says where it serves, its process, and how long that took in milliseconds */
+export async function startServer(args, env, said = /serves (http:\S+?)["\s]/) {
+  const startedAt = performance.now()
+  const child = spawn(process.execPath, args, {
+    env: environment({ PORT: '0', ...env }),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  children.add(child)
+  const url = await new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const served = said.exec(`${line} `)?.[1]
+      if (served) resolve(served)
+    })
+    child.once('exit', (code) => reject(new Error(`${args.join(' ')} exited with ${code}`)))
+  })
+  return { url, child, startMs: performance.now() - startedAt }
+}
+
+/** @returns what a command writes to stdout */
+export async function run(command, args, env = {}, input = '') {
+  const child = spawn(command, args, { env: environment(env), stdio: ['pipe', 'pipe', 'pipe'] })
+  children.add(child)
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => (stdout += chunk))
+  child.stderr.on('data', (chunk) => (stderr += chunk))
+  child.stdin.end(input)
+  const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve))
+  children.delete(child)
+  if (code !== 0) throw new Error(`${command} failed (${code}): ${stderr}`)
+  return stdout
+}
+
+export async function stop(child) {
+  children.delete(child)
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const over = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  const hurry = setTimeout(() => child.kill('SIGKILL'), 10_000)
+  await over
+  clearTimeout(hurry)
+}
+
+export const stopAll = () => Promise.all([...children].map(stop))
+
+/** Seconds of a processor that a process has used, to 10 ms. Linux only. */
+export const cpuSecondsOf = (pid) => statOf(pid).cpuSeconds
+
+export const parentOf = (pid) => statOf(pid).parent
+
+/** The same of all that a process has started, also of what has ended: of a PostgreSQL, its connections. */
+export function cpuSecondsBelow(parent) {
+  let sum = statOf(parent).endedCpuSeconds
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = statOf(pid)
+      if (stat.parent === parent) sum += stat.cpuSeconds
+    } catch {
+      // Has ended meanwhile.
+    }
+  }
+  return sum
+}
+
+function statOf(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ')
+  return {
+    parent: Number(fields[1]),
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+    endedCpuSeconds: (Number(fields[13]) + Number(fields[14])) / 100,
+  }
+}
+
+/** Megabytes of memory that a process holds now. Linux only. */
+export function residentMegabytesOf(pid) {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+}
+
+function environment(env) {
+  return { PATH: process.env.PATH, HOME: process.env.HOME, NODE_ENV: 'production', ...env }
+}

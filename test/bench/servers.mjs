@@ -1,0 +1,49 @@
+// Who takes part, and how each is started.
+import { here, run, startServer } from './processes.mjs'
+
+export const WAYMARK = 'Waymark'
+export const REFERENCE = 'Mercurius, JIT, pg'
+
+/** `works`: those that a server has; all, where it is left out. `share`: of the requests that it gets, where it
+ * is slow. `processes`: replicas behind which the connections are shared out. */
+export const candidates = [
+  { name: WAYMARK, start: startWaymark },
+  { name: REFERENCE, start: peer('mercurius'), works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'] },
+  { name: 'PostGraphile 5', start: peer('postgraphile'), share: 0.2, works: ['checkpoint', 'session', 'sessions'] },
+  {
+    name: 'Apollo Server 5, Prisma',
+    start: peer('apollo'),
+    share: 0.2,
+    works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'],
+  },
+]
+export const replicated = [
+  { name: `${WAYMARK}, two processes`, start: startWaymark, processes: 2 },
+  {
+    name: `${REFERENCE}, two processes`,
+    start: peer('mercurius'),
+    processes: 2,
+    works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'],
+  },
+]
+
+/** With an API key, and its log, as in production. */
+function startWaymark({ databaseUrl, nodeFlags, settings }) {
+  return startServer([...nodeFlags, here('../../dist/main.js'), 'serve'], {
+    DATABASE_URL: databaseUrl,
+    AUTHENTICATION: 'keys',
+    ...settings,
+  })
+}
+
+function peer(file) {
+  return ({ databaseUrl }) => startServer([here(`servers/${file}.mjs`)], { DATABASE_URL: databaseUrl })
+}
+
+export const startBare = () => startServer([here('servers/bare.mjs')], {})
+
+/** @returns the text of a new key that may read and save */
+export async function createKey(databaseUrl) {
+  const args = [here('../../dist/main.js'), 'key', 'create', 'bench', '--scopes', 'read,crawl']
+  return (await run(process.execPath, args, { DATABASE_URL: databaseUrl })).trim().split('\n').at(-1)
+}
