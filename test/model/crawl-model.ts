@@ -55,10 +55,21 @@ export interface ClearArguments {
 export interface RollbackArguments {
   readonly userId: string
   readonly stream: string
-  readonly toVersion: number
+  readonly toVersion?: number
+  readonly toTime?: number
   readonly dryRun?: boolean
   readonly expectedVersion?: number
 }
+
+export interface PruneArguments {
+  readonly completedBefore: number
+  readonly status?: readonly Status[]
+  readonly userId?: string
+  readonly stream?: string
+  readonly dryRun?: boolean
+}
+
+export type Ordering = 'NONE' | 'ASCENDING'
 
 type Status = 'RUNNING' | 'COMPLETED' | 'STOPPED' | 'FAILED'
 type Source = 'SAVE' | 'CLEAR' | 'COMPLETE' | 'ROLLBACK' | 'IMPORT' | 'EXTERNAL'
@@ -68,6 +79,7 @@ interface Session {
   readonly userId: string
   readonly stream: string
   readonly startedAt: number
+  completedAt: number | null
   status: Status
   /** 0: written by others than the API. */
   readonly epoch: number
@@ -102,6 +114,7 @@ interface Revision extends Content {
   readonly source: Source
   readonly epoch: number
   readonly sessionId: string | null
+  readonly recordedAt: number
   /** Not of the contract: whether the position's rank among the platform's IDs is known. */
   readonly ranked: boolean
 }
@@ -116,7 +129,7 @@ interface Place {
   ranked: boolean
   /** Whose save made it incomplete. */
   opener: string | undefined
-  readonly keys: Map<string, { readonly content: string; readonly created: boolean }>
+  readonly keys: Map<string, { readonly content: string; readonly created: boolean; readonly recordedAt: number }>
   readonly revisions: Revision[]
 }
 
@@ -131,6 +144,9 @@ const DAY_MS = 86_400_000
 /** Reapers that looked less long ago have missed nothing. */
 const OUTAGE_MS = 2_500
 const DEFAULT_STREAM = 'twitter/bookmarks'
+const STREAM_NAME = /^[a-z0-9-]+\/[a-z0-9_.-]+$/
+/** Platforms whose item IDs have no order. */
+const UNORDERED = /^youtube\//
 const TWEET_ID = /^[1-9][0-9]{0,18}$/
 
 const refuse = (type: string, code: string, more: object = {}): Outcome => ({ type, code, ...more })
@@ -142,12 +158,11 @@ export class CrawlModel {
   readonly users = new Set<string>()
   readonly sessions = new Map<string, Session>()
   readonly #places = new Map<string, Place>()
-  readonly #ascending: ReadonlySet<string>
+  readonly #ascending = new Set<string>()
   now: number
 
-  constructor(now: number, ascendingStreams: readonly string[]) {
+  constructor(now: number) {
     this.now = now
-    this.#ascending = new Set(ascendingStreams)
   }
 
   // --- what can be seen
@@ -290,6 +305,7 @@ export class CrawlModel {
 
   #end(session: Session, status: Status, reason: string): void {
     session.status = status
+    session.completedAt = this.now
     session.endReason = reason
     session.leaseExpiresAt = null
     session.rateLimitedUntil = null
@@ -354,6 +370,7 @@ export class CrawlModel {
       userId,
       stream,
       startedAt: this.now,
+      completedAt: null,
       status: 'RUNNING',
       epoch: place.epoch,
       leaseSeconds,
@@ -461,7 +478,29 @@ export class CrawlModel {
     this.reap()
   }
 
+  /** Sessions that run, and those that ended less than a day ago, stay whatever is asked. */
+  pruneSessions({ completedBefore, status, userId, stream, dryRun = false }: PruneArguments): Outcome {
+    const before = Math.min(completedBefore, this.now - DAY_MS)
+    const old = [...this.sessions.values()].filter(
+      (session) =>
+        session.completedAt !== null &&
+        session.completedAt < before &&
+        (status === undefined || status.includes(session.status)) &&
+        (userId === undefined || session.userId === userId) &&
+        (stream === undefined || session.stream === stream),
+    )
+    if (!dryRun) for (const { sessionId } of old) this.sessions.delete(sessionId)
+    return { type: 'PruneSessionsSuccess', count: old.length }
+  }
+
   // --- checkpoints
+
+  configureStream(name: string, ordering: Ordering): Outcome {
+    if (!STREAM_NAME.test(name) || (ordering === 'ASCENDING' && UNORDERED.test(name))) return invalid()
+    if (ordering === 'ASCENDING') this.#ascending.add(name)
+    else this.#ascending.delete(name)
+    return { type: 'ConfigureStreamSuccess', stream: { name, ordering } }
+  }
 
   saveCheckpoints(inputs: readonly SaveArguments[], { importing }: { readonly importing: boolean }): Outcome[] {
     // Missing users are made for all sound inputs, whatever the rows then say to each.
@@ -479,7 +518,7 @@ export class CrawlModel {
     const place = this.place(userId, stream)
     const said = this.#contentOf(input)
     const known = place.keys.get(input.idempotencyKey ?? '')
-    if (known) {
+    if (known && known.recordedAt > this.now - DAY_MS) {
       // The contract has no answer for a repeat whose checkpoint is gone; refusing it is the one that can't mislead.
       if (known.content !== said || place.content.itemId === null) return invalid()
       return this.#saved(input, stream, known.created)
@@ -510,7 +549,9 @@ export class CrawlModel {
     }
     if (imported) place.opener = undefined
     this.#write(place, content, { source: importing ? 'IMPORT' : 'SAVE', session, ranked: true })
-    if (input.idempotencyKey !== undefined) place.keys.set(input.idempotencyKey, { content: said, created })
+    if (input.idempotencyKey !== undefined) {
+      place.keys.set(input.idempotencyKey, { content: said, created, recordedAt: this.now })
+    }
     if (session) {
       session.commits += 1
       session.added = added
@@ -572,7 +613,9 @@ export class CrawlModel {
     place.content = content
     place.version += 1
     const sessionId = by.session?.sessionId ?? null
-    place.revisions.push({ ...content, version: place.version, source: by.source, epoch, sessionId, ranked: by.ranked })
+    const { version } = place
+    const { source, ranked } = by
+    place.revisions.push({ ...content, version, source, epoch, sessionId, ranked, recordedAt: this.now })
   }
 
   clearCheckpoint({ userId, stream = DEFAULT_STREAM, sessionId, expectedVersion }: ClearArguments): Outcome {
@@ -592,19 +635,24 @@ export class CrawlModel {
     return { type: 'ClearCheckpointSuccess', cleared: itemId !== null, lastItemId: itemId }
   }
 
-  rollbackCheckpoint({ userId, stream, toVersion, dryRun = false, expectedVersion }: RollbackArguments): Outcome {
-    if (toVersion < 1 || (expectedVersion ?? 0) < 0) return invalid()
+  rollbackCheckpoint(input: RollbackArguments): Outcome {
+    const { userId, stream, toVersion, toTime, dryRun = false, expectedVersion } = input
+    if ((toVersion === undefined) === (toTime === undefined)) return invalid()
+    if ((toVersion ?? 1) < 1 || (expectedVersion ?? 0) < 0) return invalid()
     const place = this.place(userId, stream)
     if (place.version === 0) return refuse('CheckpointNotFoundError', 'CHECKPOINT_NOT_FOUND')
-    if (toVersion > place.version) return invalid()
+    if ((toVersion ?? 0) > place.version) return invalid()
+    const target = place.revisions.findLast(({ version, recordedAt }) =>
+      toTime === undefined ? version === toVersion : recordedAt <= toTime,
+    )
+    if (!target) return invalid()
     const refusal = this.#busy(place) ?? this.#conflict(place, expectedVersion)
     if (refusal) return refusal
-    const target = place.revisions.find(({ version }) => version === toVersion)
-    if (!target || (target.itemId !== null && !this.users.has(userId))) return invalid()
+    if (target.itemId !== null && !this.users.has(userId)) return invalid()
     const answer = (checkpoint: unknown, revision: unknown): Outcome => {
       return { type: 'RollbackCheckpointSuccess', target: this.#revisionView(target), checkpoint, revision }
     }
-    if (toVersion === place.version) return answer(this.checkpointView(userId, stream), null)
+    if (target.version === place.version) return answer(this.checkpointView(userId, stream), null)
     const was = { ...place }
     place.opener = undefined
     const { itemId, count, token, head, anchors, complete, ranked } = target
@@ -647,6 +695,7 @@ export class CrawlModel {
       userId,
       stream,
       startedAt: this.now,
+      completedAt: null,
       status: 'RUNNING',
       epoch: 0,
       leaseSeconds: null,

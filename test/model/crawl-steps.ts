@@ -41,11 +41,22 @@ export type Step =
   | {
       readonly do: 'rollback'
       readonly at: Place
-      /** Versions before the current one; negative: ahead of it. */
-      readonly back: number
+      /** Versions before the current one (negative: ahead of it), a time, or wrongly both. */
+      readonly to: { readonly back?: number; readonly secondsAgo?: number }
       readonly dryRun: boolean
       readonly expected: Expected
     }
+  | {
+      readonly do: 'prune'
+      /** Two days pass first, after the first of which all leases have run out: what ended within a day stays. */
+      readonly later: boolean
+      readonly endedHoursAgo: number
+      readonly status: readonly ('COMPLETED' | 'STOPPED' | 'FAILED' | 'RUNNING')[] | undefined
+      readonly user: number | undefined
+      readonly stream: number | undefined
+      readonly dryRun: boolean
+    }
+  | { readonly do: 'configure'; readonly stream: number | 'unordered' | 'malformed'; readonly ascending: boolean }
   | { readonly do: 'foreignSave'; readonly at: Place; readonly item: string | undefined; readonly added: number }
   | { readonly do: 'foreignDelete'; readonly at: Place }
   | { readonly do: 'foreignSession'; readonly at: Place }
@@ -208,13 +219,45 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('clear' as const), at: place, session: sometimes(8, session), expected }),
   },
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc.record({
       do: fc.constant('rollback' as const),
       at: place,
-      back: fc.integer({ min: -1, max: 6 }),
+      to: fc.oneof(
+        { weight: 8, arbitrary: fc.integer({ min: -1, max: 6 }).map((back) => ({ back })) },
+        { weight: 3, arbitrary: fc.constantFrom(0, 9, 20, 100).map((secondsAgo) => ({ secondsAgo })) },
+        { weight: 1, arbitrary: fc.constant({ back: 1, secondsAgo: 0 }) },
+      ),
       dryRun: fc.boolean(),
       expected,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('prune' as const),
+      later: fc.boolean(),
+      endedHoursAgo: fc.constantFrom(0, 0, 0, 27, 60),
+      status: sometimes(
+        4,
+        fc.uniqueArray(
+          fc.constantFrom('COMPLETED' as const, 'STOPPED' as const, 'FAILED' as const, 'RUNNING' as const),
+        ),
+      ),
+      user: sometimes(4, fc.nat(2)),
+      stream: sometimes(3, fc.nat(1)),
+      dryRun: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('configure' as const),
+      stream: fc.oneof(
+        { weight: 6, arbitrary: fc.nat(1) },
+        { weight: 1, arbitrary: fc.constantFrom('unordered' as const, 'malformed' as const) },
+      ),
+      ascending: fc.boolean(),
     }),
   },
   {

@@ -6,8 +6,8 @@ import { type Fight, fight } from './rival-crawler.ts'
 
 /** How much longer a slow machine may take until every way to lose a stream has come. */
 const PATIENCE_SECONDS = 60
-/** A third of the minute that HISTORY_SECONDS=60 gives it, so that everybody waits for it gladly. */
-const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 20)
+/** A minute meets what a third of it may not: leases that run out under crawlers that wake again, on each of the streams. */
+const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? 60)
 const CRAWLERS = 8
 const USER = 'fought-over'
 const STREAMS = ['twitter/bookmarks', 'twitter/likes', 'mastodon/bookmarks', 'other/list']

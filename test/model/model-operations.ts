@@ -59,6 +59,12 @@ export const operations = {
     `${REFUSAL} ${BUSY} ${CONFLICT} ... on RollbackCheckpointSuccess { target { ${REVISION} } revision { ${REVISION} }
       checkpoint { ${CHECKPOINT} } }`,
   ),
+  pruneSessions: mutation('pruneSessions', 'PruneSessionsInput', `${REFUSAL} ... on PruneSessionsSuccess { count }`),
+  configureStream: mutation(
+    'configureStream',
+    'ConfigureStreamInput',
+    `${REFUSAL} ... on ConfigureStreamSuccess { stream { name ordering } }`,
+  ),
 }
 
 /** Everything that can be seen of one user and stream. */

@@ -7,11 +7,16 @@ import type { ModelServer } from './model-server.ts'
 
 /** The literal table's, and one that demands growing item IDs. */
 export const STREAMS = ['twitter/bookmarks', 'mastodon/model'] as const
-export const ASCENDING_STREAM = STREAMS[1]
+const ASCENDING_STREAM = STREAMS[1]
+const ODD_STREAMS = { unordered: 'youtube/model', malformed: 'mastodon model' } as const
+const HOUR_MS = 3_600_000
 
 /** More than whole seconds, so that no lease ends at the very moment that something else happens. */
 const BETWEEN_MS = 10
 let runs = 0
+
+/** How many sessions were pruned, in all runs. */
+export let pruned = 0
 
 /** What has been answered to what, in all runs: `saveCheckpoint STALE_EPOCH`. */
 export const answered = new Set<string>()
@@ -21,8 +26,12 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
   runs += 1
   const name = `m${runs}-`
   const users = [0, 1, 2].map((user) => `${name}${user}`)
-  const model = new CrawlModel(server.now, [ASCENDING_STREAM])
-  await server.sql('INSERT INTO public."user" (id) VALUES ($1), ($2)', [users[0], users[1]])
+  const model = new CrawlModel(server.now)
+  // What is of all users and streams is of the runs before, too.
+  await server.sql(`DELETE FROM crawler.crawl_session; DELETE FROM crawler.stream_setting;
+    INSERT INTO crawler.stream_setting (stream, ordering) VALUES ('${ASCENDING_STREAM}', 'ascending');
+    INSERT INTO public."user" (id) VALUES ('${users[0]}'), ('${users[1]}')`)
+  model.configureStream(ASCENDING_STREAM, 'ASCENDING')
   model.registerUser(users[0] ?? '')
   model.registerUser(users[1] ?? '')
 
@@ -176,13 +185,40 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
       }
       case 'rollback': {
         const place = at(step.at)
+        const { back, secondsAgo } = step.to
         const input = omitUndefined({
           ...place,
-          toVersion: model.place(place.userId, place.stream).version - step.back,
+          toVersion: back === undefined ? undefined : model.place(place.userId, place.stream).version - back,
+          // After all that has happened at its moment.
+          toTime: secondsAgo === undefined ? undefined : model.now - secondsAgo * 1000 + BETWEEN_MS / 2,
           dryRun: step.dryRun,
           expectedVersion: versionOf(place, step.expected),
         })
         agree(await mutate('rollbackCheckpoint', input), model.rollbackCheckpoint(input))
+        return
+      }
+      case 'prune': {
+        for (const then of step.later ? (['reap', 'nothing'] as const) : []) {
+          await server.advance(26 * HOUR_MS + BETWEEN_MS, then)
+          model.advance(26 * HOUR_MS + BETWEEN_MS)
+          if (then === 'reap') model.reap()
+        }
+        const input = omitUndefined({
+          completedBefore: model.now - step.endedHoursAgo * HOUR_MS,
+          status: step.status,
+          userId: step.user === undefined ? undefined : users[step.user],
+          stream: step.stream === undefined ? undefined : STREAMS[step.stream],
+          dryRun: step.dryRun,
+        })
+        const foretold = model.pruneSessions(input)
+        agree(await mutate('pruneSessions', input), foretold)
+        pruned += step.dryRun ? 0 : Number(foretold['count'])
+        return
+      }
+      case 'configure': {
+        const name = typeof step.stream === 'number' ? (STREAMS[step.stream] ?? STREAMS[0]) : ODD_STREAMS[step.stream]
+        const ordering = step.ascending ? 'ASCENDING' : 'NONE'
+        agree(await mutate('configureStream', { name, ordering }), model.configureStream(name, ordering))
         return
       }
       case 'foreignSave': {
@@ -284,7 +320,12 @@ function omitUndefined<Value extends object>(
   return Object.fromEntries(entries) as { [Field in keyof Value]: Exclude<Value[Field], undefined> }
 }
 
+/** Times are milliseconds in the model. */
 function onTheWire(input: object): object {
-  if (!('rateLimitedUntil' in input) || typeof input.rateLimitedUntil !== 'number') return input
-  return { ...input, rateLimitedUntil: new Date(input.rateLimitedUntil).toISOString() }
+  const entries = Object.entries(input).map(([field, value]: [string, unknown]) =>
+    /(Until|Before|Time)$/.test(field) && typeof value === 'number'
+      ? [field, new Date(value).toISOString()]
+      : [field, value],
+  )
+  return Object.fromEntries(entries) as object
 }

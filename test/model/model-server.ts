@@ -2,7 +2,8 @@ import { Agent, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import pg from 'pg'
 import { vi } from 'vitest'
-import { startWaymark } from '../support/waymark.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { startOn } from '../support/waymark.ts'
 
 /** A server whose time, and its database's, stands still until a test moves it. */
 export interface ModelServer extends AsyncDisposable {
@@ -22,16 +23,17 @@ export async function startModelServer(): Promise<ModelServer> {
   // doesn't do here: its reaper would look at any moment, and a measurement could fall between the two moves.
   let now = Math.floor(Date.now() / 10) * 10
   vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now })
-  const waymark = await startWaymark()
-  const client = new pg.Client({ connectionString: waymark.database.url })
+  const database = await createTestDatabase()
+  const client = new pg.Client({ connectionString: database.url })
   await client.connect()
-  // It ticks by a microsecond, so that what came later is later.
+  // Before the server measures how far its clock is off, or the time that a slow machine takes to start is part of that. It ticks by a microsecond, so that what came later is later.
   await client.query(`
     CREATE TABLE crawler.test_clock (now_at timestamptz NOT NULL);
     INSERT INTO crawler.test_clock VALUES (to_timestamp(${now} / 1000.0));
     CREATE SEQUENCE crawler.test_tick;
     CREATE OR REPLACE FUNCTION crawler.clock() RETURNS timestamptz LANGUAGE sql VOLATILE
       AS $$ SELECT now_at + nextval('crawler.test_tick') * interval '1 microsecond' FROM crawler.test_clock $$`)
+  const waymark = await startOn(database.url)
   const agent = new Agent({ keepAlive: true })
 
   async function ask(query: string, variables: object): Promise<Record<string, unknown>> {
@@ -74,7 +76,8 @@ export async function startModelServer(): Promise<ModelServer> {
     async [Symbol.asyncDispose]() {
       agent.destroy()
       await client.end()
-      await waymark[Symbol.asyncDispose]()
+      await waymark.close()
+      await database[Symbol.asyncDispose]()
       vi.useRealTimers()
     },
   }
