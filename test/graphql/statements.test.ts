@@ -43,7 +43,8 @@ async function countStatements(run: () => Promise<unknown>): Promise<{ statement
 describe('the number of SQL statements', () => {
   let waymark: TestWaymark
   beforeAll(async () => {
-    waymark = await startWaymark()
+    // Thousands in one statement take a busy machine longer than the 4 s that requests are given.
+    waymark = await startWaymark({ DATABASE_STATEMENT_TIMEOUT_MS: '60000' })
     await waymark.database.query(`
       INSERT INTO public."user" SELECT 'user-' || lpad(n::text, 3, '0') FROM generate_series(1, 100) n;
       INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id)
@@ -74,21 +75,31 @@ describe('the number of SQL statements', () => {
     expect(rows).toBeLessThanOrEqual(10 + 10 + 50 + 50 + 1 + 10)
   })
 
-  it('and the rows read stay the same where a user has 100,000 sessions, in the database too', async () => {
-    await waymark.database.query(`
+  it(
+    'and the rows read stay the same where a user has 100,000 sessions, in the database too',
+    { timeout: 120_000 },
+    async () => {
+      await waymark.database.query(`
       INSERT INTO crawler.crawl_session (session_id, user_id, started_at)
         SELECT 'many-' || n, 'user-001', now() - n * interval '1 second' FROM generate_series(1, 100000) n`)
-    await waymark.database.query('VACUUM ANALYZE crawler.crawl_session')
-    const { statements, rows } = await countStatements(() => waymark.ask(nested(10)))
-    expect(statements.length).toBeLessThanOrEqual(6)
-    expect(rows).toBeLessThanOrEqual(10 + 10 + 50 + 50 + 1 + 10)
+      await waymark.database.query('VACUUM ANALYZE crawler.crawl_session')
+      const { statements, rows } = await countStatements(() => waymark.ask(nested(10)))
+      expect(statements.length).toBeLessThanOrEqual(6)
+      expect(rows).toBeLessThanOrEqual(10 + 10 + 50 + 50 + 1 + 10)
 
-    const readBefore = await sessionRowsRead()
-    await waymark.ask(nested(10))
-    // Statistics arrive late; ask until those of this request are there.
-    await expect.poll(sessionRowsRead, { timeout: 20_000 }).toBeGreaterThan(readBefore)
-    expect((await sessionRowsRead()) - readBefore).toBeLessThanOrEqual(10 * 6)
-  })
+      // Statistics arrive late, those of the requests before too: their 700 rows, and none of 100,000.
+      const late = 1_000
+      const readBefore = await sessionRowsRead()
+      let asked = 0
+      let read = 0
+      while (read <= late) {
+        await waymark.ask(nested(10))
+        asked += 1
+        read = (await sessionRowsRead()) - readBefore
+      }
+      expect(read).toBeLessThanOrEqual(late + asked * 10 * 6)
+    },
+  )
 
   it('for a session with its checkpoint and user is two', async () => {
     const one =
@@ -119,6 +130,47 @@ describe('the number of SQL statements', () => {
     const inSession = await countStatements(() => save('bookmarksAdded: 1, sessionId: "user-002-2"'))
     expect(inSession.statements).toHaveLength(1)
   })
+
+  it(
+    'for 10,000 saves of one request is one for each thousand, and a bad one among them leaves 9,999 written',
+    { timeout: 120_000 },
+    async () => {
+      await waymark.database.query(`INSERT INTO public."user" SELECT 'bulk-' || n FROM generate_series(0, 9999) n`)
+      const inputs = Array.from({ length: 10_000 }, (_, n) => ({
+        userId: `bulk-${n}`,
+        stream: 'twitter/bookmarks',
+        itemId: n === 4_321 ? 'not an ID' : String(n + 1),
+        bookmarksAdded: 2,
+      }))
+      let results: { type: string; issues?: { path: string[] }[] }[] = []
+      const { statements } = await countStatements(async () => {
+        const answer = await waymark.ask<{ results: typeof results }>(
+          `mutation ($inputs: [SaveCheckpointInput!]!) { results: saveCheckpoints(inputs: $inputs) {
+          type: __typename ... on InvalidInputError { issues { path } } } }`,
+          { inputs },
+        )
+        results = answer.results
+      })
+      expect(statements.length).toBeLessThanOrEqual(11)
+      expect(results.filter(({ type }) => type === 'SaveCheckpointSuccess')).toHaveLength(9_999)
+      expect(results[4_321]).toEqual({
+        type: 'InvalidInputError',
+        issues: [{ path: ['inputs', '4321', 'itemId'] }],
+      })
+      const written = await waymark.database.query<{ user_id: string; last_tweet_id: string; bookmarks_count: number }>(
+        `SELECT user_id, last_tweet_id, bookmarks_count FROM crawler.crawl_checkpoint
+        WHERE user_id LIKE 'bulk-%' ORDER BY last_tweet_id::integer`,
+      )
+      const sound = inputs.filter((_, n) => n !== 4_321)
+      expect(written).toEqual(
+        sound.map(({ userId, itemId }) => ({ user_id: userId, last_tweet_id: itemId, bookmarks_count: 2 })),
+      )
+      const [{ count } = { count: 0 }] = await waymark.database.query<{ count: number }>(
+        `SELECT count(*)::integer AS count FROM crawler.checkpoint_revision WHERE user_id LIKE 'bulk-%' AND version = 1`,
+      )
+      expect(count).toBe(9_999)
+    },
+  )
 
   it('for many saves at once is less than one each', async () => {
     const save = (userId: string) =>
