@@ -1,66 +1,18 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { controlClock } from '../support/clock.ts'
+import { describe, expect, it } from 'vitest'
+import { type Plan, setUpCrawls } from '../support/crawls.ts'
 import { statementsWaitingForLocks, withClient } from '../support/database.ts'
-import { type MutationResult, startWaymark, type TestWaymark } from '../support/waymark.ts'
-
-const PLAN = 'mode afterItemId pageToken untilItemIds reason previousSession { sessionId }'
-const CHECKPOINT = 'version lastItemId bookmarksCount pageToken headItemIds anchorItemIds complete'
-const REFUSED = '__typename ... on UserError { code message }'
-const ENDED = '... on EndSessionSuccess { session { status } }'
-
-const operations = {
-  registerUser: `RegisterUserInput!) { result: registerUser(input: $input) { ${REFUSED} } }`,
-  startSession: `StartSessionInput!) { result: startSession(input: $input) { ${REFUSED}
-    ... on StartSessionSuccess { session { sessionId } plan { ${PLAN} } } } }`,
-  saveCheckpoint: `SaveCheckpointInput!) { result: saveCheckpoint(input: $input) { ${REFUSED}
-    ... on SaveCheckpointSuccess { checkpoint { ${CHECKPOINT} } } } }`,
-  completeSession: `CompleteSessionInput!) { result: completeSession(input: $input) { ${REFUSED} ${ENDED} } }`,
-  stopSession: `StopSessionInput!) { result: stopSession(input: $input) { ${REFUSED} ${ENDED} } }`,
-  failSession: `FailSessionInput!) { result: failSession(input: $input) { ${REFUSED} ${ENDED} } }`,
-  clearCheckpoint: `ClearCheckpointInput!) { result: clearCheckpoint(input: $input) { ${REFUSED}
-    ... on ClearCheckpointSuccess { cleared } } }`,
-}
-
-interface Plan {
-  readonly mode: string
-  readonly afterItemId: string | null
-  readonly pageToken: string | null
-  readonly untilItemIds: readonly string[]
-  readonly reason: string
-  readonly previousSession: { readonly sessionId: string } | null
-}
 
 describe('the plan of the next crawl', () => {
-  let waymark: TestWaymark
-  let clock: Awaited<ReturnType<typeof controlClock>>
-  let userId: string
-  let users = 0
-  beforeAll(async () => {
-    waymark = await startWaymark()
-    clock = await controlClock(waymark.database)
-  })
-  afterAll(() => waymark[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    userId = `user-${(users += 1)}`
-    await run('registerUser', { userId })
-  })
-
-  async function run(operation: keyof typeof operations, input: Record<string, unknown>): Promise<MutationResult> {
-    const query = `mutation ($input: ${operations[operation]}`
-    return (await waymark.ask<{ result: MutationResult }>(query, { input })).result
-  }
-  async function plan(): Promise<Plan> {
-    const query = `query ($userId: String!) { resumePlan(userId: $userId) { ${PLAN} } }`
-    return (await waymark.ask<{ resumePlan: Plan }>(query, { userId })).resumePlan
-  }
+  const crawls = setUpCrawls()
+  const { run, plan, checkpoint } = crawls
   const start = async (input: Record<string, unknown> = {}) => {
-    const started = await run('startSession', { userId, ...input })
+    const started = await crawls.start(input)
     expect(started.__typename).toBe('StartSessionSuccess')
     return { sessionId: started['session'].sessionId as string, plan: started['plan'] as Plan }
   }
   const startId = async (input: Record<string, unknown> = {}) => (await start(input)).sessionId
   const save = async (input: Record<string, unknown>) => {
-    const saved = await run('saveCheckpoint', { userId, ...input })
+    const saved = await crawls.save(input)
     expect(saved).toMatchObject({ __typename: 'SaveCheckpointSuccess' })
     return saved['checkpoint'] as Record<string, unknown>
   }
@@ -69,9 +21,6 @@ describe('the plan of the next crawl', () => {
     expect(await run(operation, { sessionId, ...reason })).toMatchObject({ __typename: 'EndSessionSuccess' })
   }
   const complete = (sessionId: string) => end('completeSession', sessionId)
-  const checkpoint = async () =>
-    (await waymark.ask(`query ($userId: String!) { checkpoint(userId: $userId) { ${CHECKPOINT} } }`, { userId }))
-      .checkpoint as Record<string, unknown>
   /** A crawl that has completed, with these as its anchors. */
   const crawled = async (headItemIds: readonly string[] = ['90', '80', '70']) => {
     const sessionId = await startId()
@@ -108,7 +57,7 @@ describe('the plan of the next crawl', () => {
     it('after a clear, which forgets position, token, head and anchors', async () => {
       const first = await crawled()
       await save({ itemId: '60', pageToken: 'p2' })
-      expect(await run('clearCheckpoint', { userId })).toMatchObject({ cleared: true })
+      expect(await run('clearCheckpoint', { userId: crawls.userId })).toMatchObject({ cleared: true })
       expect(await plan()).toMatchObject({
         mode: 'FULL',
         afterItemId: null,
@@ -121,7 +70,9 @@ describe('the plan of the next crawl', () => {
 
     it('after the row was deleted by another SQL client', async () => {
       await crawled()
-      await waymark.database.query('DELETE FROM crawler.twitter_crawl_checkpoint WHERE user_id = $1', [userId])
+      await crawls.waymark.database.query('DELETE FROM crawler.twitter_crawl_checkpoint WHERE user_id = $1', [
+        crawls.userId,
+      ])
       expect(await plan()).toMatchObject({ mode: 'FULL', untilItemIds: [] })
     })
   })
@@ -236,9 +187,9 @@ describe('the plan of the next crawl', () => {
     it('of its own stream', async () => {
       await crawled()
       expect((await start({ stream: 'reddit/saved' })).plan).toMatchObject({ mode: 'FULL', previousSession: null })
-      const asked = await waymark.ask(
+      const asked = await crawls.waymark.ask(
         `query ($userId: String!) { resumePlan(userId: $userId, stream: "youtube/likes") { mode } }`,
-        { userId },
+        { userId: crawls.userId },
       )
       expect(asked.resumePlan).toEqual({ mode: 'FULL' })
     })
@@ -251,7 +202,7 @@ describe('the plan of the next crawl', () => {
   })
 
   it('is null for an unknown user', async () => {
-    expect(await waymark.ask('{ resumePlan(userId: "nobody") { mode } }')).toEqual({ resumePlan: null })
+    expect(await crawls.waymark.ask('{ resumePlan(userId: "nobody") { mode } }')).toEqual({ resumePlan: null })
   })
 
   it.each([
@@ -262,7 +213,7 @@ describe('the plan of the next crawl', () => {
     ['stream', 'resumePlan(userId: "ada", stream: "bookmarks")'],
     ['stream', 'resumePlan(userId: "ada", stream: "Twitter/Bookmarks")'],
   ])('names the malformed %s of %.40s', async (argument, field) => {
-    const { code, message } = await waymark.fail(`{ ${field} { mode } }`)
+    const { code, message } = await crawls.waymark.fail(`{ ${field} { mode } }`)
     expect(code).toBe('BAD_USER_INPUT')
     expect(message).toMatch(new RegExp(`^${argument} `))
   })
@@ -363,8 +314,8 @@ describe('the plan of the next crawl', () => {
       'its session stops': async (sessionId: string) => end('stopSession', sessionId),
       'its session fails': async (sessionId: string) => end('failSession', sessionId),
       'its session expires': async (_sessionId: string) => {
-        await clock.advance(61)
-        await waymark.database.query('SELECT crawler.reap()')
+        await crawls.clock.advance(61)
+        await crawls.waymark.database.query('SELECT crawler.reap()')
       },
       'its session is taken over': async (_sessionId: string) => {
         await startId({ takeover: true })
@@ -388,7 +339,7 @@ describe('the plan of the next crawl', () => {
     it('and calls an expired session failed, with the reason', async () => {
       const sessionId = await startId()
       await save({ sessionId, itemId: '95', bookmarksAdded: 7 })
-      await clock.advance(61)
+      await crawls.clock.advance(61)
       const { plan: told } = await start()
       expect(told.reason).toMatch(/^the last crawl failed at .* after 7 bookmarks \(lease expired\)/)
     })
@@ -396,7 +347,9 @@ describe('the plan of the next crawl', () => {
 
   describe('follows what another SQL client writes', () => {
     const update = (columns: string) =>
-      waymark.database.query(`UPDATE crawler.twitter_crawl_checkpoint SET ${columns} WHERE user_id = $1`, [userId])
+      crawls.waymark.database.query(`UPDATE crawler.twitter_crawl_checkpoint SET ${columns} WHERE user_id = $1`, [
+        crawls.userId,
+      ])
 
     it('to a complete checkpoint: a save without token and head', async () => {
       await crawled(['90', '80'])
@@ -434,16 +387,16 @@ describe('the plan of the next crawl', () => {
     it.each(['a session of Waymark', 'a session of another program'])(
       'as the first there is, just while the crawl is completed: %s',
       async (whose) => {
-        const sessionId = whose === 'a session of Waymark' ? await startId() : `foreign-${userId}`
-        await waymark.database.query(
+        const sessionId = whose === 'a session of Waymark' ? await startId() : `foreign-${crawls.userId}`
+        await crawls.waymark.database.query(
           'INSERT INTO crawler.crawl_session (session_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
-          [sessionId, userId],
+          [sessionId, crawls.userId],
         )
-        await withClient(waymark.database.url, async (client) => {
+        await withClient(crawls.waymark.database.url, async (client) => {
           await client.query('BEGIN')
           await client.query(
             `INSERT INTO crawler.twitter_crawl_checkpoint (user_id, last_tweet_id) VALUES ($1, '75')`,
-            [userId],
+            [crawls.userId],
           )
           const completed = complete(sessionId)
           await statementsWaitingForLocks(client, 1)
@@ -455,9 +408,9 @@ describe('the plan of the next crawl', () => {
     )
 
     it('as the first there is', async () => {
-      await waymark.database.query(
+      await crawls.waymark.database.query(
         `INSERT INTO crawler.twitter_crawl_checkpoint (user_id, last_tweet_id) VALUES ($1, '75')`,
-        [userId],
+        [crawls.userId],
       )
       expect(await plan()).toMatchObject({ mode: 'RESUME', afterItemId: '75', pageToken: null, untilItemIds: [] })
     })
