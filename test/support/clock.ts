@@ -12,7 +12,7 @@ export async function controlClock(database: TestDatabase): Promise<{ advance: (
       AS 'SELECT clock_timestamp() + ahead FROM crawler.test_clock'`)
   return {
     advance: async (seconds) => {
-      // The reaper takes a tick that is over 5 s late for an outage, and renews every lease; here time just passes.
+      // The reaper takes a tick that is over 2.5 s late for an outage, and renews every lease; here time just passes.
       await database.query(
         `WITH moved AS (UPDATE crawler.test_clock SET ahead = ahead + ${seconds} * interval '1 second' RETURNING ahead)
          UPDATE crawler.reaper SET ticked_at = clock_timestamp() + moved.ahead FROM moved`,

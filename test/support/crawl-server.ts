@@ -37,7 +37,12 @@ export class CrawlServer implements AsyncDisposable {
     await chmod(folder, 0o755)
     const server = new CrawlServer(folder, await findFreePort())
     server.launch()
-    await server.ready()
+    try {
+      await server.ready()
+    } catch (error) {
+      await server[Symbol.asyncDispose]()
+      throw error
+    }
     return server
   }
 
@@ -64,15 +69,15 @@ export class CrawlServer implements AsyncDisposable {
     this.#child = child
   }
 
-  /** Polls /ready. @throws if the server has ended by itself, or isn't ready after 30 s */
+  /** Polls /ready. @throws if the server has ended by itself, or isn't ready after 100 s, on a machine with much else to do */
   async ready(): Promise<void> {
-    const deadline = performance.now() + 30_000
+    const deadline = performance.now() + 100_000
     for (;;) {
       this.#assertRuns()
       const response = await fetch(new URL('/ready', this.url)).catch(() => undefined)
       if (response?.ok) return
-      if (performance.now() > deadline) throw new Error(`Waymark isn't ready after 30 s:\n${this.#tail()}`)
-      await sleep(20)
+      if (performance.now() > deadline) throw new Error(`Waymark isn't ready after 100 s:\n${this.#tail()}`)
+      await sleep(50)
     }
   }
 
