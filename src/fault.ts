@@ -7,6 +7,7 @@ export type FaultCode =
   | 'OVERLOADED'
   | 'SERVICE_UNAVAILABLE'
   | 'CURSOR_EXPIRED'
+  | 'SLOW_CLIENT'
   | 'INTERNAL_SERVER_ERROR'
 
 /**

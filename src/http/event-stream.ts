@@ -1,13 +1,18 @@
 import type { ServerResponse } from 'node:http'
 import type { ExecutionResult } from 'graphql'
+import { cursorOf } from './event-cursor.ts'
 import { resultText } from './result-text.ts'
 
 /** Below the minute after which common proxies drop a silent connection, and often enough to meet a dead one soon. */
 const PING_MS = 12_000
 const PING = ':\n\n'
 const COMPLETE = 'event: complete\ndata:\n\n'
-/** A reader that takes nothing for so long gets nothing more; it comes back with its last cursor. */
-const STALL_LIMIT_MS = 5 * 60_000
+/**
+ * A reader that takes no byte for so long is ended. Node looks twice before it says so where some of a write was taken at once: 20 s at
+ * the most, and with the farewell all that it had is free within 30 s.
+ */
+const STALL_LIMIT_MS = 10_000
+const FAREWELL_MS = 8_000
 const HEADERS = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache',
@@ -21,46 +26,78 @@ interface EventStreamOptions {
   readonly gone: AbortSignal
   /** What is told last where the stream throws. */
   readonly presentError: (error: unknown) => ExecutionResult
+  /** What is told last to a reader that takes nothing. @param cursor of the last event that was written */
+  readonly presentSlow: (cursor: string | undefined) => ExecutionResult
+  /** Calls back where the peer takes nothing of what the kernel has for it. @returns what ends the watch */
+  readonly watchPeer?: (onSilent: () => void) => () => void
   readonly stallLimitMs?: number
+  readonly farewellMs?: number
 }
 
 /**
  * Answers with GraphQL over SSE, distinct connections mode, at the pace of its reader: an event is asked of the stream once the one
- * before left for the socket. When the client goes the stream is returned; when it takes nothing for stallLimitMs, its connection is
- * cut. What the stream throws is told last. Resolves when nothing is left to send.
+ * before left for the socket. When the client goes the stream is returned. When it takes nothing for stallLimitMs (in this process) or
+ * its peer is silent (in the kernel), the stream is returned, and the reason told last for whoever reads again; where that isn't taken
+ * either, the connection is cut. What the stream throws is told last. Resolves when nothing is left to send.
  * https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
  */
 export async function sendEventStream(
   response: ServerResponse,
   events: AsyncIterableIterator<ExecutionResult>,
-  { gone, presentError, stallLimitMs = STALL_LIMIT_MS }: EventStreamOptions,
+  options: EventStreamOptions,
 ): Promise<void> {
+  const {
+    gone,
+    presentError,
+    presentSlow,
+    watchPeer,
+    stallLimitMs = STALL_LIMIT_MS,
+    farewellMs = FAREWELL_MS,
+  } = options
   const isGone = () => gone.aborted || response.destroyed
   const leave = () => void events.return?.().catch(() => undefined)
   if (isGone()) {
     leave()
     return
   }
+  const slow = new AbortController()
+  let cursor: string | undefined
+  const onSlow = () => {
+    slow.abort()
+    leave()
+  }
   response.writeHead(200, HEADERS)
   response.write(GREETING)
   const pinging = setInterval(() => {
     if (!response.writableNeedDrain) response.write(PING)
   }, PING_MS)
+  const unwatch = watchPeer?.(onSlow)
   gone.addEventListener('abort', leave, { once: true })
+  let last = ''
   try {
     for (;;) {
       const turn = await events.next()
-      if (turn.done === true || isGone()) break
-      if (!response.write(eventText(turn.value))) await drainedOrClosed(response, gone, stallLimitMs)
+      if (turn.done === true || slow.signal.aborted || isGone()) break
+      const isTaken = response.write(eventText(turn.value))
+      cursor = cursorOf(turn.value) ?? cursor
+      if (!isTaken && (await isStalled(response, gone, stallLimitMs))) onSlow()
     }
-    gone.removeEventListener('abort', leave)
-    response.end(COMPLETE)
   } catch (error) {
-    gone.removeEventListener('abort', leave)
-    response.end(`${eventText(presentError(error))}${COMPLETE}`)
-  } finally {
-    clearInterval(pinging)
+    last = eventText(presentError(error))
   }
+  gone.removeEventListener('abort', leave)
+  clearInterval(pinging)
+  unwatch?.()
+  if (!slow.signal.aborted) response.end(`${last}${COMPLETE}`)
+  else if (!isGone()) takeLeave(response, `${eventText(presentSlow(cursor))}${COMPLETE}`, farewellMs)
+}
+
+/** Closes the connection once the farewell is the kernel's, which keeps it for a reader that is there; or where that takes nothing either. */
+function takeLeave(response: ServerResponse, farewell: string, farewellMs: number): void {
+  const { socket } = response
+  response.once('timeout', () => socket?.destroy())
+  response.setTimeout(farewellMs)
+  response.end(farewell, () => socket?.destroySoon())
 }
 
 /** Answers with one result, to a client that accepts nothing but events. */
@@ -78,18 +115,28 @@ function eventText(result: ExecutionResult): string {
   return `event: next\ndata: ${resultText(result)}\n\n`
 }
 
-function drainedOrClosed(response: ServerResponse, gone: AbortSignal, stallLimitMs: number): Promise<void> {
+/** Waits until what was written has left for the kernel, or the client. @returns whether not a byte of it did for so long */
+function isStalled(response: ServerResponse, gone: AbortSignal, stallLimitMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const stalled = setTimeout(() => response.destroy(), stallLimitMs)
-    const settle = () => {
-      clearTimeout(stalled)
-      response.removeListener('drain', settle)
-      response.removeListener('close', settle)
-      gone.removeEventListener('abort', settle)
-      resolve()
+    const settle = (stalled: boolean) => {
+      response.removeListener('drain', onMove)
+      response.removeListener('close', onMove)
+      response.removeListener('timeout', onTimeout)
+      gone.removeEventListener('abort', onMove)
+      response.setTimeout(0)
+      resolve(stalled)
     }
-    response.once('drain', settle)
-    response.once('close', settle)
-    gone.addEventListener('abort', settle, { once: true })
+    const onMove = () => {
+      settle(false)
+    }
+    const onTimeout = () => {
+      settle(true)
+    }
+    response.once('drain', onMove)
+    response.once('close', onMove)
+    // Unlike a timer it starts anew with every byte of a long write that is taken.
+    response.once('timeout', onTimeout)
+    response.setTimeout(stallLimitMs)
+    gone.addEventListener('abort', onMove, { once: true })
   })
 }

@@ -30,6 +30,8 @@ export interface Exchange extends RequestInfo {
   isStreaming: boolean
   /** Events delivered, where it is a subscription. */
   events: number
+  /** Of the last event that was sent over a WebSocket. */
+  cursor: string | undefined
 }
 
 export function beginExchange(requestId: string, signal: AbortSignal): Exchange {
@@ -44,6 +46,7 @@ export function beginExchange(requestId: string, signal: AbortSignal): Exchange 
     errorCodes: new Set(),
     isStreaming: false,
     events: 0,
+    cursor: undefined,
   }
 }
 

@@ -53,11 +53,12 @@ export function createGraphQLEndpoint(
     exchange.operationName = safeName(body['operationName'])
     const result = await run(body, exchange, mediaTypes)
     if (isAsyncIterable(result)) {
-      const unwatch = peers.watch(request.socket)
       await sendEventStream(response, result, {
         gone: exchange.signal,
         presentError: (error) => presentErrors(exchange, [wrapError(error)]),
-      }).finally(unwatch)
+        presentSlow: (cursor) => present.slow(exchange, cursor),
+        watchPeer: (onSilent) => peers.watch(request.socket, onSilent),
+      })
       return
     }
     const { status, headers } = statusOf(result, mediaType)

@@ -21,6 +21,7 @@ import { maskResult } from './mask-error.ts'
 import type { RequestObserver } from './observer.ts'
 import { logSubscriptionStart, noteOperation } from './request-log.ts'
 import { createSharedSubscribe } from './shared-results.ts'
+import { slowClientResult } from './slow-client.ts'
 
 export interface GraphQLOptions<Ctx extends object> {
   readonly schema: GraphQLSchema
@@ -68,6 +69,8 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
 /** Makes of what an operation came to what a client may read, and notes it in the exchange. */
 export interface Present {
   result(exchange: Exchange, result: ExecutionResult): ExecutionResult
+  /** What a stream ends with whose client takes nothing. @param cursor of the last event that was sent */
+  slow(exchange: Exchange, cursor: string | undefined): ExecutionResult
   /** Takes a place for a stream, before its source exists. @returns gives it back @throws Fault RATE_LIMITED */
   enterStream(exchange: Exchange): () => void
   /** @param leave gives the stream's place back: called when it is over */
@@ -94,6 +97,11 @@ export function createPresent<Ctx extends object>(
   }
   return {
     result: mask,
+    slow(exchange, cursor) {
+      const result = slowClientResult(cursor)
+      for (const { extensions } of result.errors ?? []) exchange.errorCodes.add(String(extensions['code']))
+      return result
+    },
     enterStream: ({ admitted }) => callers.enter(admitted?.principal.subject ?? ''),
     stream(exchange, events, leave) {
       logSubscriptionStart(log, exchange)

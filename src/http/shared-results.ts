@@ -10,6 +10,7 @@ import {
   visit,
 } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
+import { noteCursor } from './event-cursor.ts'
 import { MappedStream } from './mapped-stream.ts'
 
 /** A result is told to others for so long at the most: what it read of the database is as old as that, and then it is forgotten. */
@@ -34,7 +35,11 @@ export function createSharedSubscribe(reachOf: (contextValue: unknown) => string
   const documents = new DocumentNumbers()
 
   function resultOf(args: ExecutionArgs, key: string, event: unknown): Result {
-    const run = () => execute({ ...args, rootValue: event }) as Result
+    const note = (result: ExecutionResult) => noteCursor(result, event)
+    const run = (): Result => {
+      const result = execute({ ...args, rootValue: event }) as Result
+      return result instanceof Promise ? result.then(note) : note(result)
+    }
     if (typeof event !== 'object' || event === null) return run()
     const known = recent.find(event, key)
     if (known !== undefined) {

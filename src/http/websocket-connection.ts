@@ -1,7 +1,9 @@
 import type { WebSocket } from 'ws'
 
-/** How often a client is pinged, and how long it may take to answer: what vanished is gone within twice that. */
+/** How often a client is pinged, and how long it may take to answer. */
 const PING_MS = 12_000
+/** For the farewell to leave for the kernel, or to be answered: what vanished is gone within 28 s. */
+const FAREWELL_MS = 4_000
 /**
  * What may wait to be sent before nothing more is read from a client: an event of each operation, and as many refusals and pongs.
  * Answers to pings are as long as the client wants, up to 1 MiB: hence bytes as well.
@@ -19,12 +21,22 @@ export class WebSocketConnection {
   #unsent = 0
   #isDraining = false
   readonly #countStreaming: () => number
+  readonly #onSlow: () => void
+  /** Whether a message left since the last ping. */
+  #hasSent = false
   readonly #closed: Promise<void>
 
-  /** @param countStreaming of the messages being handled, those that wait for nothing but events */
-  constructor(socket: WebSocket, countStreaming: () => number) {
+  /**
+   * @param countStreaming of the messages being handled, those that wait for nothing but events
+   * @param onSlow called where the client doesn't answer a ping, to close with the reason; soon after it is cut off
+   */
+  constructor(
+    socket: WebSocket,
+    { countStreaming, onSlow }: { readonly countStreaming: () => number; readonly onSlow: () => void },
+  ) {
     this.#socket = socket
     this.#countStreaming = countStreaming
+    this.#onSlow = onSlow
     this.#closed = new Promise((resolve) => {
       socket.once('close', () => {
         resolve()
@@ -47,6 +59,7 @@ export class WebSocketConnection {
     return new Promise((resolve) => {
       this.#socket.send(text, () => {
         this.#unsent -= 1
+        this.#hasSent = true
         if (this.#socket.isPaused && !this.#isFull) this.#socket.resume()
         resolve()
       })
@@ -100,17 +113,27 @@ export class WebSocketConnection {
   #keepAlive(): void {
     const socket = this.#socket
     let answered = true
+    let wasFull = false
+    let cutting: NodeJS.Timeout | undefined
     const pinging = setInterval(() => {
-      if (!answered) {
-        socket.terminate()
+      // Behind what the kernel has for a slow reader a ping is long on its way: one who takes messages out of a full kernel is there.
+      if (answered || (wasFull && this.#hasSent)) {
+        if (answered) socket.ping()
+        answered = false
+        wasFull = socket.bufferedAmount > 0
+        this.#hasSent = false
         return
       }
-      answered = false
-      socket.ping()
+      clearInterval(pinging)
+      this.#onSlow()
+      cutting = setTimeout(() => {
+        socket.terminate()
+      }, FAREWELL_MS)
     }, PING_MS)
     socket.on('pong', () => (answered = true))
     socket.once('close', () => {
       clearInterval(pinging)
+      clearTimeout(cutting)
     })
   }
 }

@@ -8,6 +8,7 @@ import { describeError } from './describe-error.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
 import type { RequestObserver } from './observer.ts'
 import { bodyLimitBytes } from './read-body.ts'
+import { SLOW_CLIENT_CLOSE, slowClientReason } from './slow-client.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 import { createSocketHooks, type SocketContext } from './websocket-hooks.ts'
 import { SocketOperations } from './websocket-operations.ts'
@@ -47,7 +48,12 @@ export function createWebSocketEndpoint(
 
   function serve(socket: WebSocket, { headers: { authorization } }: IncomingMessage): void {
     const operations = new SocketOperations(log, observer)
-    const connection = new WebSocketConnection(socket, () => operations.streaming)
+    const connection = new WebSocketConnection(socket, {
+      countStreaming: () => operations.streaming,
+      onSlow: () => {
+        connection.close(SLOW_CLIENT_CLOSE, slowClientReason(operations.cursors))
+      },
+    })
     connections.add(connection)
     const onMessage = (handle: (text: string) => Promise<void>) => {
       connection.onMessage((text) => {

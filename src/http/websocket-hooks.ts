@@ -3,6 +3,7 @@ import { isAsyncIterable } from 'graphql-yoga'
 import { CloseCode, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import { Fault } from '../fault.ts'
 import type { Admit, Credentials } from './admission.ts'
+import { cursorOf } from './event-cursor.ts'
 import type { Exchange } from './exchange.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
 import { wrapError } from './mask-error.ts'
@@ -77,8 +78,11 @@ export function createSocketHooks(
     onOperation({ extra }, _id, _payload, _args, result) {
       if (isAsyncIterable(result)) extra.onStream()
     },
-    onNext: (_context, _id, _payload, _args, { errors, ...result }) =>
-      errors && { ...result, errors: errors.map(formatError) },
+    onNext({ extra: { operations } }, _id, payload, _args, result) {
+      const exchange = operations.find(payload)
+      if (exchange) exchange.cursor = cursorOf(result) ?? exchange.cursor
+      return result.errors && { ...result, errors: result.errors.map(formatError) }
+    },
     onError({ extra: { operations } }, _id, payload, errors) {
       const exchange = operations.find(payload)
       // undefined: onSubscribe has presented them.

@@ -24,6 +24,11 @@ export class SocketOperations {
     return [...this.#open.values()].filter(({ exchange }) => exchange.isStreaming).length
   }
 
+  /** Of each operation that was sent an event, the last one's. */
+  get cursors(): string[] {
+    return [...this.#open.values()].flatMap(({ exchange: { cursor } }) => (cursor === undefined ? [] : [cursor]))
+  }
+
   begin(payload: SubscribePayload): Exchange {
     const left = new AbortController()
     const exchange = beginExchange(randomUUID(), left.signal)

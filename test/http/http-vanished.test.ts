@@ -55,11 +55,18 @@ function isOver({ exitCode, signalCode }: ChildProcess): boolean {
 
 /** Longer than the 30 s that are promised, for a busy machine; the kernel by itself takes a quarter of an hour. */
 const withinAMinute = { timeout: 60_000, interval: 50 }
+const isLinux = process.platform === 'linux'
+
+interface Reader {
+  readonly child: ChildProcess
+  /** What it has printed. */
+  heard: string
+}
 
 describe('the subscription of a client', () => {
   const opened: string[] = []
   const returned: string[] = []
-  const children: ChildProcess[] = []
+  const readers = new Map<string, Reader>()
   let server: HttpServer
   let elsewhere: Elsewhere | undefined
 
@@ -73,10 +80,16 @@ describe('the subscription of a client', () => {
       `${from?.address ?? '127.0.0.1'}:${server.port}`,
       query,
     ]
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-    children.push(child)
-    return child
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const entry: Reader = { child, heard: '' }
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (entry.heard += text))
+    readers.set(by, entry)
   }
+  const heardBy = (name: string) => readers.get(name)?.heard ?? ''
+  const signal = (name: string, word: NodeJS.Signals) => readers.get(name)?.child.kill(word)
+
+  /** Events of 100 kB: without end, or so many that the kernel takes all and the reader's end of it is full. */
+  const events: Record<string, number> = { flooded: Infinity, full: 8, 'lost full': 8 }
 
   beforeAll(async () => {
     const schema = schemaOf('type Query { a: Int } type Subscription { watch(by: String!): String }', {
@@ -85,53 +98,103 @@ describe('the subscription of a client', () => {
           const name = String(by)
           opened.push(name)
           const ended = stop.then(() => returned.push(name))
-          // Not at once: as long as its reader takes all, nothing else would get its turn.
-          while (name === 'stalled' && !returned.includes(name)) {
-            await push({ watch: 'x'.repeat(100_000) })
+          await stalledAll
+          for (let place = 1; place <= (events[name] ?? 0) && !returned.includes(name); place += 1) {
+            await push({ watch: 'x'.repeat(100_000), cursor: `cursor-${place}` })
+            // Not at once: as long as its reader takes all, nothing else would get its turn.
             await new Promise(setImmediate)
           }
           await ended
         }),
     })
+    let stallAll = () => {}
+    const stalledAll = new Promise<void>((resolve) => (stallAll = resolve))
     server = await startHttpServer<object>({
       ...{ host: '0.0.0.0', port: 0, schema, log: pino({ level: 'silent' }), debug: false },
       createContext: () => ({}),
       isReady: () => Promise.resolve({ ready: true }),
     })
-    const stopped = [watch('stopped', 'socket'), watch('stalled', 'events')]
+    watch('quiet socket', 'socket')
+    watch('quiet events', 'events')
+    watch('stopped', 'socket')
+    watch('flooded', 'events')
+    watch('full', 'events')
     elsewhere = findElsewhere()
     if (elsewhere) {
       watch('lost socket', 'socket', elsewhere)
       watch('lost events', 'events', elsewhere)
+      watch('lost full', 'events', elsewhere)
     }
-    await vi.waitFor(() => expect(opened).toHaveLength(children.length), withinAMinute)
-    for (const child of stopped) child.kill('SIGSTOP')
+    await vi.waitFor(() => expect(opened).toHaveLength(readers.size), withinAMinute)
+    for (const name of ['stopped', 'flooded', 'full', 'lost full']) signal(name, 'SIGSTOP')
+    stallAll()
+    if (elsewhere) await stalls(elsewhere)
     elsewhere?.cut()
   })
 
+  /** Once what is on its way to there no longer gets through: before the cut, so that it is one that reads nothing who vanishes. */
+  async function stalls({ prefix }: Elsewhere): Promise<void> {
+    const [command, ...args] = [...prefix, 'cat', '/proc/net/tcp']
+    // The reader's end holds what it hasn't read.
+    const unread = () => [...execFileSync(command, args, { encoding: 'utf8' }).matchAll(/ 01 [0-9A-F]{8}:(?!0{8})/g)]
+    await vi.waitFor(() => expect(unread()).toHaveLength(1), withinAMinute)
+  }
+
   afterAll(async () => {
-    for (const child of children) child.kill('SIGKILL')
-    for (const child of children) if (!isOver(child)) await once(child, 'exit')
+    for (const { child } of readers.values()) child.kill('SIGKILL')
+    for (const { child } of readers.values()) if (!isOver(child)) await once(child, 'exit')
     elsewhere?.remove()
     await server.close({ drainTimeoutMs: 0 })
   })
 
-  it('that stopped without closing its WebSocket is returned', { timeout: 90_000 }, async () => {
-    await vi.waitFor(() => expect(returned).toContain('stopped'), withinAMinute)
+  const isReturned = (name: string) => vi.waitFor(() => expect(returned).toContain(name), withinAMinute)
+  const hears = (name: string, words: RegExp) => vi.waitFor(() => expect(heardBy(name)).toMatch(words), withinAMinute)
+  const limit = { timeout: 130_000 }
+  const needsElsewhere = 'needs Linux, the command ip and the right to make a network namespace'
+
+  it(
+    'that reads nothing of an event stream is returned, and told so with its last cursor when it reads again',
+    limit,
+    async () => {
+      await isReturned('flooded')
+      signal('flooded', 'SIGCONT')
+      await hears('flooded', /"code":"SLOW_CLIENT","cursor":"cursor-\d+"\}\}\]\}\n\nevent: complete/)
+    },
+  )
+
+  it('so is one that reads nothing of what the kernel has for it', limit, async ({ skip }) => {
+    skip(!isLinux, 'only Linux tells')
+    await isReturned('full')
+    signal('full', 'SIGCONT')
+    await hears('full', /"code":"SLOW_CLIENT","cursor":"cursor-8"\}\}\]\}\n\nevent: complete/)
   })
 
-  it('whose network went away is returned: WebSocket', { timeout: 90_000 }, async ({ skip }) => {
-    skip(!elsewhere, 'needs Linux, the command ip and the right to make a network namespace')
-    await vi.waitFor(() => expect(returned).toContain('lost socket'), withinAMinute)
+  it('that stopped without closing its WebSocket is returned, and told so when it goes on', limit, async () => {
+    await isReturned('stopped')
+    signal('stopped', 'SIGCONT')
+    await hears('stopped', /closed 4480 SLOW_CLIENT: subscribe again/)
   })
 
-  it('whose network went away is returned: event stream', { timeout: 90_000 }, async ({ skip }) => {
-    skip(!elsewhere, 'needs Linux, the command ip and the right to make a network namespace')
-    await vi.waitFor(() => expect(returned).toContain('lost events'), withinAMinute)
+  it.for(['lost socket', 'lost events', 'lost full'])(
+    'whose network went away is returned: %s',
+    limit,
+    async (name, { skip }) => {
+      skip(!elsewhere, needsElsewhere)
+      await isReturned(name)
+    },
+  )
+
+  it('leaves no socket behind where it vanished', limit, async ({ skip }) => {
+    skip(!elsewhere, needsElsewhere)
+    for (const name of readers.keys()) if (!name.startsWith('quiet')) await isReturned(name)
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap')
+    await vi.waitFor(() => expect(sockets()).toHaveLength(2), withinAMinute)
   })
 
-  it('that only takes nothing for a while is left alone: event stream', () => {
-    expect(opened).toContain('stalled')
-    expect(returned).not.toContain('stalled')
+  it('that is there gets signs of life while nothing happens, and stays', limit, async () => {
+    for (const name of ['quiet socket', 'quiet events']) {
+      await hears(name, /sign of life\n[^]*sign of life\n/)
+      expect(returned).not.toContain(name)
+    }
   })
 })
