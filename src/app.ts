@@ -8,11 +8,12 @@ import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/s
 import type { SaveCommand } from './checkpoint/save-input.ts'
 import { type Config, isLoopback } from './config.ts'
 import { createDatabaseClock } from './database/clock.ts'
-import { type Database, openDatabase } from './database/database.ts'
+import { type Database, forCaller, openDatabase } from './database/database.ts'
 import { startEmbedded } from './database/embedded.ts'
 import { faultOf } from './database/errors.ts'
 import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
+import { Patience } from './database/patience.ts'
 import { requireMigrated } from './database/require-migrated.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
 import { readSealSecret } from './events/sealed-feed.ts'
@@ -20,6 +21,7 @@ import { Fault } from './fault.ts'
 import { createContext } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
 import type { Readiness } from './http/health.ts'
+import { type Load, watchLoad } from './http/load.ts'
 import { startHttpServer } from './http/server.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import { startReaper } from './session/reaper.ts'
@@ -77,7 +79,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       return Promise.resolve()
     })
 
-    const feed = await startFeed(database, log, paces)
+    const feed = await startFeed(database, log, { readers: forCaller(database, () => new Patience()), ...paces })
     releasers.push(() => feed.close())
 
     const reaper = startReaper(database, log, () => {
@@ -96,15 +98,18 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
 
     const metrics = await prepareMetrics(config, log)
     const writeSaves = createSaveWriter(database)
-    const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(
-      metrics ? metrics.saves(writeSaves) : writeSaves,
-      MAX_SET_SIZE,
-      (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
-    )
+    const saves = createGroupCommit<SaveCommand, SaveOutcome>(metrics ? metrics.saves(writeSaves) : writeSaves, {
+      maxSetSize: MAX_SET_SIZE,
+      isOutage: (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
+    })
+    const load = watchLoad({ statements: database.gate, saves }, log)
+    releasers.push(() => {
+      load.close()
+      return Promise.resolve()
+    })
     const parts = {
-      database,
       clock,
-      submitSave,
+      submitSave: saves.submit,
       feed,
       historyRetentionDays: config.historyRetentionDays,
       sealSecret: await readSealSecret(database),
@@ -120,7 +125,9 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       introspection: config.introspection,
       allowedOrigins: config.allowedOrigins,
       maxStreamsPerCaller: config.maxStreamsPerCaller,
-      createContext: ({ requestId, principal }) => createContext(parts, principal, requestId),
+      createContext: ({ requestId, principal, isStream }) =>
+        createContext({ ...parts, database: databaseFor(isStream, database) }, principal, requestId),
+      findOverload: load.findOverload,
       admit: async (credentials) => {
         const principal = await authenticate(credentials)
         return {
@@ -134,7 +141,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       // Whoever must authenticate can't be made to by a page that knows no key.
       ...(config.authentication.length === 0 && { allowsHost: namesLoopback }),
       observer: metrics?.requests,
-      isReady: () => readiness(database, feed),
+      isReady: () => readiness(database, feed, load),
       toFault: (error) => {
         const fault = faultOf(error)
         return fault instanceof Fault ? fault : undefined
@@ -164,6 +171,16 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
   }
 }
 
+/** Of a stream each statement may wait for long: an event that comes late is better than none, and its reader isn't kept from anything. */
+const STREAM_PATIENCE_MS = 10_000
+
+/** The database for what one operation asks. */
+function databaseFor(isStream: boolean, database: Database): Database {
+  if (isStream) return forCaller(database, () => new Patience(STREAM_PATIENCE_MS))
+  const patience = new Patience()
+  return forCaller(database, () => patience)
+}
+
 async function locateDatabase(
   config: Config,
   log: Logger,
@@ -184,10 +201,11 @@ async function prepareMetrics(config: Config, log: Logger): Promise<Metrics | un
 }
 
 /** A replica whose feed is held back is ready: what it is asked for it answers, and the others are held back as well. */
-async function readiness(database: Database, feed: Feed): Promise<Readiness> {
+async function readiness(database: Database, feed: Feed, load: Load): Promise<Readiness> {
   try {
     await database.query({ text: 'SELECT 1', values: [] })
-    return { ready: true, feed: feed.state() }
+    const { lagMs, isShedding } = load.state()
+    return { ready: true, feed: feed.state(), load: { lagMs, isShedding } }
   } catch {
     return { ready: false, reason: 'the database cannot be reached' }
   }

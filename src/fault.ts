@@ -18,9 +18,16 @@ export type FaultCode =
 export class Fault extends Error {
   override readonly name = 'Fault'
   readonly code: FaultCode
+  /** Of RATE_LIMITED and OVERLOADED: when it is worth to try again. */
+  readonly retryAfterSeconds: number
 
-  constructor(code: FaultCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: FaultCode,
+    message: string,
+    { retryAfterSeconds = 1, ...options }: ErrorOptions & { readonly retryAfterSeconds?: number } = {},
+  ) {
     super(message, options)
     this.code = code
+    this.retryAfterSeconds = retryAfterSeconds
   }
 }

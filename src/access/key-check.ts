@@ -17,6 +17,7 @@ type StoredKey = ApiKey & { readonly hash: Buffer }
  *
  * Rows are remembered for 10 s, also that there is none. IDs that aren't remembered are looked up together, one statement at a time:
  * whoever sends made-up keys keeps one connection busy, not the pool.
+ * @throws Fault OVERLOADED, by the function, where it would wait too long for that
  */
 export function createKeyCheck(
   database: Database,
@@ -25,16 +26,19 @@ export function createKeyCheck(
 ): (text: string) => Promise<Principal | undefined> {
   const remembered = new Map<string, { readonly key: StoredKey | undefined; readonly untilMs: number }>()
 
-  const lookUp = createGroupCommit<string, { readonly key: StoredKey | undefined }>(async (keyIds) => {
-    // Before the statement: what is revoked while it runs is believed no longer than what was revoked just before.
-    const untilMs = performance.now() + trustMs
-    const found = new Map((await findKeys(database, [...new Set(keyIds)])).map((key) => [key.keyId, key]))
-    return keyIds.map((keyId) => {
-      const entry = { key: found.get(keyId), untilMs }
-      remember(keyId, entry)
-      return entry
-    })
-  }, MOST_AT_ONCE)
+  const lookUps = createGroupCommit<string, { readonly key: StoredKey | undefined }>(
+    async (keyIds) => {
+      // Before the statement: what is revoked while it runs is believed no longer than what was revoked just before.
+      const untilMs = performance.now() + trustMs
+      const found = new Map((await findKeys(database, [...new Set(keyIds)])).map((key) => [key.keyId, key]))
+      return keyIds.map((keyId) => {
+        const entry = { key: found.get(keyId), untilMs }
+        remember(keyId, entry)
+        return entry
+      })
+    },
+    { maxSetSize: MOST_AT_ONCE },
+  )
 
   function remember(keyId: string, entry: { readonly key: StoredKey | undefined; readonly untilMs: number }): void {
     remembered.delete(keyId)
@@ -47,7 +51,7 @@ export function createKeyCheck(
     const keyId = keyIdOf(text)
     if (keyId === undefined) return undefined
     const known = remembered.get(keyId)
-    const { key } = known && known.untilMs > performance.now() ? known : await lookUp(keyId)
+    const { key } = known && known.untilMs > performance.now() ? known : await lookUps.submit(keyId)
     if (!isHashOf(text, key?.hash) || !key) return undefined
     const isLive = key.revokedAt === null && (key.expiresAt === null || key.expiresAt > clock.now())
     return isLive ? toPrincipal(key) : undefined

@@ -1,5 +1,7 @@
-import type { Database } from '../database/database.ts'
+import { type Database, forCaller } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
+import { Gate, overloaded } from '../database/gate.ts'
+import { Patience, PATIENCE_MS } from '../database/patience.ts'
 import type { CrawlSession } from '../session/model.ts'
 import { type SessionRow, toSession } from '../session/row.ts'
 import { platformOf } from '../stream/model.ts'
@@ -36,29 +38,41 @@ const MAX_ATTEMPTS = 3
 /**
  * Makes the function that writes a set of saves in one statement and one transaction, and answers one outcome a command, in the
  * set's order. A command whose rows another transaction holds, and each command of a set that failed as a whole, is written alone
- * afterwards; its outcome is a promise, so that nothing of it delays or fails its neighbours. Saves of one key keep their order.
+ * afterwards; its outcome is a promise, so that nothing of it delays or fails its neighbours. Saves of one key keep their order; one
+ * that has waited for the others too long since it was submitted is OVERLOADED.
  */
 export function createSaveWriter(
   database: Database,
-): (commands: readonly SaveCommand[]) => Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
-  /** By key, the last of the saves that are being written alone. */
-  const waiting = new Map<string, Promise<unknown>>()
+): (
+  commands: readonly SaveCommand[],
+  sinceMs: readonly number[],
+) => Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
+  /** By key, where saves are being written alone. */
+  const alone = new Map<string, Gate>()
 
-  function saveAfterwards(command: SaveCommand): Promise<SaveOutcome> {
+  async function saveAfterwards(command: SaveCommand, sinceMs: number): Promise<SaveOutcome> {
+    // Its set came late: to wait for a lock as well would be too long.
+    if (performance.now() - sinceMs > PATIENCE_MS) throw overloaded()
     const key = keyOf(command)
-    const alone = (waiting.get(key) ?? Promise.resolve()).then(() => saveAlone(database, command))
-    const settled = alone
-      // Whoever sent the command hears of its failure; here only the end of it counts.
-      .catch(() => undefined)
-      .then(() => {
-        if (waiting.get(key) === settled) waiting.delete(key)
-      })
-    waiting.set(key, settled)
-    return alone
+    const gate = alone.get(key) ?? new Gate({ mostRunning: 1, mostWaiting: MAX_SET_SIZE })
+    alone.set(key, gate)
+    const patience = new Patience(sinceMs + PATIENCE_MS - performance.now())
+    try {
+      return await gate.run(
+        () =>
+          saveAlone(
+            forCaller(database, () => patience),
+            command,
+          ),
+        patience,
+      )
+    } finally {
+      if (gate.running === 0) alone.delete(key)
+    }
   }
 
-  return async (commands) => {
-    const together = commands.filter((command) => !waiting.has(keyOf(command)))
+  return async (commands, sinceMs) => {
+    const together = commands.filter((command) => !alone.has(keyOf(command)))
     const outcomes = new Map<SaveCommand, SaveOutcome>()
     try {
       const written = together.length === 0 ? [] : await saveSet(database, together, { skipBusy: true })
@@ -69,7 +83,7 @@ export function createSaveWriter(
     } catch (error) {
       if (!isOneCommandsFault(error)) throw error
     }
-    return commands.map((command) => outcomes.get(command) ?? saveAfterwards(command))
+    return commands.map((command, place) => outcomes.get(command) ?? saveAfterwards(command, sinceMs[place] ?? 0))
   }
 }
 

@@ -26,7 +26,7 @@ import {
   VersionConflictError,
 } from './model.ts'
 import { saveIssues, type SaveCheckpointInput, type SaveCommand, toSaveCommand } from './save-input.ts'
-import type { SaveOutcome } from './save-store.ts'
+import { MAX_SET_SIZE, type SaveOutcome } from './save-store.ts'
 
 /** What the write path needs: one queue of saves for the whole process, so that concurrent requests share a commit. */
 export interface Saving {
@@ -116,13 +116,39 @@ async function saveAll(
     return draft({ ...it.entry, input: { ...it.entry.input, stream: session.stream } }, { caller, importing }, now)
   })
   if (importing) await makeUsers(saving.database, caller.userIds, ready)
-  return Promise.all(
-    ready.map(async (it) => {
-      if (it instanceof SessionNotFoundError) return it
-      if (it.issues.length > 0) return new InvalidInputError(it.issues)
-      return toResult(await saving.submitSave(it.command), it)
+  return inTurn(ready, MAX_SET_SIZE, async (it) => {
+    if (it instanceof SessionNotFoundError) return it
+    if (it.issues.length > 0) return new InvalidInputError(it.issues)
+    return toResult(await saving.submitSave(it.command), it)
+  })
+}
+
+/**
+ * Runs each, begun in order, so many at once: who saves one checkpoint waits behind a set of somebody's ten thousand, and not behind all.
+ * Begins no more once one has failed.
+ */
+async function inTurn<Item, Result>(
+  items: readonly Item[],
+  mostAtOnce: number,
+  run: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = []
+  const rest = items.entries()
+  let failed = false
+  async function work(): Promise<void> {
+    for (const [place, item] of rest) {
+      if (failed) return
+      results[place] = await run(item)
+    }
+  }
+  const workers = Array.from({ length: Math.min(mostAtOnce, items.length) }, () =>
+    work().catch((error: unknown) => {
+      failed = true
+      throw error
     }),
   )
+  await Promise.all(workers)
+  return results
 }
 
 interface Draft {

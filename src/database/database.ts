@@ -2,7 +2,9 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { faultOf } from './errors.ts'
+import { Gate } from './gate.ts'
 import { PrismaClient } from './generated/client.ts'
+import { Patience } from './patience.ts'
 
 /** What a pool sends: text with $1 places and their values. Prisma.sql`...` makes one. */
 export interface Statement {
@@ -17,7 +19,9 @@ export type Prisma = ReturnType<typeof createPrisma>
 /** The one way to the tables. Its errors are faults already where a client may see them (errors.ts). */
 export interface Database {
   readonly prisma: Prisma
-  /** Runs one statement in a transaction of its own. */
+  /** Where what callers ask waits for its connection: see forCaller. */
+  readonly gate: Gate
+  /** Runs one statement in a transaction of its own. For what the server itself does; one that a caller causes goes by forCaller. */
   query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
   /** Costs no statement. */
   pool(): PoolState
@@ -46,9 +50,25 @@ export interface DatabaseOptions {
 
 /** How much longer than the server the client waits before it takes the database for dead. */
 const SILENCE_MARGIN_MS = 500
-const LOCK_TIMEOUT_MS = 2_000
+/** With the second that a caller may have waited before it (patience.ts) two: OVERLOADED and this are told within three. */
+const LOCK_TIMEOUT_MS = 1_000
+/**
+ * Of the pool's connections these many are the server's own, so that the feed, the reaper, keys, /ready and sets of saves (one at a
+ * time each) don't wait behind what callers ask: two, since the reaper may wait for a lock; of a pool of two or three, one.
+ */
+const ownConnections = (poolSize: number) => (poolSize < 4 ? 1 : 2)
+/** More than a fast database answers in the second that they may wait. */
+const MOST_WAITING = 5_000
 /** After so long without a word a connection is probed each second, and given up after ten probes: LISTEN waits in silence. */
 const KEEP_ALIVE_MS = 10_000
+
+/**
+ * The same tables for what callers ask, which waits at the gate. Its query throws Fault OVERLOADED too.
+ * @param patienceOf how long a statement may wait: the same patience for all of one operation
+ */
+export function forCaller(database: Database, patienceOf: () => Patience): Database {
+  return { ...database, query: (statement) => database.gate.run(() => database.query(statement), patienceOf()) }
+}
 
 /** Opens no connection yet: a database that is down now may be up for the first request. */
 export function openDatabase(options: DatabaseOptions): Database {
@@ -75,9 +95,11 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
   // The same of a connection that breaks while it is being handed out.
   pool.on('connect', (client) => client.on('error', ignore))
-  const prisma = createPrisma(pool)
+  const gate = new Gate({ mostRunning: options.poolSize - ownConnections(options.poolSize), mostWaiting: MOST_WAITING })
+  const prisma = createPrisma(pool, gate)
   return {
     prisma,
+    gate,
     async query<Row extends pg.QueryResultRow>({ name, text, values }: Statement) {
       try {
         const result = await pool.query<Row>({ ...(name && { name }), text, values: [...values] })
@@ -89,7 +111,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     pool: () => ({
       inUse: pool.totalCount - pool.idleCount,
       idle: pool.idleCount,
-      waiting: pool.waitingCount,
+      waiting: gate.waiting + pool.waitingCount,
       max: options.poolSize,
     }),
     async connect(applicationName) {
@@ -109,13 +131,14 @@ export function openDatabase(options: DatabaseOptions): Database {
 /** Whoever uses the connection is told by the statement that fails. */
 function ignore(): void {}
 
-function createPrisma(pool: pg.Pool) {
+/** Only callers' fields read by Prisma. */
+function createPrisma(pool: pg.Pool, gate: Gate) {
   const adapter = new PrismaPg(pool, { disposeExternalPool: false })
   return new PrismaClient({ adapter }).$extends({
     query: {
       async $allOperations({ args, query }) {
         try {
-          return (await query(args)) as unknown
+          return await gate.run<unknown>(() => query(args), new Patience())
         } catch (error) {
           throw faultOf(error)
         }

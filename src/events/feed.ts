@@ -75,6 +75,8 @@ export interface Feed {
 
 /** Paces of the reader that no setting changes; tests do. */
 export interface FeedOptions {
+  /** The database for what subscribers cause, as opposed to the feed's own looks. Default: the same. */
+  readonly readers?: Database
   readonly startWaitMs?: number
   readonly warnAfterMs?: number
   readonly tickMs?: number
@@ -90,6 +92,7 @@ export async function startFeed(
   database: Database,
   log: Logger,
   {
+    readers = database,
     startWaitMs = START_WAIT_MS,
     warnAfterMs = WARN_AFTER_MS,
     tickMs = TICK_MS,
@@ -173,13 +176,13 @@ export async function startFeed(
 
   /** Not where the mark is moved meanwhile: pruning never reaches what is younger than the retention. */
   async function requireKept(after: bigint, ofGeneration = generation): Promise<void> {
-    const { prunedUpTo, generation: current } = await readOutboxState(database)
+    const { prunedUpTo, generation: current } = await readOutboxState(readers)
     if (current !== ofGeneration) throw cursorExpired('the feed began anew (a restored database); list again')
     if (after < prunedUpTo) throw cursorExpired(`the oldest cursor that works is ${cursor(prunedUpTo)}; list again`)
   }
 
   async function readKept(after: bigint, limit: number): Promise<readonly FeedEvent[]> {
-    const events = await readEvents(database, { after, upTo: position, limit })
+    const events = await readEvents(readers, { after, upTo: position, limit })
     // Asked after the reading: what was pruned before it is seen, and what was pruned during it is missing at worst from the front.
     await requireKept(after)
     return events
@@ -202,7 +205,7 @@ export async function startFeed(
       if (named.generation !== generation)
         throw cursorExpired('it is of another feed (a restored database); list again')
       // Above what was ever given out it can't be of this feed; above this process' position it can, of a replica that is ahead.
-      if (named.eventId > position && named.eventId > (await readLastGivenEventId(database))) {
+      if (named.eventId > position && named.eventId > (await readLastGivenEventId(readers))) {
         throw cursorExpired('it is ahead of this feed (a restored database); list again')
       }
       await requireKept(named.eventId, named.generation)

@@ -15,10 +15,18 @@ export interface Admitted {
   readonly watch: (signal: AbortSignal, onEnd: (fault: Fault) => void) => void
 }
 
-/** @throws Fault UNAUTHENTICATED, or SERVICE_UNAVAILABLE where it can't be found out */
+/** @throws Fault UNAUTHENTICATED; SERVICE_UNAVAILABLE or OVERLOADED where it can't be found out */
 export type Admit = (credentials: Credentials) => Promise<Admitted>
 
-const statusOf: Partial<Record<FaultCode, number>> = { UNAUTHENTICATED: 401, SERVICE_UNAVAILABLE: 503 }
+/** Admits nobody while there is too much to do: that comes before who it is, since it must cost next to nothing. */
+export function shedding(admit: Admit, findOverload: () => Fault | undefined): Admit {
+  return (credentials) => {
+    const fault = findOverload()
+    return fault ? Promise.reject(fault) : admit(credentials)
+  }
+}
+
+const statusOf: Partial<Record<FaultCode, number>> = { UNAUTHENTICATED: 401, OVERLOADED: 503, SERVICE_UNAVAILABLE: 503 }
 
 /** Before anything of a request is read: who may not ask is told nothing of what was asked. @throws RefusedRequest 401 or 503 */
 export async function admitRequest(admit: Admit, credentials: Credentials): Promise<Admitted> {
@@ -27,7 +35,8 @@ export async function admitRequest(admit: Admit, credentials: Credentials): Prom
   } catch (error) {
     const status = error instanceof Fault ? statusOf[error.code] : undefined
     if (!(error instanceof Fault) || status === undefined) throw error
-    const headers: Record<string, string> = status === 401 ? { 'www-authenticate': 'Bearer' } : { 'retry-after': '1' }
-    throw new RefusedRequest(status, error.message, headers, { code: error.code })
+    const { code, message, retryAfterSeconds } = error
+    if (status === 401) throw new RefusedRequest(status, message, { 'www-authenticate': 'Bearer' }, { code })
+    throw new RefusedRequest(status, message, { 'retry-after': String(retryAfterSeconds) }, { code, retryAfterSeconds })
   }
 }

@@ -14,6 +14,8 @@ export interface RequestInfo {
 /** What an operation's GraphQL context is made from. */
 export interface OperationInfo extends RequestInfo {
   readonly principal: Principal
+  /** Whether it is a subscription: nobody waits for its answers one by one. */
+  readonly isStream: boolean
 }
 
 /** One request and its answer, as the log sees it; filled in as the request is understood. */

@@ -19,7 +19,7 @@ import { parseTokens } from './limits/parse-tokens.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
 import type { RequestObserver } from './observer.ts'
-import { logSubscriptionStart, noteOperation } from './request-log.ts'
+import { logSubscriptionStart } from './request-log.ts'
 import { createSharedSubscribe } from './shared-results.ts'
 import { slowClientResult } from './slow-client.ts'
 
@@ -50,11 +50,12 @@ export type Pipeline = YogaServerInstance<OperationContext, object>
 export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>): Pipeline {
   return createYoga<OperationContext, object>({
     schema: options.schema,
-    context: ({ exchange: { requestId, signal, admitted } }) => {
+    context: ({ exchange: { requestId, signal, admitted, operationType } }) => {
       if (!admitted) throw new Error('nobody was admitted')
-      return options.createContext({ requestId, signal, principal: admitted.principal })
+      const isStream = operationType === 'subscription'
+      return options.createContext({ requestId, signal, principal: admitted.principal, isStream })
     },
-    plugins: [useLimits(options.introspection ?? true), useOperationNotes(), useExecution()],
+    plugins: [useLimits(options.introspection ?? true), useExecution()],
     maskedErrors: false,
     logging: false,
     graphiql: false,
@@ -134,17 +135,6 @@ function useLimits(introspection: boolean): Plugin<OperationContext, OperationCo
         const errors = findDocumentExcess(document, { introspection })
         return errors.length > 0 ? errors : validate(schema, document, rules)
       })
-    },
-  }
-}
-
-function useOperationNotes(): Plugin<OperationContext, OperationContext> {
-  return {
-    onExecute({ args }) {
-      noteOperation(args.contextValue.exchange, args.document as DocumentNode, args.operationName as string | null)
-    },
-    onSubscribe({ args }) {
-      noteOperation(args.contextValue.exchange, args.document as DocumentNode, args.operationName as string | null)
     },
   }
 }

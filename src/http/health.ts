@@ -9,6 +9,8 @@ export interface Readiness {
   readonly reason?: string
   /** How far the feed is behind what was written: told while ready, and no reason not to be. */
   readonly feed?: { readonly heldBackMs: number; readonly lagEvents: number }
+  /** Told, and no reason not to be ready either: where every replica has too much to do, none would be left to do any of it. */
+  readonly load?: { readonly lagMs: number; readonly isShedding: boolean }
 }
 
 /** GET /health: the process answers. Says nothing of the database, so that an outage there doesn't get replicas restarted. */
@@ -22,9 +24,9 @@ export async function answerReady(
   isReady: () => Promise<Readiness>,
   log: Logger,
 ): Promise<void> {
-  const { ready, reason, feed } = await isReady().catch((error: unknown): Readiness => {
+  const { ready, reason, feed, load } = await isReady().catch((error: unknown): Readiness => {
     log.error({ error: describeError(error, { stack: true }) }, 'the readiness check failed')
     return { ready: false, reason: 'the readiness check failed; the log says why' }
   })
-  sendJson(response, ready ? 200 : 503, ready ? { status: 'ok', feed } : { status: 'unavailable', reason })
+  sendJson(response, ready ? 200 : 503, ready ? { status: 'ok', feed, load } : { status: 'unavailable', reason })
 }

@@ -24,7 +24,7 @@ const statusWithoutData: Partial<Record<FaultCode, number>> = {
   OVERLOADED: 503,
   SERVICE_UNAVAILABLE: 503,
 }
-const retryAfterSeconds = 1
+const RETRIABLE = new Set<FaultCode>(['RATE_LIMITED', 'OVERLOADED', 'SERVICE_UNAVAILABLE'])
 
 /**
  * The one place where errors become what a client may read. Let through: a Fault, and a request error of GraphQL itself (syntax,
@@ -69,11 +69,17 @@ function findFault(error: unknown, masking: Masking): Fault | undefined {
 }
 
 function presentFault(fault: Fault, error: unknown, { log, requestId, debug }: Masking): GraphQLError {
-  const { code } = fault
+  const { code, retryAfterSeconds } = fault
   const isServers = code === 'SERVICE_UNAVAILABLE' || code === 'OVERLOADED' || code === 'INTERNAL_SERVER_ERROR'
-  if (isServers) log.warn({ requestId, error: describeError(fault, { stack: debug }) }, 'could not serve a request')
-  const retry = code === 'RATE_LIMITED' ? { retryAfterSeconds } : {}
-  return toGraphQLError(fault.message, error, isServers ? { code, requestId } : { code, ...retry })
+  // Not of each that is shed: who has too much to do already says so once (load.ts).
+  if (isServers && code !== 'OVERLOADED') {
+    log.warn({ requestId, error: describeError(fault, { stack: debug }) }, 'could not serve a request')
+  }
+  return toGraphQLError(fault.message, error, {
+    code,
+    ...(isServers && { requestId }),
+    ...(RETRIABLE.has(code) && { retryAfterSeconds }),
+  })
 }
 
 /** Without a path it was found before execution; with one, only an argument's error carries syntax nodes of its own. */
@@ -105,8 +111,9 @@ function toGraphQLError(message: string, error: unknown, extensions: Record<stri
 function withStatus(error: GraphQLError, hasData: boolean): GraphQLError {
   const status = statusWithoutData[error.extensions['code'] as FaultCode]
   if (status === undefined || hasData) return error
+  const { retryAfterSeconds } = error.extensions
   const headers: Record<string, string> =
-    status === 503 || status === 429 ? { 'retry-after': String(retryAfterSeconds) } : {}
+    typeof retryAfterSeconds === 'number' ? { 'retry-after': String(retryAfterSeconds) } : {}
   error.extensions['http'] = { status, headers }
   return error
 }

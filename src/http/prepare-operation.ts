@@ -13,6 +13,7 @@ import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
 import type { GraphQLRequest } from './graphql-request.ts'
 import { findCostExcess } from './limits/cost-limit.ts'
 import { wrapError } from './mask-error.ts'
+import { noteOperation } from './request-log.ts'
 
 /** A valid operation with its context. */
 export interface PreparedOperation extends ExecutionArgs {
@@ -39,6 +40,7 @@ export async function prepareOperation(
     if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
     const excess = findCostExcess(schema, document, operation, variables ?? {})
     if (excess) return [excess]
+    noteOperation(exchange, document, operation)
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
     const contextValue: object = await enveloped.contextFactory()
     const args = { schema, document, operationName, variableValues: variables, contextValue }

@@ -6,16 +6,23 @@ export class RefusedRequest extends Error {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly code: FaultCode
+  /** Told in extensions too, where it is told in Retry-After. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(
     status: number,
     message: string,
     headers: Readonly<Record<string, string>> = {},
-    { code = 'BAD_USER_INPUT', ...options }: ErrorOptions & { readonly code?: FaultCode } = {},
+    {
+      code = 'BAD_USER_INPUT',
+      retryAfterSeconds,
+      ...options
+    }: ErrorOptions & { readonly code?: FaultCode; readonly retryAfterSeconds?: number } = {},
   ) {
     super(message, options)
     this.status = status
     this.headers = headers
     this.code = code
+    this.retryAfterSeconds = retryAfterSeconds
   }
 }

@@ -1,4 +1,4 @@
-import { type DocumentNode, getOperationAST } from 'graphql'
+import type { DocumentNode, OperationDefinitionNode } from 'graphql'
 import type { Logger } from 'pino'
 import type { Exchange } from './exchange.ts'
 import { rootFieldNames } from './root-field-names.ts'
@@ -10,14 +10,8 @@ export function safeName(name: unknown): string | undefined {
   return typeof name === 'string' && name !== '' ? name.slice(0, longestName).replaceAll(/\W/g, '?') : undefined
 }
 
-/** Notes what a valid document asks for. Field names are the schema's, not the client's: aliases are left out. */
-export function noteOperation(
-  exchange: Exchange,
-  document: DocumentNode,
-  operationName: string | null | undefined,
-): void {
-  const operation = getOperationAST(document, operationName)
-  if (operation == null) return
+/** Notes what a valid operation asks for. Field names are the schema's, not the client's: aliases are left out. */
+export function noteOperation(exchange: Exchange, document: DocumentNode, operation: OperationDefinitionNode): void {
   exchange.operationName = safeName(operation.name?.value)
   exchange.operationType = operation.operation
   exchange.rootFields = rootFieldNames(document, operation)

@@ -110,7 +110,9 @@ function answerFailure(response: ServerResponse, error: unknown, exchange: Excha
     return
   }
   if (refused !== undefined) {
-    sendError(response, refused.status, { message: refused.message, extensions: { code } }, refused.headers)
+    // JSON leaves out what is undefined.
+    const extensions = { code, retryAfterSeconds: refused.retryAfterSeconds }
+    sendError(response, refused.status, { message: refused.message, extensions }, refused.headers)
   } else {
     const message = `Unexpected error. It was logged: when you report it, quote request id ${requestId}.`
     sendError(response, 500, { message, extensions: { code, requestId } })

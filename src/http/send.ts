@@ -25,7 +25,7 @@ export function sendText(
 export function sendError(
   response: ServerResponse,
   status: number,
-  error: { readonly message: string; readonly extensions: Readonly<Record<string, string>> },
+  error: { readonly message: string; readonly extensions: Readonly<Record<string, string | number | undefined>> },
   headers: Readonly<Record<string, string>> = {},
 ): void {
   sendJson(response, status, { errors: [error] }, headers)

@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import { StartupError } from '../startup-error.ts'
 import { localOperator } from '../principal.ts'
-import type { Admit } from './admission.ts'
+import { type Admit, shedding } from './admission.ts'
 import { Connections } from './connections.ts'
 import type { AllowedOrigins } from './cors.ts'
 import type { OperationInfo } from './exchange.ts'
@@ -47,6 +47,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly allowsHost?: (host: string | undefined, port: number) => boolean
   /** Told of each operation. Default: nobody is. */
   readonly observer?: RequestObserver | undefined
+  /** Why nothing new is begun just now; undefined: it is. Default: always. */
+  readonly findOverload?: () => Fault | undefined
   /** Asked by each GET /ready. */
   readonly isReady: () => Promise<Readiness>
   /** Recognises other layers' errors as faults that a client may read; undefined: not one, so it is masked. */
@@ -81,7 +83,15 @@ export interface HttpState {
  */
 export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
   const streams = new LiveStreams()
-  const { log, isReady, observer, admit = admitLocalOperator, graphiql = true, maxStreamsPerCaller = 1_000 } = options
+  const {
+    log,
+    isReady,
+    observer,
+    graphiql = true,
+    maxStreamsPerCaller = 1_000,
+    findOverload = () => undefined,
+  } = options
+  const admit = shedding(options.admit ?? admitLocalOperator, findOverload)
   const allowedOrigins = new Set(options.allowedOrigins)
   const callers = new CallerStreams(maxStreamsPerCaller)
   const pipeline = createPipeline(options)

@@ -1,7 +1,10 @@
 import { Histogram, type Registry } from 'prom-client'
 
 /** What writes a set of commands: createGroupCommit's `write`. */
-type WriteSet<Command, Outcome> = (commands: readonly Command[]) => Promise<readonly Outcome[]>
+type WriteSet<Command, Outcome> = (
+  commands: readonly Command[],
+  sinceMs: readonly number[],
+) => Promise<readonly Outcome[]>
 
 /** Doubling, up to the most that a set holds (save-store.ts). */
 const SET_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000]
@@ -23,11 +26,11 @@ export function createSaveMetrics(
     buckets: DURATION_SECONDS,
     registers: [registry],
   })
-  return (write) => async (commands) => {
+  return (write) => async (commands, sinceMs) => {
     sizes.observe(commands.length)
     const startedAt = performance.now()
     try {
-      return await write(commands)
+      return await write(commands, sinceMs)
     } finally {
       durations.observe((performance.now() - startedAt) / 1000)
     }

@@ -40,7 +40,9 @@ export async function createWorld(): Promise<World> {
   await clock.measure()
   // The feed's own statements are no request's.
   const feed = await startFeed(real, log)
-  const submitSave = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), MAX_SET_SIZE)
+  const { submit: submitSave } = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), {
+    maxSetSize: MAX_SET_SIZE,
+  })
   const parts = { database, clock, submitSave, feed, historyRetentionDays: 30, sealSecret: await readSealSecret(real) }
   return {
     database: testDatabase,

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
+import { overloaded } from '../../src/database/gate.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { createTestDatabase, type TestDatabase, urlOfDatabase, withClient } from '../support/database.ts'
 import { runCommand, startServer } from '../support/server-process.ts'
@@ -165,6 +166,7 @@ const scenarios: Record<string, () => Promise<string>> = {
   },
   'row-locked': () => saveLockedRow({}),
   'too-slow': () => saveLockedRow({ DATABASE_STATEMENT_TIMEOUT_MS: '100' }),
+  overloaded: () => Promise.resolve(overloaded().message),
   'no-id': () => refusedRead('{ node(id: "ada") { id } }'),
   'global-id': () => refusedRead(`{ user(userId: "${Buffer.from('User:ada').toString('base64')}") { id } }`),
   number: () =>

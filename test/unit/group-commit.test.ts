@@ -18,7 +18,7 @@ function controlledWrite() {
 describe('group commit', () => {
   it('writes a lone command at once', async () => {
     const { sets, write } = controlledWrite()
-    const submit = createGroupCommit(write, 10)
+    const { submit } = createGroupCommit(write, { maxSetSize: 10 })
     const outcome = submit('a')
     await expect.poll(() => sets.length).toBe(1)
     sets[0]?.answer(['A'])
@@ -27,7 +27,7 @@ describe('group commit', () => {
 
   it('gathers what comes while a set is in flight, and answers each command with its own outcome', async () => {
     const { sets, write } = controlledWrite()
-    const submit = createGroupCommit(write, 10)
+    const { submit } = createGroupCommit(write, { maxSetSize: 10 })
     const first = submit('a')
     await expect.poll(() => sets.length).toBe(1)
     const rest = [submit('b'), submit('c'), submit('d')]
@@ -42,17 +42,20 @@ describe('group commit', () => {
 
   it('makes sets of at most the given size', async () => {
     const sizes: number[] = []
-    const submit = createGroupCommit<number, number>((commands) => {
-      sizes.push(commands.length)
-      return Promise.resolve(commands)
-    }, 4)
+    const { submit } = createGroupCommit<number, number>(
+      (commands) => {
+        sizes.push(commands.length)
+        return Promise.resolve(commands)
+      },
+      { maxSetSize: 4 },
+    )
     await Promise.all(Array.from({ length: 10 }, (_, index) => submit(index)))
     expect(sizes).toEqual([4, 4, 2])
   })
 
   it('fails the commands of a set that failed, and goes on with the next', async () => {
     const { sets, write } = controlledWrite()
-    const submit = createGroupCommit(write, 10)
+    const { submit } = createGroupCommit(write, { maxSetSize: 10 })
     const lost = [submit('a'), submit('b')]
     await expect.poll(() => sets.length).toBe(1)
     const next = submit('c')
@@ -68,7 +71,7 @@ describe('group commit', () => {
     try {
       const { sets, write } = controlledWrite()
       const isOutage = (error: unknown) => error instanceof Error && error.message === 'database away'
-      const submit = createGroupCommit(write, 10, isOutage)
+      const { submit } = createGroupCommit(write, { maxSetSize: 10, isOutage })
       const lost = [submit('a')]
       await expect.poll(() => sets.length).toBe(1)
       lost.push(submit('b'))
@@ -92,7 +95,7 @@ describe('group commit', () => {
 
   it('does not wait for a command that its set answered with a promise', async () => {
     const { sets, write } = controlledWrite()
-    const submit = createGroupCommit(write, 10)
+    const { submit } = createGroupCommit(write, { maxSetSize: 10 })
     const [slow, quick] = [submit('slow'), submit('quick')]
     await expect.poll(() => sets.length).toBe(1)
     let finish: (outcome: string) => void = () => undefined
@@ -107,7 +110,42 @@ describe('group commit', () => {
   })
 
   it('fails a command that its set left unanswered, instead of leaving it hanging', async () => {
-    const submit = createGroupCommit<string, string>(() => Promise.resolve([]), 10)
+    const { submit } = createGroupCommit<string, string>(() => Promise.resolve([]), { maxSetSize: 10 })
     await expect(submit('a')).rejects.toThrow(/answered by 0/)
+  })
+})
+
+describe('the queue of a group commit has an end', () => {
+  const overloaded = { name: 'Fault', code: 'OVERLOADED' }
+
+  it('refuses what has waited behind a set for as long as it may, and never sends it', async () => {
+    const { sets, write } = controlledWrite()
+    const saves = createGroupCommit(write, { maxSetSize: 10, patienceMs: 50 })
+    const first = saves.submit('a')
+    await expect.poll(() => sets.length).toBe(1)
+    await expect(saves.submit('b')).rejects.toMatchObject(overloaded)
+    await expect(saves.submit('c')).rejects.toMatchObject(overloaded)
+    expect([saves.waiting, saves.refused]).toEqual([0, 2])
+    sets[0]?.answer(['A'])
+    expect(await first).toBe('A')
+    const next = saves.submit('d')
+    await expect.poll(() => sets.length).toBe(2)
+    expect(sets[1]?.commands).toEqual(['d'])
+    sets[1]?.answer(['D'])
+    expect(await next).toBe('D')
+  })
+
+  it('refuses at once what finds it full', async () => {
+    const { sets, write } = controlledWrite()
+    const saves = createGroupCommit(write, { maxSetSize: 10, mostWaiting: 2 })
+    const first = saves.submit('a')
+    await expect.poll(() => sets.length).toBe(1)
+    const waiting = [saves.submit('b'), saves.submit('c')]
+    expect(saves.waiting).toBe(2)
+    await expect(saves.submit('d')).rejects.toMatchObject(overloaded)
+    sets[0]?.answer(['A'])
+    await expect.poll(() => sets.length).toBe(2)
+    sets[1]?.answer(['B', 'C'])
+    expect(await Promise.all([first, ...waiting])).toEqual(['A', 'B', 'C'])
   })
 })
