@@ -33,7 +33,7 @@ export interface LoadState {
 /** Whether there is more to do than can be done. */
 export interface Load {
   /** Why nothing new is begun now; undefined: it is. Asked before a request is read: refusing must cost less than serving. */
-  findOverload(): Fault | undefined
+  readonly findOverload: () => Fault | undefined
   state(): LoadState
   close(): void
 }

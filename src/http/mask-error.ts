@@ -54,10 +54,10 @@ export function wrapError(error: unknown): GraphQLError {
 /** Masks each error of a result, and gives the answer its HTTP status (in extensions.http, which yoga applies and removes). */
 export function maskResult(result: ExecutionResult, masking: Masking): ExecutionResult {
   if (result.errors === undefined) return result
-  const hasData = result.data !== undefined && result.data !== null
+  const { data } = result
   // yoga turns an aborted operation into an empty list of errors, which tells a client nothing.
   const errors = result.errors.length > 0 ? result.errors : [new Error('the operation was aborted')]
-  return { ...result, errors: errors.map((error) => withStatus(maskError(error, masking), hasData)) }
+  return { ...result, errors: errors.map((error) => withStatus(maskError(error, masking), data)) }
 }
 
 function findFault(error: unknown, masking: Masking): Fault | undefined {
@@ -108,8 +108,11 @@ function toGraphQLError(message: string, error: unknown, extensions: Record<stri
   return new GraphQLError(message, { nodes, source, positions, path, extensions })
 }
 
-function withStatus(error: GraphQLError, hasData: boolean): GraphQLError {
-  const status = statusWithoutData[error.extensions['code'] as FaultCode]
+/** What can be tried again must be seen to be so also where the field that failed may be null: `{"data": {"checkpoint": null}}` is no data. */
+function withStatus(error: GraphQLError, data: ExecutionResult['data']): GraphQLError {
+  const code = error.extensions['code'] as FaultCode
+  const status = statusWithoutData[code]
+  const hasData = RETRIABLE.has(code) ? Object.values(data ?? {}).some((value) => value !== null) : data != null
   if (status === undefined || hasData) return error
   const { retryAfterSeconds } = error.extensions
   const headers: Record<string, string> =
