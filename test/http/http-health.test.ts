@@ -22,11 +22,31 @@ describe('GET /health', () => {
     }
   })
 
-  it('is no other path that looks like it', async () => {
+  it('is no other path that looks like it, whoever asks how', async () => {
     const server = await serve(schema)
-    expect(await rawRequest(server, '/graphql?x=/health')).toMatchObject({ status: 405 })
-    expect(await rawRequest(server, '/x/health')).toMatchObject({ status: 404 })
-    expect(await rawRequest(server, '/health/')).toMatchObject({ status: 404 })
+    for (const probe of ['health', 'ready']) {
+      for (const path of [`/graphql?x=/${probe}`, `/graphql?/${probe}`]) {
+        expect(await rawRequest(server, path), path).toMatchObject({ status: 405 })
+      }
+      const others = [
+        `//${probe}`,
+        `/${probe}/`,
+        `/x/${probe}`,
+        `/${probe}z`,
+        `/.//${probe}`,
+        `/x/../${probe}`,
+        `/%68ealth`,
+      ]
+      const asked = [
+        ...others,
+        `/${probe.toUpperCase()}`,
+        `/${probe};x`,
+        `/${probe}%00`,
+        `/?/${probe}`,
+        `http://x/${probe}`,
+      ]
+      for (const path of asked) expect(await rawRequest(server, path), path).toMatchObject({ status: 404 })
+    }
   })
 
   it('is logged at debug level only, and so is /ready', async () => {
