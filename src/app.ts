@@ -24,6 +24,7 @@ import type { Readiness } from './http/health.ts'
 import { type Load, watchLoad } from './http/load.ts'
 import { startHttpServer } from './http/server.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import type { Tracing } from './tracing/tracing.ts'
 import { startReaper } from './session/reaper.ts'
 import { countLiveLeases } from './session/store.ts'
 import { version } from './version.ts'
@@ -60,12 +61,16 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     const { url: databaseUrl, notes } = await locateDatabase(config, log, releasers)
     if (config.migrateOnStart) await migrate({ databaseUrl, log })
     else await requireMigrated({ databaseUrl })
+    const tracing = await prepareTracing(config)
+    // Last of all: what ends on the way out is traced too.
+    if (tracing) releasers.push(() => tracing.close())
     const database = openDatabase({
       url: databaseUrl,
       poolSize: config.databasePoolSize,
       connectTimeoutMs: config.databaseConnectTimeoutMs,
       statementTimeoutMs: config.databaseStatementTimeoutMs,
       log,
+      tracer: tracing?.statements,
     })
     releasers.push(() => database.close())
 
@@ -98,7 +103,9 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
 
     const metrics = await prepareMetrics(config, log)
     const writeSaves = createSaveWriter(database)
-    const saves = createGroupCommit<SaveCommand, SaveOutcome>(metrics ? metrics.saves(writeSaves) : writeSaves, {
+    const countedSaves = metrics ? metrics.saves(writeSaves) : writeSaves
+    const tracedSaves = tracing ? tracing.saves.write(countedSaves) : countedSaves
+    const saves = createGroupCommit<SaveCommand, SaveOutcome>(tracedSaves, {
       maxSetSize: MAX_SET_SIZE,
       isOutage: (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
     })
@@ -109,8 +116,8 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     })
     const parts = {
       clock,
-      submitSave: saves.submit,
-      feed,
+      submitSave: tracing ? tracing.saves.submit(saves.submit) : saves.submit,
+      feed: tracing ? announcedAlone(feed, tracing.alone) : feed,
       historyRetentionDays: config.historyRetentionDays,
       sealSecret: await readSealSecret(database),
     }
@@ -141,6 +148,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       // Whoever must authenticate can't be made to by a page that knows no key.
       ...(config.authentication.length === 0 && { allowsHost: namesLoopback }),
       observer: metrics?.requests,
+      tracer: tracing?.requests,
       isReady: () => readiness(database, feed, load),
       toFault: (error) => {
         const fault = faultOf(error)
@@ -198,6 +206,22 @@ async function prepareMetrics(config: Config, log: Logger): Promise<Metrics | un
   if (port === undefined) return undefined
   const { createMetrics } = await import('./metrics/metrics.ts')
   return createMetrics({ host, port, schema, version, log, ...(isLoopback(host) && { allowsHost: namesLoopback }) })
+}
+
+async function prepareTracing({ tracesUrl: url }: Config): Promise<Tracing | undefined> {
+  if (url === undefined) return undefined
+  const { startTracing } = await import('./tracing/tracing.ts')
+  return startTracing({ url, version })
+}
+
+/** What the feed reads when it is told of news is for all who watch, and no part of the request that made them. */
+function announcedAlone(feed: Feed, alone: Tracing['alone']): Feed {
+  const announce = () => {
+    alone(() => {
+      feed.announce()
+    })
+  }
+  return Object.assign(Object.create(feed) as Feed, { announce })
 }
 
 /** A replica whose feed is held back is ready: what it is asked for it answers, and the others are held back as well. */

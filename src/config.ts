@@ -23,6 +23,10 @@ const listOf = <const Name extends string>(names: readonly Name[]) =>
     return given.filter((name) => name !== undefined)
   })
 
+const httpUrl = z
+  .string()
+  .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL')
+
 /** As browsers send them: scheme, host, and the port where it isn't the scheme's own. Never `*` or `null`. */
 const origins = z
   .string()
@@ -57,6 +61,8 @@ const settings = z.object({
   MAX_STREAMS_PER_CALLER: wholeNumber(1, 1_000_000).default(1_000),
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl.optional(),
   MIGRATE_ON_START: choice.default(true),
   DRAIN_TIMEOUT_MS: wholeNumber(0, 60_000).default(5_000),
   HISTORY_KEEP_REVISIONS: wholeNumber(1, 1_000_000).default(100),
@@ -97,6 +103,8 @@ export interface Config {
   readonly metricsHost: string
   /** Where GET /metrics is served; undefined: nowhere. 0 lets the system choose a free port. */
   readonly metricsPort: number | undefined
+  /** Of an OpenTelemetry collector, with its path; undefined: nothing is traced. */
+  readonly tracesUrl: string | undefined
   readonly migrateOnStart: boolean
   /** How long SIGTERM waits for requests in flight, milliseconds. */
   readonly drainTimeoutMs: number
@@ -155,6 +163,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     maxStreamsPerCaller: data.MAX_STREAMS_PER_CALLER,
     metricsHost: data.METRICS_HOST,
     metricsPort: data.METRICS_PORT,
+    tracesUrl:
+      data.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? data.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/?$/, '/v1/traces'),
     migrateOnStart: data.MIGRATE_ON_START,
     drainTimeoutMs: data.DRAIN_TIMEOUT_MS,
     historyKeepRevisions: data.HISTORY_KEEP_REVISIONS,

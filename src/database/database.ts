@@ -5,6 +5,7 @@ import { faultOf } from './errors.ts'
 import { Gate } from './gate.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Patience } from './patience.ts'
+import { type StatementTracer, traceStatements } from './traced-pool.ts'
 
 /** What a pool sends: text with $1 places and their values. Prisma.sql`...` makes one. */
 export interface Statement {
@@ -46,6 +47,8 @@ export interface DatabaseOptions {
   readonly connectTimeoutMs: number
   readonly statementTimeoutMs: number
   readonly log: Logger
+  /** Default: nobody follows statements. */
+  readonly tracer?: StatementTracer | undefined
 }
 
 /** How much longer than the server the client waits before it takes the database for dead. */
@@ -96,6 +99,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   // The same of a connection that breaks while it is being handed out.
   pool.on('connect', (client) => client.on('error', ignore))
   const gate = new Gate({ mostRunning: options.poolSize - ownConnections(options.poolSize), mostWaiting: MOST_WAITING })
+  if (options.tracer) traceStatements(pool, options.tracer)
   const prisma = createPrisma(pool, gate)
   return {
     prisma,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Principal } from '../principal.ts'
 import type { Admitted } from './admission.ts'
+import type { RequestTrace, RequestTracer } from './request-tracer.ts'
 
 /** What is known of a request before it is understood. */
 export interface RequestInfo {
@@ -21,6 +22,9 @@ export interface OperationInfo extends RequestInfo {
 /** One request and its answer, as the log sees it; filled in as the request is understood. */
 export interface Exchange extends RequestInfo {
   readonly startedAtMs: number
+  readonly tracer: RequestTracer | undefined
+  /** undefined: nobody follows it, or it came over a WebSocket. */
+  trace: RequestTrace | undefined
   /** undefined: who calls is not known, and nothing may be executed. */
   admitted: Admitted | undefined
   operationName: string | undefined
@@ -36,11 +40,13 @@ export interface Exchange extends RequestInfo {
   cursor: string | undefined
 }
 
-export function beginExchange(requestId: string, signal: AbortSignal): Exchange {
+export function beginExchange(requestId: string, signal: AbortSignal, tracer?: RequestTracer): Exchange {
   return {
     requestId,
     signal,
     startedAtMs: performance.now(),
+    tracer,
+    trace: undefined,
     admitted: undefined,
     operationName: undefined,
     operationType: undefined,

@@ -107,6 +107,8 @@ export function createPresent<Ctx extends object>(
     stream(exchange, events, leave) {
       logSubscriptionStart(log, exchange)
       if (exchange.isStreaming) observer?.onAnswered(exchange, 'OK')
+      // A trace is sent when it is over, and a stream may be open for days.
+      exchange.trace?.end(200)
       const present = (event: ExecutionResult) => {
         exchange.events += 1
         observer?.onEvent(exchange)

@@ -47,7 +47,7 @@ export async function prepareOperation(
     return {
       ...args,
       isSubscription,
-      run: async () => {
+      run: follow(exchange, async () => {
         let leave: (() => void) | undefined
         try {
           if (isSubscription) leave = present.enterStream(exchange)
@@ -59,9 +59,14 @@ export async function prepareOperation(
           leave?.()
           return present.result(exchange, { errors: [wrapError(error)] })
         }
-      },
+      }),
     }
   } catch (error) {
     return [wrapError(error)]
   }
+}
+
+function follow<Result>(exchange: Exchange, run: () => Promise<Result>): () => Promise<Result> {
+  const { tracer } = exchange
+  return tracer ? () => tracer.operation(exchange, run) : run
 }

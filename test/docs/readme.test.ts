@@ -141,6 +141,7 @@ describe('README', () => {
         'verify',
         'check',
         'build',
+        'sbom',
         'schema',
         'format',
         'test:faults',

@@ -18,6 +18,7 @@ const LAYERS = {
   cli: 1,
   app: 2,
   metrics: 2.5,
+  tracing: 2.5,
   http: 3,
   schema: 4,
   'domain graphql': 5,
@@ -58,7 +59,7 @@ function layerOf(file: string): Layer {
     return name === 'context' ? 'graphql context' : 'graphql'
   }
   const top = folder.split('/')[0]
-  if (top === 'metrics' || top === 'http' || top === 'events' || top === 'database') return top
+  if (top === 'metrics' || top === 'tracing' || top === 'http' || top === 'events' || top === 'database') return top
   throw new Error(`${file} is in no layer: put it where it belongs, or give its folder a layer here`)
 }
 
@@ -106,7 +107,7 @@ describe('src', () => {
   })
 
   it('loads what counts and traces only where it is asked for', () => {
-    const optional = ['metrics/']
+    const optional = ['metrics/', 'tracing/']
     const loadedAnyway = files
       .filter((file) => !optional.some((folder) => file.startsWith(folder)))
       .filter((file) => {
@@ -116,7 +117,7 @@ describe('src', () => {
             ts.isImportDeclaration(node) &&
             node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword &&
             ts.isStringLiteral(node.moduleSpecifier) &&
-            /\/metrics\/|^prom-client|^@opentelemetry/.test(node.moduleSpecifier.text),
+            /\/metrics\/|\/tracing\/|^prom-client|^@opentelemetry/.test(node.moduleSpecifier.text),
         )
       })
     expect(loadedAnyway).toEqual([])

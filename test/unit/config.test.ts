@@ -36,6 +36,7 @@ describe('the settings', () => {
       maxStreamsPerCaller: 1_000,
       metricsHost: '127.0.0.1',
       metricsPort: undefined,
+      tracesUrl: undefined,
       migrateOnStart: true,
       drainTimeoutMs: 5_000,
       feedRetentionHours: 168,
@@ -79,6 +80,7 @@ describe('the settings', () => {
         MAX_STREAMS_PER_CALLER: '11',
         METRICS_HOST: '::1',
         METRICS_PORT: '0',
+        OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/',
         MIGRATE_ON_START: '0',
         DRAIN_TIMEOUT_MS: '0',
         HISTORY_KEEP_REVISIONS: '7',
@@ -106,6 +108,7 @@ describe('the settings', () => {
       maxStreamsPerCaller: 11,
       metricsHost: '::1',
       metricsPort: 0,
+      tracesUrl: 'http://collector:4318/v1/traces',
       migrateOnStart: false,
       drainTimeoutMs: 0,
       historyKeepRevisions: 7,
@@ -119,6 +122,14 @@ describe('the settings', () => {
       jwtAlgorithms: ['ES256', 'PS512'],
       jwtUserIdsClaim: 'https://example.org/users',
     })
+  })
+
+  it('send traces where OpenTelemetry’s variables say, the one for traces first, as it is', () => {
+    const tracesUrl = 'https://traces.example.org/otlp'
+    expect(
+      readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x', OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: tracesUrl }),
+    ).toMatchObject({ tracesUrl })
+    expect(refusal({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' })).toContain('OTEL_EXPORTER_OTLP_ENDPOINT')
   })
 
   it('show GraphiQL and the schema where nobody has to authenticate, else only when asked to', () => {
