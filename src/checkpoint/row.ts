@@ -1,14 +1,15 @@
+import { type TimeColumn, toTime } from '../time-column.ts'
 import type { Checkpoint, CheckpointState } from './model.ts'
 
-/** A row as the driver gives it (Date), or as to_jsonb gives it (ISO text). */
+/** A row as the driver gives it or as to_jsonb gives it. */
 export interface CheckpointRow {
   readonly user_id: string
   readonly stream: string
   readonly last_tweet_id: string
-  readonly last_crawled_at: Date | string
+  readonly last_crawled_at: TimeColumn
   readonly bookmarks_count: number
-  readonly created_at: Date | string
-  readonly updated_at: Date | string
+  readonly created_at: TimeColumn
+  readonly updated_at: TimeColumn
   readonly state: StateRow | null
 }
 
@@ -35,10 +36,10 @@ export function toCheckpoint(row: CheckpointRow): Checkpoint {
     userId: row.user_id,
     stream: row.stream,
     lastItemId: row.last_tweet_id,
-    lastCrawledAt: new Date(row.last_crawled_at),
+    lastCrawledAt: toTime(row.last_crawled_at),
     bookmarksCount: row.bookmarks_count,
-    createdAt: new Date(row.created_at),
-    updatedAt: new Date(row.updated_at),
+    createdAt: toTime(row.created_at),
+    updatedAt: toTime(row.updated_at),
     state: row.state && toState(row.state),
   }
 }

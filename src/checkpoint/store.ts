@@ -2,6 +2,7 @@ import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { reachArray, reachSql } from '../database/reach.ts'
+import { timeTextSql } from '../time-column.ts'
 import type { Reach } from '../principal.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { type Platform } from '../stream/platform.ts'
@@ -59,7 +60,7 @@ export async function listCheckpoints(
 ): Promise<Page<Checkpoint>> {
   const key = [Prisma.sql`c.last_crawled_at`, Prisma.sql`c.user_id`, Prisma.sql`c.stream`]
   const rows = await database.query<CheckpointRow & { crawled_at_text: string }>(
-    Prisma.sql`SELECT ${Prisma.raw(CHECKPOINT_COLUMNS)}, c.last_crawled_at AT TIME ZONE 'UTC' || '+00' AS crawled_at_text
+    Prisma.sql`SELECT ${Prisma.raw(CHECKPOINT_COLUMNS)}, ${Prisma.raw(timeTextSql('c.last_crawled_at'))} AS crawled_at_text
       FROM crawler.crawl_checkpoint c ${Prisma.raw(CHECKPOINT_STATE)}
       WHERE ${conditionSql(reach, filter)} AND ${keysetSql.after(key, direction, page)}
       ${keysetSql.orderAndLimit(key, direction, page)}`,

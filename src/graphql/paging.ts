@@ -5,7 +5,7 @@ import { Fault } from '../fault.ts'
 export const DEFAULT_PAGE_SIZE = 20
 export const MAX_PAGE_SIZE = 100
 /** The ways in which our cursors write a time; -infinity is where a running session stands among the completed ones. PostgreSQL would read many more, and fails on some of them as on nothing else. */
-const CURSOR_TIME = /^(\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00|-infinity)$/
+const CURSOR_TIME = /^(\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00( BC)?|-?infinity)$/
 
 /** The arguments of every list. */
 export interface PageArguments {

@@ -1,6 +1,7 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { reachSql } from '../database/reach.ts'
+import { timeTextSql } from '../time-column.ts'
 import type { Reach } from '../principal.ts'
 import type { SessionStatus } from './model.ts'
 
@@ -25,6 +26,9 @@ export interface PrunedBatch {
 
 /** Each of them is locked until the batch is committed. */
 export const MAX_BATCH_SIZE = 1_000
+
+const COMPLETED_AT_TEXT = Prisma.raw(timeTextSql('s.completed_at'))
+const STARTED_AT_TEXT = Prisma.raw(timeTextSql('s.started_at'))
 
 /** As the index crawl_session_completed has it. */
 const KEY = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz), s.started_at, s.session_id`
@@ -59,8 +63,8 @@ export async function deletePrunable(
       ), deleted AS (
         DELETE FROM crawler.crawl_session s USING chosen WHERE s.session_id = chosen.session_id RETURNING 1
       )
-      SELECT (SELECT count(*) FROM deleted)::integer AS count, s.completed_at AT TIME ZONE 'UTC' || '+00' AS completed_at,
-        s.started_at AT TIME ZONE 'UTC' || '+00' AS started_at, s.session_id
+      SELECT (SELECT count(*) FROM deleted)::integer AS count, ${COMPLETED_AT_TEXT} AS completed_at,
+        ${STARTED_AT_TEXT} AS started_at, s.session_id
       FROM chosen s ORDER BY s.completed_at DESC, s.started_at DESC, s.session_id DESC LIMIT 1`,
   )
   const [last] = rows

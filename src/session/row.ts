@@ -1,12 +1,13 @@
+import { type TimeColumn, toTime } from '../time-column.ts'
 import { type CrawlSession, statusFromColumn } from './model.ts'
 
-/** A row as the driver gives it (Date), or as to_jsonb gives it (ISO text). */
+/** A row as the driver gives it or as to_jsonb gives it. */
 export interface SessionRow {
   readonly session_id: string
   readonly user_id: string
   readonly stream: string
-  readonly started_at: Date | string
-  readonly completed_at: Date | string | null
+  readonly started_at: TimeColumn
+  readonly completed_at: TimeColumn | null
   readonly status: string
   readonly bookmarks_processed: number
   readonly direct_import: boolean
@@ -15,19 +16,19 @@ export interface SessionRow {
   readonly error_message: string | null
   readonly epoch: number
   readonly lease_seconds: number | null
-  readonly lease_expires_at: Date | string | null
-  readonly heartbeat_at: Date | string | null
-  readonly stop_requested_at: Date | string | null
-  readonly rate_limited_until: Date | string | null
+  readonly lease_expires_at: TimeColumn | null
+  readonly heartbeat_at: TimeColumn | null
+  readonly stop_requested_at: TimeColumn | null
+  readonly rate_limited_until: TimeColumn | null
   readonly worker: string | null
   readonly end_reason: string | null
   readonly attempt: number
   readonly resumed_from: string | null
   readonly commits: number
-  readonly first_save_at: Date | string | null
-  readonly last_save_at: Date | string | null
+  readonly first_save_at: TimeColumn | null
+  readonly last_save_at: TimeColumn | null
   readonly bookmarks_since_first_save: number
-  readonly position_moved_at: Date | string | null
+  readonly position_moved_at: TimeColumn | null
   readonly api_requests: number
   readonly rate_limit_hits: number
 }
@@ -43,7 +44,7 @@ export function toSession(row: SessionRow): CrawlSession {
     sessionId: row.session_id,
     userId: row.user_id,
     stream: row.stream,
-    startedAt: new Date(row.started_at),
+    startedAt: toTime(row.started_at),
     completedAt: toDate(row.completed_at),
     status: statusFromColumn(row.status),
     bookmarksProcessed: row.bookmarks_processed,
@@ -71,6 +72,6 @@ export function toSession(row: SessionRow): CrawlSession {
   }
 }
 
-function toDate(value: Date | string | null): Date | null {
-  return value === null ? null : new Date(value)
+function toDate(value: TimeColumn | null): Date | null {
+  return value === null ? null : toTime(value)
 }

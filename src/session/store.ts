@@ -2,6 +2,7 @@ import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { reachArray, reachSql } from '../database/reach.ts'
+import { timeTextSql } from '../time-column.ts'
 import type { Reach } from '../principal.ts'
 import type { Platform } from '../stream/platform.ts'
 import { platformSql } from '../stream/store.ts'
@@ -103,8 +104,8 @@ export interface SessionOrder {
 type PagedRow = SessionRow & { readonly started_at_text: string; readonly completed_at_text: string }
 
 const PAGED_COLUMNS = Prisma.raw(
-  `${SESSION_COLUMNS}, s.started_at AT TIME ZONE 'UTC' || '+00' AS started_at_text,
-  coalesce((s.completed_at AT TIME ZONE 'UTC')::text || '+00', '-infinity') AS completed_at_text`,
+  `${SESSION_COLUMNS}, ${timeTextSql('s.started_at')} AS started_at_text,
+  coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`,
 )
 /** As the index crawl_session_completed has it. */
 const COMPLETED_AT = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz)`
