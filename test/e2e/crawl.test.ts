@@ -257,6 +257,30 @@ test('fetches what is new and at most a page more, also when anchors were remove
   await expectTruthfulSessions(server, crawl.userId, crawl.runs)
 })
 
+test('goes down to the end where no two neighbours of the anchors are left, and knows its way again after', async () => {
+  for (const isLeft of [() => false, (place: number) => place % 2 === 0]) {
+    await using crawl = await Crawl.begin()
+    await crawl.runToEnd()
+    const anchors = crawl.api.itemIds().slice(0, pageSize)
+    for (const [place, itemId] of anchors.entries()) if (!isLeft(place)) crawl.api.remove(itemId)
+    crawl.api.add('1500000000000000001')
+    const asked = crawl.api.requests.length
+    const run = await crawl.runToEnd()
+    expect(run.sessions.map(({ mode }) => mode)).toEqual(['INCREMENTAL'])
+    expect(run.pages).toEqual([['1500000000000000001']])
+    const listed = crawl.api.itemIds()
+    expect(pagesServed(crawl.api, asked)).toHaveLength(Math.ceil(listed.length / pageSize))
+    await crawl.expectWhole()
+    await expectTruthfulSessions(server, crawl.userId, crawl.runs)
+    const plan = `query ($userId: String!) { resumePlan(userId: $userId) { mode untilItemIds } }`
+    expect(await server.query(plan, { userId: crawl.userId })).toEqual({
+      resumePlan: { mode: 'INCREMENTAL', untilItemIds: listed.slice(0, pageSize) },
+    })
+    await crawl.runToEnd()
+    expect(pagesServed(crawl.api, asked)).toHaveLength(Math.ceil(listed.length / pageSize) + 1)
+  }
+})
+
 test('does not take an old item that was bookmarked anew for an anchor', async () => {
   await using crawl = await Crawl.begin()
   await crawl.runToEnd()

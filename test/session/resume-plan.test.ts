@@ -315,7 +315,7 @@ describe('the plan of the next crawl', () => {
       'its session fails': async (sessionId: string) => end('failSession', sessionId),
       'its session expires': async (_sessionId: string) => {
         await crawls.clock.advance(61)
-        await crawls.waymark.database.query('SELECT crawler.reap()')
+        await crawls.reap()
       },
       'its session is taken over': async (_sessionId: string) => {
         await startId({ takeover: true })

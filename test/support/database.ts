@@ -40,7 +40,12 @@ export async function withClient<Result>(url: string, use: (client: pg.Client) =
 /** Resolves once so many statements in the client's database wait for a lock that somebody holds. */
 export async function statementsWaitingForLocks(client: pg.Client, count: number): Promise<void> {
   const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-  await expect.poll(async () => (await client.query(waiting)).rowCount, { timeout: 10_000 }).toBe(count)
+  const look = async () => {
+    // In a transaction the list of connections stays as it was first read, without those that were opened since.
+    await client.query('SELECT pg_stat_clear_snapshot()')
+    return (await client.query(waiting)).rowCount
+  }
+  await expect.poll(look, { timeout: 10_000 }).toBe(count)
 }
 
 export function urlOfDatabase(serverUrl: string, name: string): string {
