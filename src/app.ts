@@ -132,6 +132,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       introspection: config.introspection,
       allowedOrigins: config.allowedOrigins,
       maxStreamsPerCaller: config.maxStreamsPerCaller,
+      ratePointsPerMinute: config.rateLimitPointsPerMinute,
       createContext: ({ requestId, principal, isStream }) =>
         createContext({ ...parts, database: databaseFor(isStream, database) }, principal, requestId),
       findOverload: load.findOverload,

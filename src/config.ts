@@ -58,6 +58,7 @@ const settings = z.object({
   GRAPHIQL: choice.optional(),
   INTROSPECTION: choice.optional(),
   ALLOWED_ORIGINS: origins.default([]),
+  RATE_LIMIT_POINTS_PER_MINUTE: wholeNumber(0, 1_000_000_000).optional(),
   MAX_STREAMS_PER_CALLER: wholeNumber(1, 1_000_000).default(1_000),
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
@@ -98,6 +99,8 @@ export interface Config {
   readonly introspection: boolean
   /** Sites whose pages may send operations, beside the server's own. */
   readonly allowedOrigins: readonly string[]
+  /** Operations, and objects that they could answer, that one caller may ask of one server in a minute; 0: any number. */
+  readonly rateLimitPointsPerMinute: number
   /** Subscriptions that one caller may have open on one server. */
   readonly maxStreamsPerCaller: number
   readonly metricsHost: string
@@ -160,6 +163,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     graphiql: data.GRAPHIQL ?? authentication.length === 0,
     introspection: data.INTROSPECTION ?? authentication.length === 0,
     allowedOrigins: data.ALLOWED_ORIGINS,
+    // Where nobody authenticates all callers are one, and of this machine.
+    rateLimitPointsPerMinute: data.RATE_LIMIT_POINTS_PER_MINUTE ?? (authentication.length === 0 ? 0 : 300_000),
     maxStreamsPerCaller: data.MAX_STREAMS_PER_CALLER,
     metricsHost: data.METRICS_HOST,
     metricsPort: data.METRICS_PORT,

@@ -13,6 +13,7 @@ import type { Fault } from '../fault.ts'
 import type { Admitted } from './admission.ts'
 import { DocumentCache } from './document-cache.ts'
 import type { Exchange, OperationInfo } from './exchange.ts'
+import type { CallerRates } from './limits/caller-rates.ts'
 import type { CallerStreams } from './limits/caller-streams.ts'
 import { findDocumentExcess } from './limits/document-limits.ts'
 import { parseTokens } from './limits/parse-tokens.ts'
@@ -72,6 +73,8 @@ export interface Present {
   result(exchange: Exchange, result: ExecutionResult): ExecutionResult
   /** What a stream ends with whose client takes nothing. @param cursor of the last event that was sent */
   slow(exchange: Exchange, cursor: string | undefined): ExecutionResult
+  /** Takes points off the caller's minute. @throws Fault RATE_LIMITED */
+  spend(exchange: Exchange, points: number): Promise<void>
   /** Takes a place for a stream, before its source exists. @returns gives it back @throws Fault RATE_LIMITED */
   enterStream(exchange: Exchange): () => void
   /** @param leave gives the stream's place back: called when it is over */
@@ -84,12 +87,12 @@ export interface Present {
 
 /**
  * @param streams where a stream is kept for as long as it is read
- * @param callers counts each caller's streams, over all transports
+ * @param callers counts what each caller asks for, and its streams, over all transports
  */
 export function createPresent<Ctx extends object>(
   { log, debug, toFault, observer }: GraphQLOptions<Ctx>,
   streams: LiveStreams,
-  callers: CallerStreams,
+  callers: { readonly streams: CallerStreams; readonly rates: CallerRates },
 ): Present {
   const mask = (exchange: Exchange, result: ExecutionResult) => {
     const masked = maskResult(result, { requestId: exchange.requestId, log, debug, toFault })
@@ -103,7 +106,8 @@ export function createPresent<Ctx extends object>(
       for (const { extensions } of result.errors ?? []) exchange.errorCodes.add(String(extensions['code']))
       return result
     },
-    enterStream: ({ admitted }) => callers.enter(admitted?.principal.subject ?? ''),
+    spend: ({ admitted }, points) => callers.rates.spend(admitted?.principal.subject ?? '', points),
+    enterStream: ({ admitted }) => callers.streams.enter(admitted?.principal.subject ?? ''),
     stream(exchange, events, leave) {
       logSubscriptionStart(log, exchange)
       if (exchange.isStreaming) observer?.onAnswered(exchange, 'OK')

@@ -11,7 +11,7 @@ import { isAsyncIterable } from 'graphql-yoga'
 import type { Exchange } from './exchange.ts'
 import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
 import type { GraphQLRequest } from './graphql-request.ts'
-import { findCostExcess } from './limits/cost-limit.ts'
+import { findCostExcess, objectsOf } from './limits/cost-limit.ts'
 import { wrapError } from './mask-error.ts'
 import { noteOperation } from './request-log.ts'
 
@@ -30,6 +30,8 @@ export async function prepareOperation(
   { query, operationName, variables }: GraphQLRequest,
 ): Promise<PreparedOperation | readonly GraphQLError[]> {
   try {
+    // One before anything is done for it, its objects once they are known: also what is refused has been work.
+    await present.spend(exchange, 1)
     const context: OperationContext = { exchange }
     const enveloped = pipeline.getEnveloped(context)
     const schema = enveloped.schema as GraphQLSchema
@@ -38,8 +40,10 @@ export async function prepareOperation(
     if (errors.length > 0) return errors
     const operation = getOperationAST(document, operationName)
     if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
-    const excess = findCostExcess(schema, document, operation, variables ?? {})
+    const objects = objectsOf(schema, document, operation, variables ?? {})
+    const excess = findCostExcess(objects)
     if (excess) return [excess]
+    await present.spend(exchange, objects)
     noteOperation(exchange, document, operation)
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
     const contextValue: object = await enveloped.contextFactory()

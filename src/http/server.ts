@@ -13,6 +13,7 @@ import type { OperationInfo } from './exchange.ts'
 import { createGraphQLEndpoint } from './graphql-endpoint.ts'
 import { createPipeline, createPresent } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
+import { CallerRates } from './limits/caller-rates.ts'
 import { CallerStreams } from './limits/caller-streams.ts'
 import { LiveStreams } from './live-streams.ts'
 import type { RequestObserver } from './observer.ts'
@@ -40,6 +41,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly graphiql?: boolean
   /** Subscriptions that one caller may have open here. Default: 1,000. */
   readonly maxStreamsPerCaller?: number
+  /** Operations and objects that one caller may ask for here in a minute. Default: 0, any number. */
+  readonly ratePointsPerMinute?: number
   /** Sites whose pages may send operations. Default: none but the server's own. */
   readonly allowedOrigins?: readonly string[]
   /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
@@ -97,7 +100,10 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   } = options
   const admit = shedding(options.admit ?? admitLocalOperator, findOverload)
   const allowedOrigins = new Set(options.allowedOrigins)
-  const callers = new CallerStreams(maxStreamsPerCaller)
+  const callers = {
+    streams: new CallerStreams(maxStreamsPerCaller),
+    rates: new CallerRates(options.ratePointsPerMinute ?? 0),
+  }
   const pipeline = createPipeline(options)
   const present = createPresent(options, streams, callers)
   const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers() })

@@ -8,21 +8,26 @@ export const MOST_OBJECTS = 50_000
 /** By operation, of documents that come from a cache: a crawler sends one over and over. */
 const known = new WeakMap<OperationDefinitionNode, Cost>()
 
-/** @param variables as sent: judged before they are coerced @returns why an operation is too dear to run; undefined: it isn't */
-export function findCostExcess(
+/** How many objects an operation could answer. @param variables as sent: judged before they are coerced */
+export function objectsOf(
   schema: GraphQLSchema,
   document: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
-): GraphQLError | undefined {
+): number {
   let cost = known.get(operation)
   if (!cost || cost.dependsOnVariables) {
     cost = costOf(schema, fragmentsOf(document), operation, variables)
     known.set(operation, cost)
   }
-  if (cost.objects <= MOST_OBJECTS) return undefined
+  return cost.objects
+}
+
+/** @returns why an operation is too dear to run; undefined: it isn't */
+export function findCostExcess(objects: number): GraphQLError | undefined {
+  if (objects <= MOST_OBJECTS) return undefined
   return new GraphQLError(
-    `This operation could answer ${cost.objects} objects, and ${MOST_OBJECTS} is the most: ask for smaller pages ` +
+    `This operation could answer ${objects} objects, and ${MOST_OBJECTS} is the most: ask for smaller pages ` +
       '(first, last), for less of each item, or in several operations.',
   )
 }
