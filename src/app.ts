@@ -162,6 +162,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       http: () => http.state(),
       pool: () => database.pool(),
       feed: () => ({ ...feed.state(), isFailing: feed.isFailing }),
+      load: () => load.state(),
       reaper: () => reaper.state(),
       retention: () => retention,
       leases: () => countLiveLeases(database),

@@ -1,6 +1,7 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { PoolState } from '../database/database.ts'
 import type { FeedState } from '../events/feed.ts'
+import type { LoadState } from '../http/load.ts'
 import type { HttpState } from '../http/server.ts'
 import type { ReaperState } from '../session/reaper.ts'
 import type { LiveLeases } from '../session/store.ts'
@@ -11,6 +12,7 @@ export interface StateSources {
   readonly http: () => HttpState
   readonly pool: () => PoolState
   readonly feed: () => FeedState & { readonly isFailing: boolean }
+  readonly load: () => LoadState
   readonly reaper: () => ReaperState
   readonly retention: () => { readonly isFailing: boolean }
   readonly leases: () => Promise<LiveLeases>
@@ -114,7 +116,31 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
       this.inc(sources.reaper().ended)
     },
   })
+  createLoadMetrics(registry, sources.load)
   createLeaseMetrics(registry, sources.leases)
+}
+
+function createLoadMetrics(registry: Registry, load: () => LoadState): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'waymark_queue_waiting',
+    help: 'What waits its turn, by queue; a queue that is full refuses.',
+    labelNames: ['queue'],
+    registers,
+    collect() {
+      for (const [queue, { waiting }] of Object.entries(load().queues)) this.set({ queue }, waiting)
+    },
+  })
+  new Counter({
+    name: 'waymark_queue_refused_total',
+    help: 'What was answered OVERLOADED, by queue; requests: because the event loop was late.',
+    labelNames: ['queue'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [queue, { refused }] of Object.entries(load().queues)) this.inc({ queue }, refused)
+    },
+  })
 }
 
 function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveLeases>): void {
