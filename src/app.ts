@@ -18,7 +18,7 @@ import { requireMigrated } from './database/require-migrated.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
 import { readSealSecret } from './events/sealed-feed.ts'
 import { Fault } from './fault.ts'
-import { createContext } from './graphql/context.ts'
+import { createContext, createLoadersOf } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
 import type { Readiness } from './http/health.ts'
 import { type Load, watchLoad } from './http/load.ts'
@@ -118,6 +118,8 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       clock,
       submitSave: tracing ? tracing.saves.submit(saves.submit) : saves.submit,
       feed: tracing ? announcedAlone(feed, tracing.alone) : feed,
+      // A set of reads belongs to many operations: it has a patience of its own.
+      loadersOf: createLoadersOf(forCaller(database, () => new Patience())),
       historyRetentionDays: config.historyRetentionDays,
       sealSecret: await readSealSecret(database),
     }

@@ -54,8 +54,17 @@ export function createKeyCheck(
     const { key } = known && known.untilMs > performance.now() ? known : await lookUps.submit(keyId)
     if (!isHashOf(text, key?.hash) || !key) return undefined
     const isLive = key.revokedAt === null && (key.expiresAt === null || key.expiresAt > clock.now())
-    return isLive ? toPrincipal(key) : undefined
+    return isLive ? principalOf(key) : undefined
   }
+}
+
+/** One object for as long as the key's row is remembered: callers with the same reach share reads (graphql/context.ts). */
+const principals = new WeakMap<StoredKey, Principal>()
+
+function principalOf(key: StoredKey): Principal {
+  let principal = principals.get(key)
+  if (!principal) principals.set(key, (principal = toPrincipal(key)))
+  return principal
 }
 
 function toPrincipal({ client, scopes, userIds, expiresAt }: StoredKey): Principal {

@@ -1,39 +1,29 @@
-import DataLoader from 'dataloader'
 import type { Database } from '../database/database.ts'
+import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
 import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.ts'
 
-/**
- * Batch what the fields of one request ask for into one statement.
- * They keep nothing (cache: false): a request may save and then read, and a subscription's loaders live as long as it does.
- */
+/** For all operations of callers with one reach: what they ask for at the same time is one statement. They keep nothing. */
 export function createCheckpointLoaders(database: Database, reach: Reach) {
   return {
-    byKey: new DataLoader<CheckpointKey, Checkpoint | null>(
-      async (keys) => {
-        const wanted = new Map(keys.map((key) => [textOf(key), key]))
-        const found = await findCheckpoints(database, reach, [...wanted.values()])
-        const byKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
-        return keys.map((key) => byKey.get(textOf(key)) ?? null)
-      },
-      { cache: false },
-    ),
-    ofUser: new DataLoader<string, readonly Checkpoint[]>(
-      async (userIds) => {
-        const found = await findCheckpointsOfUsers(database, reach, [...new Set(userIds)])
-        return userIds.map((userId) => found.filter((checkpoint) => checkpoint.userId === userId))
-      },
-      { cache: false },
-    ),
+    byKey: createSharedReads<CheckpointKey, Checkpoint | null>(async (keys) => {
+      const wanted = new Map(keys.map((key) => [textOf(key), key]))
+      const found = await findCheckpoints(database, reach, [...wanted.values()])
+      const byKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
+      return keys.map((key) => byKey.get(textOf(key)) ?? null)
+    }),
+    ofUser: createSharedReads<string, readonly Checkpoint[]>(async (userIds) => {
+      const found = await findCheckpointsOfUsers(database, reach, [...new Set(userIds)])
+      const byUser = new Map(userIds.map((userId) => [userId, [] as Checkpoint[]]))
+      for (const checkpoint of found) byUser.get(checkpoint.userId)?.push(checkpoint)
+      return userIds.map((userId) => byUser.get(userId) ?? [])
+    }),
     /** Item IDs of a head or of anchors. */
-    itemList: new DataLoader<bigint, readonly string[]>(
-      async (listIds) => {
-        const found = await findItemLists(database, [...new Set(listIds)])
-        return listIds.map((listId) => found.get(listId) ?? [])
-      },
-      { cache: false },
-    ),
+    itemList: createSharedReads<bigint, readonly string[]>(async (listIds) => {
+      const found = await findItemLists(database, [...new Set(listIds)])
+      return listIds.map((listId) => found.get(listId) ?? [])
+    }),
   }
 }
 

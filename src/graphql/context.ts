@@ -1,14 +1,17 @@
-import type { Principal } from '../principal.ts'
+import type { Principal, Reach } from '../principal.ts'
 import type { Saving } from '../checkpoint/service.ts'
 import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
+import type { Database } from '../database/database.ts'
 import type { Feed } from '../events/feed.ts'
 import { sealFeed } from '../events/sealed-feed.ts'
 import { createSessionLoaders } from '../session/loaders.ts'
 import { createStreamLoaders } from '../stream/loaders.ts'
+import { createUserLoaders } from '../user/loaders.ts'
 
 /** What the process has one of, and every resolver may use. */
 export interface Parts extends Saving {
   readonly feed: Feed
+  readonly loadersOf: LoadersOf
   /** How far back the history is promised to reach. */
   readonly historyRetentionDays: number
   /** What the cursors of bound callers are sealed with. */
@@ -19,10 +22,31 @@ export interface Parts extends Saving {
 export interface Context extends Parts {
   readonly caller: Principal
   readonly requestId: string
-  readonly loaders: {
-    readonly checkpoints: ReturnType<typeof createCheckpointLoaders>
-    readonly sessions: ReturnType<typeof createSessionLoaders>
-    readonly streams: ReturnType<typeof createStreamLoaders>
+  readonly loaders: Loaders
+}
+
+type Loaders = ReturnType<typeof createLoaders>
+
+function createLoaders(database: Database, reach: Reach) {
+  return {
+    checkpoints: createCheckpointLoaders(database, reach),
+    sessions: createSessionLoaders(database, reach),
+    streams: createStreamLoaders(database, reach),
+    users: createUserLoaders(database, reach),
+  }
+}
+
+/** Gives callers of one reach the same loaders, so that their operations share statements; others never meet in one. */
+export type LoadersOf = (reach: Reach) => Loaders
+
+export function createLoadersOf(database: Database): LoadersOf {
+  const ofAll = createLoaders(database, 'all')
+  const ofBound = new WeakMap<ReadonlySet<string>, Loaders>()
+  return (reach) => {
+    if (reach === 'all') return ofAll
+    let loaders = ofBound.get(reach)
+    if (!loaders) ofBound.set(reach, (loaders = createLoaders(database, reach)))
+    return loaders
   }
 }
 
@@ -32,10 +56,6 @@ export function createContext(parts: Parts, caller: Principal, requestId: string
     feed: caller.userIds === 'all' ? parts.feed : sealFeed(parts.feed, parts.sealSecret),
     caller,
     requestId,
-    loaders: {
-      checkpoints: createCheckpointLoaders(parts.database, caller.userIds),
-      sessions: createSessionLoaders(parts.database, caller.userIds),
-      streams: createStreamLoaders(parts.database, caller.userIds),
-    },
+    loaders: parts.loadersOf(caller.userIds),
   }
 }

@@ -1,6 +1,6 @@
-import DataLoader from 'dataloader'
 import type { Database } from '../database/database.ts'
 import type { KeysetPage, Page } from '../database/keyset.ts'
+import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
 import type { CrawlSession } from './model.ts'
 import {
@@ -22,34 +22,27 @@ export interface SessionsOfUser {
 /** Like the checkpoints' loaders they batch and keep nothing. */
 export function createSessionLoaders(database: Database, reach: Reach) {
   return {
-    byId: new DataLoader<string, CrawlSession | null>(
-      async (sessionIds) => {
-        const found = await findSessions(database, reach, [...new Set(sessionIds)])
-        const byId = new Map(found.map((session) => [session.sessionId, session]))
-        return sessionIds.map((sessionId) => byId.get(sessionId) ?? null)
-      },
-      { cache: false },
+    byId: createSharedReads<string, CrawlSession | null>(async (sessionIds) => {
+      const found = await findSessions(database, reach, [...new Set(sessionIds)])
+      const byId = new Map(found.map((session) => [session.sessionId, session]))
+      return sessionIds.map((sessionId) => byId.get(sessionId) ?? null)
+    }),
+    ofUser: createSharedReads<SessionsOfUser, Page<CrawlSession>>((asked) =>
+      eachGroup(
+        asked,
+        ({ filter, order, page }) => [filter, order, page],
+        (userIds, { filter, order, page }) => listSessionsOfUsers(database, reach, userIds, filter, order, page),
+      ),
     ),
-    ofUser: new DataLoader<SessionsOfUser, Page<CrawlSession>>(
-      (asked) =>
-        eachGroup(
-          asked,
-          ({ filter, order, page }) => [filter, order, page],
-          (userIds, { filter, order, page }) => listSessionsOfUsers(database, reach, userIds, filter, order, page),
-        ),
-      { cache: false },
-    ),
-    countOfUser: new DataLoader<Pick<SessionsOfUser, 'userId' | 'filter'>, number>(
-      (asked) =>
-        eachGroup(
-          asked,
-          ({ filter }) => filter,
-          async (userIds, { filter }) => {
-            const counts = await countSessionsOfUsers(database, reach, userIds, filter)
-            return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
-          },
-        ),
-      { cache: false },
+    countOfUser: createSharedReads<Pick<SessionsOfUser, 'userId' | 'filter'>, number>((asked) =>
+      eachGroup(
+        asked,
+        ({ filter }) => filter,
+        async (userIds, { filter }) => {
+          const counts = await countSessionsOfUsers(database, reach, userIds, filter)
+          return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
+        },
+      ),
     ),
   }
 }

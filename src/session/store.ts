@@ -137,20 +137,28 @@ export async function listSessionsOfUsers(
   page: KeysetPage,
 ): Promise<Map<string, Page<CrawlSession>>> {
   const ofUser = Prisma.sql`s.user_id = owner.id`
-  const rows = await database.query<PagedRow>(
-    Prisma.sql`SELECT s.* FROM unnest(${userIds}::text[]) WITH ORDINALITY AS owner (id, place)
+  const statement = isNewest(filter, order, page)
+    ? { name: 'sessions_newest', text: NEWEST_OF_USERS, values: [userIds, reachArray(reach), page.limit + 1] }
+    : Prisma.sql`SELECT s.* FROM unnest(${userIds}::text[]) WITH ORDINALITY AS owner (id, place)
       CROSS JOIN LATERAL (${pageSql(reach, filter, order, page, ofUser)}) AS s
-      ORDER BY owner.place`,
-  )
-  return new Map(
-    userIds.map((userId) => [
-      userId,
-      pageOf(
-        rows.filter((row) => row.user_id === userId),
-        page,
-        (row) => toEntry(row, order),
-      ),
-    ]),
+      ORDER BY owner.place`
+  const rows = await database.query<PagedRow>(statement)
+  const byUser = new Map(userIds.map((userId) => [userId, [] as PagedRow[]]))
+  for (const row of rows) byUser.get(row.user_id)?.push(row)
+  return new Map([...byUser].map(([userId, own]) => [userId, pageOf(own, page, (row) => toEntry(row, order))]))
+}
+
+/** What is asked most, always with the same text: prepared. */
+const NEWEST_OF_USERS = `SELECT s.* FROM unnest($1::text[]) WITH ORDINALITY AS owner (id, place)
+  CROSS JOIN LATERAL (SELECT ${PAGED_COLUMNS.sql} FROM crawler.crawl_session s
+    WHERE s.user_id = owner.id AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
+    ORDER BY s.started_at DESC, s.session_id DESC LIMIT $3) AS s
+  ORDER BY owner.place`
+
+function isNewest(filter: SessionFilter, { by, direction }: SessionOrder, page: KeysetPage): boolean {
+  const isFirst = !page.backward && page.after === undefined && page.before === undefined
+  return (
+    isFirst && by === 'STARTED' && direction === 'DESC' && Object.values(filter).every((value) => value === undefined)
   )
 }
 

@@ -1,6 +1,6 @@
-import DataLoader from 'dataloader'
 import type { Checkpoint } from '../checkpoint/model.ts'
 import type { Database } from '../database/database.ts'
+import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
 import { findOldestCheckpoints } from './settings-store.ts'
 
@@ -8,12 +8,9 @@ import { findOldestCheckpoints } from './settings-store.ts'
 export function createStreamLoaders(database: Database, reach: Reach) {
   return {
     /** By the stream's name, the checkpoint that has not been crawled for longest. */
-    oldestCheckpoint: new DataLoader<string, Checkpoint | null>(
-      async (names) => {
-        const found = await findOldestCheckpoints(database, reach, [...new Set(names)])
-        return names.map((name) => found.get(name) ?? null)
-      },
-      { cache: false },
-    ),
+    oldestCheckpoint: createSharedReads<string, Checkpoint | null>(async (names) => {
+      const found = await findOldestCheckpoints(database, reach, [...new Set(names)])
+      return names.map((name) => found.get(name) ?? null)
+    }),
   }
 }

@@ -5,7 +5,7 @@ import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/pagi
 import { requireScope } from '../principal.ts'
 import type { User } from './model.ts'
 import { registerUser } from './service.ts'
-import { countUsers, findUsers, listUsers } from './store.ts'
+import { countUsers, listUsers } from './store.ts'
 
 // findUnique: null, here and in the other types: Prisma may read only where a resolver says so, and then within the caller's reach.
 export const UserType = builder.prismaObject('User', {
@@ -18,26 +18,21 @@ export const UserType = builder.prismaObject('User', {
 
 builder.nodeRef(UserType, {
   id: { resolve: ({ userId }: User) => userId, description: 'Opaque and global; the natural key is userId.' },
-  loadManyWithoutCache: async (userIds, { database, caller }) => {
+  loadManyWithoutCache: (userIds, { loaders, caller }) => {
     requireScope(caller, 'read')
-    const found = new Map((await findUsers(database, caller.userIds, userIds)).map((user) => [user.userId, user]))
-    return userIds.map((userId) => found.get(userId))
+    return Promise.all(userIds.map((userId) => loaders.users.byId.load(userId)))
   },
 })
 
 builder.queryField('user', (t) =>
-  t.prismaField({
-    type: 'User',
+  t.field({
+    type: UserType,
     nullable: true,
     description: 'A user by their ID. null: there is none.',
     args: { userId: t.arg.string({ required: true }) },
-    resolve: (query, _parent, { userId }, { caller, database }) => {
+    resolve: (_parent, { userId }, { caller, loaders }) => {
       requireScope(caller, 'read')
-      const within = caller.userIds === 'all' ? [] : [{ userId: { in: [...caller.userIds] } }]
-      return database.prisma.user.findUnique({
-        ...query,
-        where: { userId: requireIdentifier('userId', userId), AND: within },
-      })
+      return loaders.users.byId.load(requireIdentifier('userId', userId))
     },
   }),
 )

@@ -58,16 +58,17 @@ describe('a caller bound to some users', () => {
     ])
   })
 
-  it(`is answered as if there were no others, by as many statements: ${RUNS} operations, 0 leaks`, async () => {
+  it(`is answered as if there were no others, by the same statements: ${RUNS} operations, 0 leaks`, async () => {
     let told = 0
     await fc.assert(
       fc.asyncProperty(fc.oneof(...OPERATIONS), async (operation: Operation) => {
         if ((told += 1) % 50 === 0) await live(full, told)
+        // How often each is sent is a matter of what meets in a set (database/shared-reads.ts).
         const [there, here] = await Promise.all(
           [full, lonely].map(async (world) => {
-            world.countStatements()
+            world.statementsSent()
             const answer = await world.ask(bound, operation.query, operation.variables)
-            return { answer: normalise(answer), statements: world.countStatements() }
+            return { answer: normalise(answer), statements: world.statementsSent() }
           }),
         )
         expect(there).toEqual(here)

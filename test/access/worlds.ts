@@ -7,7 +7,7 @@ import { type Database, openDatabase } from '../../src/database/database.ts'
 import { createGroupCommit } from '../../src/database/group-commit.ts'
 import { startFeed } from '../../src/events/feed.ts'
 import { readSealSecret } from '../../src/events/sealed-feed.ts'
-import { createContext, type Parts } from '../../src/graphql/context.ts'
+import { createContext, createLoadersOf, type Parts } from '../../src/graphql/context.ts'
 import { schema } from '../../src/graphql/schema.ts'
 import type { Principal, Scope } from '../../src/principal.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -17,8 +17,8 @@ export interface World extends AsyncDisposable {
   readonly database: TestDatabase
   readonly parts: Parts
   ask(principal: Principal, query: string, variables?: Record<string, unknown>): Promise<ExecutionResult>
-  /** Statements sent since it was last asked; Prisma's aren't among them. */
-  countStatements(): number
+  /** The texts of the statements sent since it was last asked, each once; Prisma's aren't among them. */
+  statementsSent(): string[]
 }
 
 export async function createWorld(): Promise<World> {
@@ -28,11 +28,11 @@ export async function createWorld(): Promise<World> {
     ...{ url: testDatabase.url, poolSize: 4, connectTimeoutMs: 4_000, statementTimeoutMs: 30_000 },
     log,
   })
-  let statements = 0
+  const statements = new Set<string>()
   const database: Database = {
     ...real,
     query: (statement) => {
-      statements += 1
+      statements.add(statement.text)
       return real.query(statement)
     },
   }
@@ -43,7 +43,10 @@ export async function createWorld(): Promise<World> {
   const { submit: submitSave } = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), {
     maxSetSize: MAX_SET_SIZE,
   })
-  const parts = { database, clock, submitSave, feed, historyRetentionDays: 30, sealSecret: await readSealSecret(real) }
+  const parts = {
+    ...{ database, clock, submitSave, feed, loadersOf: createLoadersOf(database) },
+    ...{ historyRetentionDays: 30, sealSecret: await readSealSecret(real) },
+  }
   return {
     database: testDatabase,
     parts,
@@ -51,10 +54,10 @@ export async function createWorld(): Promise<World> {
       const contextValue = createContext(parts, principal, 'test')
       return execute({ schema, document: documentOf(query), contextValue, variableValues })
     },
-    countStatements: () => {
-      const count = statements
-      statements = 0
-      return count
+    statementsSent: () => {
+      const sent = [...statements].sort()
+      statements.clear()
+      return sent
     },
     async [Symbol.asyncDispose]() {
       await feed.close()

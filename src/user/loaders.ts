@@ -1,0 +1,16 @@
+import type { Database } from '../database/database.ts'
+import { createSharedReads } from '../database/shared-reads.ts'
+import type { Reach } from '../principal.ts'
+import type { User } from './model.ts'
+import { findUsers } from './store.ts'
+
+/** Like the checkpoints' loaders they are shared and keep nothing. */
+export function createUserLoaders(database: Database, reach: Reach) {
+  return {
+    byId: createSharedReads<string, User | null>(async (userIds) => {
+      const found = await findUsers(database, reach, [...new Set(userIds)])
+      const byId = new Map(found.map((user) => [user.userId, user]))
+      return userIds.map((userId) => byId.get(userId) ?? null)
+    }),
+  }
+}
