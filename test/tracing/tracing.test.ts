@@ -53,7 +53,7 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
   }
   const isStatement = ({ attributes }: CollectedSpan) => attributes['db.system.name'] === 'postgresql'
 
-  it('makes one request one trace, of which the caller’s is the beginning: HTTP, GraphQL, statements of ours and of Prisma’s', async () => {
+  it('makes one request one trace, of which the caller’s is the beginning: HTTP, GraphQL, statements', async () => {
     const { traceId, spanId, answer } = await ask(
       `query Canary($user: String!) {
         user(userId: $user) { userId sessions(first: 2) { nodes { sessionId } } }
@@ -83,7 +83,6 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
     expect(statements.map(({ parentSpanId }) => parentSpanId)).toEqual(statements.map(() => operation.spanId))
     const texts = statements.map(({ attributes }) => String(attributes['db.query.text']))
     for (const text of texts) expect(text).toMatch(/^\s*(SELECT|WITH)\b/i)
-    expect(texts.some((text) => text.includes('"crawler"."') || text.includes('"public"."'))).toBe(true)
     expect(spans).toHaveLength(2 + statements.length)
   })
 
