@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parse, validate } from 'graphql'
-import { createClient, type Client } from 'graphql-sse'
+import { createClient } from 'graphql-sse'
+import { createClient as createSocketClient } from 'graphql-ws'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 import { schema } from '../../src/graphql/schema.ts'
 import { compileCrawler } from '../support/crawl-run.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -130,47 +132,83 @@ describe('a client of the feeds', () => {
     testTimeoutMs,
   )
 
-  it(
-    'that retries by itself is told everything again, unless its cursor is kept current as the guide says',
-    async () => {
-      expect(guide).toContain('request.variables.after = data.told.cursor')
-      const { checkpoints } = await clientOf(server.url).ask('{ checkpoints(first: 1) { feedCursor } }')
-      const clients: Client[] = []
-      function subscribe(next: (event: ToldEvent, variables: Record<string, unknown>) => void): string[] {
-        const items: string[] = []
-        const request = { query: feeds.checkpointChanged, variables: { after: checkpoints.feedCursor as unknown } }
-        const client = createClient({
-          url: server.url,
-          retryAttempts: Infinity,
-          retry: () => new Promise((resolve) => setTimeout(resolve, 100)),
-        })
-        clients.push(client)
-        client.subscribe<{ told: ToldEvent }>(request, {
-          next({ data }) {
-            if (!data) return
-            items.push(data.told.lastItemId ?? '')
-            next(data.told, request.variables)
-          },
-          error: () => undefined,
-          complete: () => undefined,
-        })
-        return items
-      }
-      const stock = subscribe(() => undefined)
-      const current = subscribe(({ cursor }, variables) => (variables['after'] = cursor))
-      await save('8')
-      await expect.poll(() => [stock, current], patience).toEqual([['8'], ['8']])
+  it.each(['graphql-sse', 'graphql-ws'] as const)(
+    'that retries by itself (%s) is told everything again, unless its cursor is kept current as the guide says',
+    async (library) => {
+      const keepCurrent = await guidesLines()
+      const list = '{ checkpoints(first: 1) { feedCursor nodes { lastItemId } } }'
+      const { checkpoints } = await clientOf(server.url).ask(list)
+      const first = Number(checkpoints.nodes[0]?.lastItemId ?? 0) + 1
+      const feedCursor = checkpoints.feedCursor as string
+      const soon = () => new Promise<void>((resolve) => setTimeout(resolve, 100))
+      const connect = () =>
+        library === 'graphql-sse'
+          ? createClient({ url: server.url, retryAttempts: Infinity, retry: soon })
+          : createSocketClient({
+              ...{ url: server.url.replace('http', 'ws'), webSocketImpl: WebSocket, shouldRetry: () => true },
+              ...{ retryAttempts: Infinity, retryWait: soon },
+            })
+      const [stock, current]: [string[], string[]] = [[], []]
+      const clients: SubscribingClient[] = [connect(), connect()]
+      const ignore = () => undefined
+      const query = feeds.checkpointChanged
+      clients[0]?.subscribe(
+        { query, variables: { after: feedCursor } },
+        { next: ({ data }) => stock.push(data?.told.lastItemId ?? ''), error: ignore, complete: ignore },
+      )
+      keepCurrent({
+        ...{ client: clients[1], query, feedCursor, listAgain: ignore, complete: ignore, error: ignore },
+        handle: ({ lastItemId }) => current.push(lastItemId ?? ''),
+      })
+      const [one, two] = [String(first), String(first + 1)]
+      await save(one)
+      await expect.poll(() => [stock, current], patience).toEqual([[one], [one]])
       await server.kill()
-      await write('9')
+      await write(two)
       await server.start()
       await expect
         .poll(() => [stock, current], patience)
         .toEqual([
-          ['8', '8', '9'],
-          ['8', '9'],
+          [one, one, two],
+          [one, two],
         ])
-      for (const client of clients) client.dispose()
+      for (const client of clients) void client.dispose()
     },
     testTimeoutMs,
   )
 })
+
+/** What graphql-sse's and graphql-ws' clients have in common. */
+interface SubscribingClient {
+  subscribe(
+    request: { query: string; variables: Record<string, unknown> },
+    sink: {
+      next: (result: { data?: { told: ToldEvent } | null }) => void
+      error: () => void
+      complete: () => void
+    },
+  ): () => void
+  dispose(): unknown
+}
+
+interface GuidesNames {
+  readonly client: SubscribingClient | undefined
+  readonly query: string
+  readonly feedCursor: string
+  readonly handle: (event: ToldEvent) => void
+  readonly listAgain: (errors: unknown) => void
+  readonly complete: () => void
+  readonly error: () => void
+}
+
+/** The guide's own lines, word for word, with what they name. */
+async function guidesLines(): Promise<(names: GuidesNames) => void> {
+  const shown = codeBlocks(guide).find(({ language, name }) => language === 'ts' && name === 'retry')
+  if (!shown) throw new Error('docs/feeds.md has no block "ts retry"')
+  const names = 'client, query, feedCursor, handle, listAgain, complete, error'
+  const program = `export function keepCurrent({ ${names} }) {\n${shown.text}\n}`
+  const module = (await import(/* @vite-ignore */ `data:text/javascript,${encodeURIComponent(program)}`)) as {
+    keepCurrent: (names: GuidesNames) => void
+  }
+  return module.keepCurrent
+}

@@ -5,8 +5,8 @@ import type { TestWaymark } from '../support/waymark.ts'
 import type { Gate } from './gate.ts'
 
 export const STREAMS = ['twitter/bookmarks', 'twitter/likes', 'reddit/saved'] as const
-export const USERS = 40
-const SESSIONS = 150
+export const USERS = 12
+const SESSIONS = 40
 /** A lock that takes too long, a deadlock, a user that is gone: as good as a rollback. */
 const EXPECTED = new Set(['55P03', '40P01', '23503'])
 
@@ -77,7 +77,7 @@ async function writeRaw(url: string, gate: Gate, seed: number, isStopped: () => 
             const [sql, values] = operations[random.below(operations.length)]?.() ?? ['SELECT 1', []]
             await client.query(sql, values)
             // Open for long enough that lists are read meanwhile.
-            if (random.below(4) === 0) await delay(random.below(120))
+            if (random.below(4) === 0) await delay(random.below(25))
           }
           await client.query(random.below(5) === 0 ? 'ROLLBACK' : 'COMMIT')
         } catch (error) {
