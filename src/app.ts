@@ -22,6 +22,7 @@ import { createContext, createLoadersOf } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
 import type { Readiness } from './http/health.ts'
 import { type Load, watchLoad } from './http/load.ts'
+import { readManifest } from './http/persisted-operations.ts'
 import { startHttpServer } from './http/server.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { Tracing } from './tracing/tracing.ts'
@@ -58,6 +59,9 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     for (let releaser = releasers.pop(); releaser; releaser = releasers.pop()) await releaser()
   }
   try {
+    // Before anything is started: a typo in it should cost no second.
+    const persistedOperations =
+      config.persistedOperations === undefined ? undefined : readManifest(config.persistedOperations, schema)
     const { url: databaseUrl, notes } = await locateDatabase(config, log, releasers)
     if (config.migrateOnStart) await migrate({ databaseUrl, log })
     else await requireMigrated({ databaseUrl })
@@ -134,6 +138,8 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       introspection: config.introspection,
       allowedOrigins: config.allowedOrigins,
       maxStreamsPerCaller: config.maxStreamsPerCaller,
+      persistedOperations,
+      persistedOnly: config.persistedOnly,
       ratePointsPerMinute: config.rateLimitPointsPerMinute,
       createContext: ({ requestId, principal, isStream }) =>
         createContext({ ...parts, database: databaseFor(isStream, database) }, principal, requestId),

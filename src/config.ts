@@ -58,6 +58,8 @@ const settings = z.object({
   GRAPHIQL: choice.optional(),
   INTROSPECTION: choice.optional(),
   ALLOWED_ORIGINS: origins.default([]),
+  PERSISTED_OPERATIONS: z.string().min(1).optional(),
+  PERSISTED_ONLY: choice.default(false),
   RATE_LIMIT_POINTS_PER_MINUTE: wholeNumber(0, 1_000_000_000).optional(),
   MAX_STREAMS_PER_CALLER: wholeNumber(1, 1_000_000).default(1_000),
   METRICS_HOST: z.string().min(1).default('127.0.0.1'),
@@ -99,6 +101,9 @@ export interface Config {
   readonly introspection: boolean
   /** Sites whose pages may send operations, beside the server's own. */
   readonly allowedOrigins: readonly string[]
+  /** Absolute path of a manifest of documents that clients may name, and whether nothing else is run. */
+  readonly persistedOperations: string | undefined
+  readonly persistedOnly: boolean
   /** Operations, and objects that they could answer, that one caller may ask of one server in a minute; 0: any number. */
   readonly rateLimitPointsPerMinute: number
   /** Subscriptions that one caller may have open on one server. */
@@ -149,6 +154,9 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     JWT_AUDIENCE: data.JWT_AUDIENCE,
     JWT_JWKS_URL: data.JWT_JWKS_URL,
   })
+  if (data.PERSISTED_ONLY && data.PERSISTED_OPERATIONS === undefined) {
+    throw new StartupError('PERSISTED_ONLY=1 without a manifest would refuse everything: set PERSISTED_OPERATIONS too.')
+  }
   return Object.freeze({
     host: data.HOST,
     port: data.PORT,
@@ -163,6 +171,8 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     graphiql: data.GRAPHIQL ?? authentication.length === 0,
     introspection: data.INTROSPECTION ?? authentication.length === 0,
     allowedOrigins: data.ALLOWED_ORIGINS,
+    persistedOperations: data.PERSISTED_OPERATIONS === undefined ? undefined : resolve(data.PERSISTED_OPERATIONS),
+    persistedOnly: data.PERSISTED_ONLY,
     // Where nobody authenticates all callers are one, and of this machine.
     rateLimitPointsPerMinute: data.RATE_LIMIT_POINTS_PER_MINUTE ?? (authentication.length === 0 ? 0 : 300_000),
     maxStreamsPerCaller: data.MAX_STREAMS_PER_CALLER,

@@ -21,6 +21,7 @@ import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
 import type { RequestObserver } from './observer.ts'
 import { logSubscriptionStart } from './request-log.ts'
+import type { FindDocument } from './persisted-operations.ts'
 import { createSharedSubscribe } from './shared-results.ts'
 import { slowClientResult } from './slow-client.ts'
 
@@ -73,6 +74,8 @@ export interface Present {
   result(exchange: Exchange, result: ExecutionResult): ExecutionResult
   /** What a stream ends with whose client takes nothing. @param cursor of the last event that was sent */
   slow(exchange: Exchange, cursor: string | undefined): ExecutionResult
+  /** Which document a request means. */
+  readonly findDocument: FindDocument
   /** Takes points off the caller's minute. @throws Fault RATE_LIMITED */
   spend(exchange: Exchange, points: number): Promise<void>
   /** Takes a place for a stream, before its source exists. @returns gives it back @throws Fault RATE_LIMITED */
@@ -93,6 +96,7 @@ export function createPresent<Ctx extends object>(
   { log, debug, toFault, observer }: GraphQLOptions<Ctx>,
   streams: LiveStreams,
   callers: { readonly streams: CallerStreams; readonly rates: CallerRates },
+  findDocument: FindDocument,
 ): Present {
   const mask = (exchange: Exchange, result: ExecutionResult) => {
     const masked = maskResult(result, { requestId: exchange.requestId, log, debug, toFault })
@@ -106,6 +110,7 @@ export function createPresent<Ctx extends object>(
       for (const { extensions } of result.errors ?? []) exchange.errorCodes.add(String(extensions['code']))
       return result
     },
+    findDocument,
     spend: ({ admitted }, points) => callers.rates.spend(admitted?.principal.subject ?? '', points),
     enterStream: ({ admitted }) => callers.streams.enter(admitted?.principal.subject ?? ''),
     stream(exchange, events, leave) {

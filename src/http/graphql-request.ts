@@ -1,24 +1,31 @@
+import { documentIdOf } from './persisted-operations.ts'
 import { RefusedRequest } from './refused-request.ts'
 
 /** What a client asks to be run, in types as the GraphQL over HTTP specification has them. */
 export interface GraphQLRequest {
+  /** Empty: the document is named by documentId. */
   readonly query: string
+  readonly documentId?: string | undefined
   readonly operationName?: string | null | undefined
   readonly variables?: Record<string, unknown> | null | undefined
 }
 
-const PARAMETERS = new Set(['query', 'operationName', 'variables', 'extensions'])
+const PARAMETERS = new Set(['query', 'documentId', 'operationName', 'variables', 'extensions'])
 
 /** @throws RefusedRequest 400 for a body that is no request: https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters */
 export function readGraphQLRequest(body: Record<string, unknown>): GraphQLRequest {
-  const { query, operationName, variables, extensions } = body
+  const { query = '', operationName, variables, extensions } = body
   const unknown = Object.keys(body).find((name) => body[name] != null && !PARAMETERS.has(name))
   if (unknown !== undefined) throw refuse(`has a member that is none of ${[...PARAMETERS].join(', ')}`)
-  if (typeof query !== 'string') throw refuse('must have a member "query", a string')
   if (operationName != null && typeof operationName !== 'string') throw refuse('must have a string as operationName')
   if (!isObjectOrNothing(variables)) throw refuse('must have an object as variables')
   if (!isObjectOrNothing(extensions)) throw refuse('must have an object as extensions')
-  return { query, operationName, variables }
+  const documentId = documentIdOf({ documentId: body['documentId'], extensions })
+  const isNamed = query === null || body['query'] === undefined
+  if (isNamed ? documentId === undefined : typeof query !== 'string') {
+    throw refuse('must have a member "query", a string')
+  }
+  return { query: typeof query === 'string' ? query : '', documentId, operationName, variables }
 }
 
 function isObjectOrNothing(value: unknown): value is Record<string, unknown> | null | undefined {

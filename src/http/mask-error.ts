@@ -23,6 +23,7 @@ const statusWithoutData: Partial<Record<FaultCode, number>> = {
   INTERNAL_SERVER_ERROR: 500,
   OVERLOADED: 503,
   SERVICE_UNAVAILABLE: 503,
+  ...{ PERSISTED_QUERY_NOT_FOUND: 400, PERSISTED_QUERY_NOT_SUPPORTED: 400, PERSISTED_QUERY_ONLY: 400 },
 }
 const RETRIABLE = new Set<FaultCode>(['RATE_LIMITED', 'OVERLOADED', 'SERVICE_UNAVAILABLE'])
 
@@ -117,7 +118,8 @@ function withStatus(error: GraphQLError, data: ExecutionResult['data']): GraphQL
   const { retryAfterSeconds } = error.extensions
   const headers: Record<string, string> =
     typeof retryAfterSeconds === 'number' ? { 'retry-after': String(retryAfterSeconds) } : {}
-  error.extensions['http'] = { status, headers }
+  // What is wrong with the request is 200 where the client may be an old one, as it is of a syntax error.
+  error.extensions['http'] = { status, headers, spec: status === 400 }
   return error
 }
 

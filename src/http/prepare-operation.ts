@@ -27,7 +27,7 @@ export async function prepareOperation(
   pipeline: Pipeline,
   present: Present,
   exchange: Exchange,
-  { query, operationName, variables }: GraphQLRequest,
+  { query, documentId, operationName, variables }: GraphQLRequest,
 ): Promise<PreparedOperation | readonly GraphQLError[]> {
   try {
     // One before anything is done for it, its objects once they are known: also what is refused has been work.
@@ -35,7 +35,7 @@ export async function prepareOperation(
     const context: OperationContext = { exchange }
     const enveloped = pipeline.getEnveloped(context)
     const schema = enveloped.schema as GraphQLSchema
-    const document = enveloped.parse(query) as DocumentNode
+    const document = enveloped.parse(present.findDocument({ query, documentId })) as DocumentNode
     const errors = enveloped.validate(schema, document) as readonly GraphQLError[]
     if (errors.length > 0) return errors
     const operation = getOperationAST(document, operationName)

@@ -17,6 +17,7 @@ import { CallerRates } from './limits/caller-rates.ts'
 import { CallerStreams } from './limits/caller-streams.ts'
 import { LiveStreams } from './live-streams.ts'
 import type { RequestObserver } from './observer.ts'
+import { createFindDocument } from './persisted-operations.ts'
 import { RefusedRequest } from './refused-request.ts'
 import type { RequestTracer } from './request-tracer.ts'
 import { createRouter, type FindRefusal } from './router.ts'
@@ -43,6 +44,9 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly maxStreamsPerCaller?: number
   /** Operations and objects that one caller may ask for here in a minute. Default: 0, any number. */
   readonly ratePointsPerMinute?: number
+  /** Documents that clients may name, by ID; and whether nothing else is run. Default: none, and everything is. */
+  readonly persistedOperations?: ReadonlyMap<string, string> | undefined
+  readonly persistedOnly?: boolean
   /** Sites whose pages may send operations. Default: none but the server's own. */
   readonly allowedOrigins?: readonly string[]
   /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
@@ -104,15 +108,16 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     streams: new CallerStreams(maxStreamsPerCaller),
     rates: new CallerRates(options.ratePointsPerMinute ?? 0),
   }
+  const findDocument = createFindDocument(options.persistedOperations, options.persistedOnly ?? false)
   const pipeline = createPipeline(options)
-  const present = createPresent(options, streams, callers)
+  const present = createPresent(options, streams, callers, findDocument)
   const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers() })
   const findRefusal = createFindRefusal(options, allowedOrigins)
   const route = createRouter({ log, isReady, findRefusal, graphiql, allowedOrigins, observer, tracer }, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
   const socketStreams = new LiveStreams()
-  const presentOnSocket = createPresent(options, socketStreams, callers)
+  const presentOnSocket = createPresent(options, socketStreams, callers, findDocument)
   const webSockets = createWebSocketEndpoint(log, pipeline, {
     present: presentOnSocket,
     admit,

@@ -7,6 +7,7 @@ import { cursorOf } from './event-cursor.ts'
 import type { Exchange } from './exchange.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
 import { wrapError } from './mask-error.ts'
+import { documentIdOf } from './persisted-operations.ts'
 import { type PreparedOperation, prepareOperation } from './prepare-operation.ts'
 import { formatError } from './result-text.ts'
 import type { SocketOperations } from './websocket-operations.ts'
@@ -44,7 +45,7 @@ export function createSocketHooks(
     } catch (error) {
       return [wrapError(error)]
     }
-    return prepareOperation(pipeline, present, exchange, payload)
+    return prepareOperation(pipeline, present, exchange, { ...payload, documentId: documentIdOf(payload) })
   }
 
   return {
