@@ -80,14 +80,18 @@ describe('retention', () => {
     await using one = open()
     await using other = open()
     await withClient(stored.url, async (client) => {
-      await client.query(
-        `BEGIN; SELECT FROM crawler.checkpoint_revision WHERE stream = 'twitter/l1' AND version = 1 FOR UPDATE`,
-      )
+      // Not by the row's lock, for which a statement waits a second only.
+      await client.query(`
+        CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = '30s' AS
+          'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN OLD; END';
+        CREATE TRIGGER hold BEFORE DELETE ON crawler.checkpoint_revision FOR EACH ROW
+          WHEN (OLD.stream = 'twitter/l1' AND OLD.version = 1) EXECUTE FUNCTION public.hold();
+        SELECT pg_advisory_lock(1)`)
       const running = runRetentionOnce(one, SETTINGS)
       await statementsWaitingForLocks(client, 1)
       expect(await runRetentionOnce(other, SETTINGS)).toEqual({ revisions: 0, lists: 0, sessions: 0, keys: 0 })
       expect(await deleted()).toEqual(new Map())
-      await client.query('COMMIT')
+      await client.query('SELECT pg_advisory_unlock(1)')
       expect(await running).toMatchObject({ revisions: OLD.checkpoint_revision, keys: OLD.idempotency_key })
     })
   })
