@@ -8,8 +8,7 @@ import {
   trace,
   type Tracer,
 } from '@opentelemetry/api'
-import type { Exchange } from '../http/exchange.ts'
-import type { RequestTracer } from '../http/request-tracer.ts'
+import type { Followed, RequestTracer } from '../http/request-tracer.ts'
 
 /** What somebody should look at. A caller's mistake is no failure of ours: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status */
 const SERVER_FAULTS: readonly string[] = ['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE', 'OVERLOADED']
@@ -55,7 +54,7 @@ export function createRequestTracer(tracer: Tracer): RequestTracer {
 }
 
 /** As far as it is known by now: what was refused before it ran has no fields. */
-function nameOperation(span: Span, { requestId, operationType, operationName, rootFields }: Exchange): void {
+function nameOperation(span: Span, { requestId, operationType, operationName, rootFields }: Followed): void {
   span.setAttribute('waymark.request_id', requestId)
   if (operationType === undefined) return
   span.updateName(`${operationType} ${rootFields.join(' ')}`)
@@ -63,7 +62,7 @@ function nameOperation(span: Span, { requestId, operationType, operationName, ro
   if (operationName !== undefined) span.setAttribute('graphql.operation.name', operationName)
 }
 
-function noteFaults(span: Span, { errorCodes }: Exchange): void {
+function noteFaults(span: Span, { errorCodes }: Followed): void {
   const [first] = errorCodes
   if (first === undefined) return
   span.setAttribute('error.type', [...errorCodes].join(' '))
