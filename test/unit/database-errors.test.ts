@@ -179,13 +179,13 @@ describe.each<[string, (database: Database) => Promise<unknown>]>([
 
   it('is SERVICE_UNAVAILABLE where all connections are taken', async () => {
     await using test = await createTestDatabase()
-    await using database = open(test.url, { poolSize: 1, connectTimeoutMs: 2_000, statementTimeoutMs: 60_000 })
-    const busy = failureOf(database.query(sql('SELECT pg_sleep(50)')))
+    await using database = open(test.url, { poolSize: 2, connectTimeoutMs: 2_000, statementTimeoutMs: 60_000 })
+    const busy = [1, 2].map(() => failureOf(database.query(sql('SELECT pg_sleep(50)'))))
     const ofBusy = `FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(50)'`
-    await expect.poll(() => test.query(`SELECT ${ofBusy} AND state = 'active'`)).toHaveLength(1)
+    await expect.poll(() => test.query(`SELECT ${ofBusy} AND state = 'active'`)).toHaveLength(2)
     expect(await failureOf(read(database))).toMatchObject({ name: 'Fault', code: 'SERVICE_UNAVAILABLE' })
     await test.query(`SELECT pg_cancel_backend(pid) ${ofBusy}`)
-    await busy
+    await Promise.all(busy)
   })
 
   it('is SERVICE_UNAVAILABLE once the pool is closed', async () => {
