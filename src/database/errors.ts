@@ -4,6 +4,8 @@ const UNREACHABLE =
   'The database cannot be reached just now. Nothing is known about this operation; try again in a few seconds.'
 const LOCKED = 'Another transaction holds a row that this needs. Nothing was written; try again.'
 const TOO_LONG = 'The database took too long. Try again, or ask for less at once.'
+const DISK_FULL =
+  'The database has no disk space left. Nothing was written; try again once whoever runs it has made room.'
 const BAD_DATE = 'A date, or the date in a cursor, is out of range.'
 
 const NETWORK_CODES = new Set([
@@ -45,6 +47,7 @@ export function sqlState(error: unknown): string | undefined {
 export function faultOf(error: unknown): unknown {
   if (error instanceof Fault) return error
   const state = sqlState(error)
+  if (state === '53100') return new Fault('SERVICE_UNAVAILABLE', DISK_FULL, { cause: error })
   if (state === undefined ? isNetworkFailure(error) : isUnreachableState(state)) {
     return new Fault('SERVICE_UNAVAILABLE', UNREACHABLE, { cause: error })
   }

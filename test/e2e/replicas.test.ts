@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { feeds, ToldEvent } from '../support/feed-reader.ts'
 import { withClient } from '../support/database.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { clientOf, mutate } from '../support/waymark.ts'
+import { compareVisits, isFor, type OutboxEvent, readOutbox } from './outbox-ledger.ts'
 import { type OwnPostgres, startOwnPostgres } from './own-postgres.ts'
 import { type Writer, writeByApi, writeBySql } from './restless-writers.ts'
-import { eventIdOf, type Habits, RoamingSubscriber, type Visit } from './roaming-subscriber.ts'
+import { type Habits, RoamingSubscriber } from './roaming-subscriber.ts'
 
 const REPLICAS = [0, 1, 2]
 const habits: readonly Habits[] = [
@@ -17,8 +17,6 @@ const habits: readonly Habits[] = [
   { feed: 'checkpointChanged', transport: 'sse', notesEvery: 7, leavesAfter: 50 },
   { feed: 'checkpointChanged', transport: 'sse', filter: { stream: 'reddit/saved' } },
 ]
-
-type OutboxEvent = Omit<ToldEvent, 'cursor'> & { readonly eventId: bigint }
 
 describe('three replicas on one PostgreSQL, under writers that never pause', () => {
   let postgres: OwnPostgres
@@ -60,7 +58,7 @@ describe('three replicas on one PostgreSQL, under writers that never pause', () 
     const before = writers.map((writer) => writer.written())
     const idle = () => writers.filter((writer, index) => writer.written() < (before[index] ?? 0) + 2)
     await expect.poll(() => idle().map((writer) => writer.failure()), { timeout: 60_000 }).toEqual([])
-    await told(await outbox())
+    await told(await readOutbox(postgres.url, start))
   }
 
   /** Until each subscriber has been told the last of these events that are for it. */
@@ -69,18 +67,6 @@ describe('three replicas on one PostgreSQL, under writers that never pause', () 
       const last = events.findLast((event) => isFor(subscriber.habits, event))?.eventId ?? 0n
       await expect.poll(() => subscriber.reached, { timeout: 60_000 }).toBeGreaterThanOrEqual(last)
     }
-  }
-
-  async function outbox(): Promise<readonly OutboxEvent[]> {
-    const rows = await query<{ event_id: string; event: Omit<OutboxEvent, 'eventId'> }>(
-      `SELECT event_id, CASE WHEN kind LIKE 'SESSION_%'
-           THEN jsonb_build_object('kind', substr(kind, 9), 'userId', user_id, 'stream', stream, 'sessionId', session_id,
-             'previousStatus', upper(previous_status), 'status', upper(status))
-           ELSE jsonb_build_object('kind', substr(kind, 12), 'userId', user_id, 'stream', stream, 'version', version,
-             'lastItemId', last_item_id, 'bookmarksCount', bookmarks_count) END AS event
-       FROM crawler.feed_event WHERE event_id > ${eventIdOf(start)} ORDER BY event_id`,
-    )
-    return rows.map(({ event_id, event }) => ({ ...event, eventId: BigInt(event_id) }))
   }
 
   async function killReplica(replica: number): Promise<void> {
@@ -113,7 +99,7 @@ describe('three replicas on one PostgreSQL, under writers that never pause', () 
     }
     await Promise.all(writers.map((writer) => writer.stop()))
 
-    const events = await outbox()
+    const events = await readOutbox(postgres.url, start)
     expect(events.length).toBeGreaterThan(500)
     await told(events)
     await Promise.all(subscribers.map((subscriber) => subscriber.stop()))
@@ -121,7 +107,7 @@ describe('three replicas on one PostgreSQL, under writers that never pause', () 
     for (const { habits: habit, visits, refusals } of subscribers) {
       expect(refusals, JSON.stringify(habit)).toEqual([])
       const expected = events.filter((event) => isFor(habit, event))
-      const retold = compare(visits, expected, start)
+      const retold = compareVisits(visits, expected, start)
       // Where every cursor was noted nothing came twice; elsewhere what came since the last one that was.
       const { notesEvery = 1 } = habit
       expect(retold, JSON.stringify(habit)).toBeLessThanOrEqual((visits.length - 1) * (notesEvery - 1))
@@ -130,28 +116,3 @@ describe('three replicas on one PostgreSQL, under writers that never pause', () 
     }
   }, 240_000)
 })
-
-function isFor({ feed, filter }: Habits, event: OutboxEvent): boolean {
-  const topic: keyof typeof feeds = event.sessionId === undefined ? 'checkpointChanged' : 'sessionStatusChanged'
-  return topic === feed && (filter?.['stream'] ?? event.stream) === event.stream
-}
-
-/**
- * Holds what each connection told to what the outbox holds after the cursor that it went on from, event by event.
- * @returns how many events were told more than once
- */
-function compare(visits: readonly Visit[], expected: readonly OutboxEvent[], start: string): number {
-  let reached = eventIdOf(start)
-  let retold = 0
-  for (const { after, told } of visits) {
-    const from = eventIdOf(after)
-    expect(from).toBeLessThanOrEqual(reached)
-    const first = expected.findIndex(({ eventId }) => eventId > from)
-    const held = expected.slice(first, first + told.length)
-    expect(told.map(({ cursor, ...event }) => ({ ...event, eventId: eventIdOf(cursor) }))).toEqual(held)
-    retold += held.filter(({ eventId }) => eventId <= reached).length
-    reached = held.at(-1)?.eventId ?? reached
-  }
-  expect(reached).toBe(expected.at(-1)?.eventId)
-  return retold
-}

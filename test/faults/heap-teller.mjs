@@ -1,0 +1,9 @@
+// Preloaded into a server by `node --expose-gc --import`: tells its heap, once collected, to whoever asks at the socket HEAP_SOCKET.
+import { createServer } from 'node:http'
+
+const server = createServer((_, response) => {
+  globalThis.gc()
+  response.end(JSON.stringify(process.memoryUsage()))
+})
+server.listen(process.env.HEAP_SOCKET)
+server.unref()
