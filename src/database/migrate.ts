@@ -17,7 +17,7 @@ export interface MigrateOptions {
   readonly directory?: string
   /**
    * How long a statement waits for a table that others use before the migration is given up, milliseconds. Others queue behind it, and
-   * the servers among them give up after 2 s: by default a migration does so before them.
+   * the servers among them give up after 1 s (database.ts): by default a migration does so before them.
    */
   readonly lockTimeoutMs?: number
   /** How long to wait for another process that is migrating this database, milliseconds. */
@@ -100,7 +100,7 @@ async function apply(
   client: pg.Client,
   migration: Migration,
   migrations: readonly Migration[],
-  { lockTimeoutMs = 1_500, turnTimeoutMs = 60_000 }: MigrateOptions,
+  { lockTimeoutMs = 750, turnTimeoutMs = 60_000 }: MigrateOptions,
 ): Promise<boolean> {
   await client.query('BEGIN')
   try {

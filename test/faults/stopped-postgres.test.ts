@@ -25,7 +25,7 @@ it(
     for (let stop = 0; stop < STOPS; stop += 1) {
       await writers.goOn()
       await postgres.stopImmediately()
-      for (const query of [PROBE, '{ sessions { totalCount } }']) {
+      for (const query of [PROBE, '{ sessions { totalCount } }', '{ checkpoint(userId: "writer-0") { version } }']) {
         const from = performance.now()
         expect(await client.send(query, { userId: 'probe' })).toMatchObject({
           status: 503,
