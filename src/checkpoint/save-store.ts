@@ -1,7 +1,7 @@
 import { type Database, forCaller } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
 import { Gate, overloaded } from '../database/gate.ts'
-import { Patience, PATIENCE_MS } from '../database/patience.ts'
+import { Patience } from '../database/patience.ts'
 import type { CrawlSession } from '../session/model.ts'
 import { type SessionRow, toSession } from '../session/row.ts'
 import { platformOf } from '../stream/model.ts'
@@ -45,18 +45,18 @@ export function createSaveWriter(
   database: Database,
 ): (
   commands: readonly SaveCommand[],
-  sinceMs: readonly number[],
+  untilMs: readonly number[],
 ) => Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
   /** By key, where saves are being written alone. */
   const alone = new Map<string, Gate>()
 
-  async function saveAfterwards(command: SaveCommand, sinceMs: number): Promise<SaveOutcome> {
+  async function saveAfterwards(command: SaveCommand, untilMs: number): Promise<SaveOutcome> {
     // Its set came late: to wait for a lock as well would be too long.
-    if (performance.now() - sinceMs > PATIENCE_MS) throw overloaded()
+    if (performance.now() > untilMs) throw overloaded()
     const key = keyOf(command)
     const gate = alone.get(key) ?? new Gate({ mostRunning: 1, mostWaiting: MAX_SET_SIZE })
     alone.set(key, gate)
-    const patience = new Patience(sinceMs + PATIENCE_MS - performance.now())
+    const patience = new Patience(untilMs - performance.now())
     try {
       return await gate.run(
         () =>
@@ -71,7 +71,7 @@ export function createSaveWriter(
     }
   }
 
-  return async (commands, sinceMs) => {
+  return async (commands, untilMs) => {
     const together = commands.filter((command) => !alone.has(keyOf(command)))
     const outcomes = new Map<SaveCommand, SaveOutcome>()
     try {
@@ -83,7 +83,7 @@ export function createSaveWriter(
     } catch (error) {
       if (!isOneCommandsFault(error)) throw error
     }
-    return commands.map((command, place) => outcomes.get(command) ?? saveAfterwards(command, sinceMs[place] ?? 0))
+    return commands.map((command, place) => outcomes.get(command) ?? saveAfterwards(command, untilMs[place] ?? 0))
   }
 }
 

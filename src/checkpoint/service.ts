@@ -53,6 +53,11 @@ export type SaveRefusal =
   | OrderViolationError
 
 const MAX_INPUTS = 10_000
+/**
+ * How long one of many may wait for the set before its own. That set is mostly of the same request's, and a thousand saves take a slow
+ * database longer than the second after which a single one is OVERLOADED.
+ */
+const MANY_PATIENCE_MS = 10_000
 
 /**
  * Moves a checkpoint to the last item processed. What it answers is committed and on disk.
@@ -116,39 +121,18 @@ async function saveAll(
     return draft({ ...it.entry, input: { ...it.entry.input, stream: session.stream } }, { caller, importing }, now)
   })
   if (importing) await makeUsers(saving.database, caller.userIds, ready)
-  return inTurn(ready, MAX_SET_SIZE, async (it) => {
+  const results: (SavedCheckpoint | SaveRefusal)[] = []
+  // A set after the other: who saves one checkpoint waits behind a set of somebody's ten thousand, and not behind all.
+  for (let start = 0; start < ready.length; start += MAX_SET_SIZE) {
+    results.push(...(await Promise.all(ready.slice(start, start + MAX_SET_SIZE).map(save))))
+  }
+  return results
+
+  async function save(it: Draft | SessionNotFoundError): Promise<SavedCheckpoint | SaveRefusal> {
     if (it instanceof SessionNotFoundError) return it
     if (it.issues.length > 0) return new InvalidInputError(it.issues)
-    return toResult(await saving.submitSave(it.command), it)
-  })
-}
-
-/**
- * Runs each, begun in order, so many at once: who saves one checkpoint waits behind a set of somebody's ten thousand, and not behind all.
- * Begins no more once one has failed.
- */
-async function inTurn<Item, Result>(
-  items: readonly Item[],
-  mostAtOnce: number,
-  run: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = []
-  const rest = items.entries()
-  let failed = false
-  async function work(): Promise<void> {
-    for (const [place, item] of rest) {
-      if (failed) return
-      results[place] = await run(item)
-    }
+    return toResult(await saving.submitSave(it.command, entries.length > 1 ? MANY_PATIENCE_MS : undefined), it)
   }
-  const workers = Array.from({ length: Math.min(mostAtOnce, items.length) }, () =>
-    work().catch((error: unknown) => {
-      failed = true
-      throw error
-    }),
-  )
-  await Promise.all(workers)
-  return results
 }
 
 interface Draft {

@@ -2,8 +2,11 @@ import type { Fault } from '../fault.ts'
 import { overloaded } from './gate.ts'
 import { PATIENCE_MS } from './patience.ts'
 
-/** Hands one command to the set that is written next; settles with its outcome once that set is committed. */
-export type Submit<Command, Outcome> = (command: Command) => Promise<Outcome>
+/**
+ * Hands one command to the set that is written next; settles with its outcome once that set is committed.
+ * @param patienceMs how long it may wait to be sent. Default: the queue's own
+ */
+export type Submit<Command, Outcome> = (command: Command, patienceMs?: number) => Promise<Outcome>
 
 /** So long a command may have waited behind a set that met a dead database and still be tried: it takes 4.5 s to give up. */
 const OUTAGE_PATIENCE_MS = 250
@@ -34,6 +37,7 @@ export interface GroupCommitOptions {
 interface Waiting<Command, Outcome> {
   readonly command: Command
   readonly sinceMs: number
+  readonly untilMs: number
   readonly resolve: (outcome: Outcome | PromiseLike<Outcome>) => void
   readonly reject: (reason: unknown) => void
 }
@@ -47,8 +51,8 @@ interface Waiting<Command, Outcome> {
 export function createGroupCommit<Command, Outcome>(
   write: (
     commands: readonly Command[],
-    /** When each was submitted, by performance.now(). */
-    sinceMs: readonly number[],
+    /** Until when each may wait, by performance.now(). */
+    untilMs: readonly number[],
   ) => Promise<readonly (Outcome | PromiseLike<Outcome>)[]>,
   { maxSetSize, isOutage = () => false, mostWaiting = MOST_WAITING, patienceMs = PATIENCE_MS }: GroupCommitOptions,
 ): GroupCommit<Command, Outcome> {
@@ -65,7 +69,7 @@ export function createGroupCommit<Command, Outcome>(
       try {
         const outcomes = await write(
           set.map(({ command }) => command),
-          set.map(({ sinceMs }) => sinceMs),
+          set.map(({ untilMs }) => untilMs),
         )
         set.forEach(({ resolve, reject }, place) => {
           const outcome = outcomes[place]
@@ -75,7 +79,13 @@ export function createGroupCommit<Command, Outcome>(
         })
       } catch (error) {
         for (const { reject } of set) reject(error)
-        if (isOutage(error)) giveUp(OUTAGE_PATIENCE_MS, () => error)
+        if (isOutage(error)) {
+          const latest = performance.now() - OUTAGE_PATIENCE_MS
+          giveUp(
+            ({ sinceMs }) => sinceMs <= latest,
+            () => error,
+          )
+        }
       }
     }
     writing = false
@@ -83,23 +93,25 @@ export function createGroupCommit<Command, Outcome>(
     patience = undefined
   }
 
-  /** Fails what has waited for so long. */
-  function giveUp(waitedMs: number, reason: () => unknown): void {
-    const latest = performance.now() - waitedMs
-    for (const { sinceMs, reject } of gathering) if (sinceMs <= latest) reject(reason())
-    gathering = gathering.filter(({ sinceMs }) => sinceMs > latest)
+  /** Fails what has waited for too long. */
+  function giveUp(isTooLong: (waiting: Waiting<Command, Outcome>) => boolean, reason: () => unknown): void {
+    const rest = gathering.filter((waiting) => !isTooLong(waiting))
+    if (rest.length === gathering.length) return
+    for (const waiting of gathering) if (isTooLong(waiting)) waiting.reject(reason())
+    gathering = rest
   }
 
-  /** Looks for what has run out of patience, when the oldest will have. */
+  /** Looks for what has run out of patience when the first will have; at the latest when one that comes now could. */
   function watchPatience(): void {
-    const [oldest] = gathering
-    const leftMs = oldest ? oldest.sinceMs + patienceMs - performance.now() : patienceMs
+    const now = performance.now()
+    const firstMs = gathering.reduce((first, { untilMs }) => Math.min(first, untilMs), now + patienceMs)
     patience = setTimeout(
       () => {
-        giveUp(patienceMs, refuse)
+        const at = performance.now()
+        giveUp(({ untilMs }) => untilMs <= at, refuse)
         watchPatience()
       },
-      Math.max(leftMs, 1),
+      Math.max(firstMs - now, 1),
     )
   }
 
@@ -109,13 +121,14 @@ export function createGroupCommit<Command, Outcome>(
   }
 
   return {
-    submit: (command) =>
+    submit: (command, mayWaitMs = patienceMs) =>
       new Promise((resolve, reject) => {
         if (gathering.length >= mostWaiting) {
           reject(refuse())
           return
         }
-        gathering.push({ command, sinceMs: performance.now(), resolve, reject })
+        const sinceMs = performance.now()
+        gathering.push({ command, sinceMs, untilMs: sinceMs + mayWaitMs, resolve, reject })
         // Deferred by a microtask: the commands that one request makes at once go into one set.
         if (!writing) {
           writing = true

@@ -3,7 +3,7 @@ import { Histogram, type Registry } from 'prom-client'
 /** What writes a set of commands: createGroupCommit's `write`. */
 type WriteSet<Command, Outcome> = (
   commands: readonly Command[],
-  sinceMs: readonly number[],
+  untilMs: readonly number[],
 ) => Promise<readonly Outcome[]>
 
 /** Doubling, up to the most that a set holds (save-store.ts). */
@@ -26,11 +26,11 @@ export function createSaveMetrics(
     buckets: DURATION_SECONDS,
     registers: [registry],
   })
-  return (write) => async (commands, sinceMs) => {
+  return (write) => async (commands, untilMs) => {
     sizes.observe(commands.length)
     const startedAt = performance.now()
     try {
-      return await write(commands, sinceMs)
+      return await write(commands, untilMs)
     } finally {
       durations.observe((performance.now() - startedAt) / 1000)
     }

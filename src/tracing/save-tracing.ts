@@ -3,7 +3,7 @@ import type { Submit } from '../database/group-commit.ts'
 
 type WriteSet<Command, Outcome> = (
   commands: readonly Command[],
-  sinceMs: readonly number[],
+  untilMs: readonly number[],
 ) => Promise<readonly Outcome[]>
 
 /** The two ends of a group commit, followed: `submit` notes for whom a command is, `write` then knows whose a set is. */
@@ -20,16 +20,16 @@ export function createSaveTracer(tracer: Tracer): SaveTracer {
   const spanOf = new WeakMap<object, Span>()
 
   return {
-    submit: (submit) => (command) => {
+    submit: (submit) => (command, patienceMs) => {
       const span = trace.getActiveSpan()
       if (span?.isRecording()) spanOf.set(command, span)
-      return submit(command)
+      return submit(command, patienceMs)
     },
-    write: (write) => async (commands, sinceMs) => {
+    write: (write) => async (commands, untilMs) => {
       const requests = [...new Set(commands.map((command) => spanOf.get(command)))].filter((span) => span !== undefined)
       const [only] = requests
       // Never where it happens to run, which is inside the request that came first.
-      if (!only) return context.with(ROOT_CONTEXT, () => write(commands, sinceMs))
+      if (!only) return context.with(ROOT_CONTEXT, () => write(commands, untilMs))
       const isShared = requests.length > 1
       const parent = isShared ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, only)
       const span = tracer.startSpan(
@@ -42,7 +42,7 @@ export function createSaveTracer(tracer: Tracer): SaveTracer {
       )
       if (isShared) for (const request of requests) request.addLink({ context: span.spanContext() })
       try {
-        return await context.with(trace.setSpan(parent, span), () => write(commands, sinceMs))
+        return await context.with(trace.setSpan(parent, span), () => write(commands, untilMs))
       } finally {
         span.end()
       }

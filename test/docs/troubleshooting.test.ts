@@ -165,7 +165,7 @@ const scenarios: Record<string, () => Promise<string>> = {
     return (await waymark.fail('{ users { totalCount } }')).message
   },
   'row-locked': () => saveLockedRow({}),
-  'too-slow': () => saveLockedRow({ DATABASE_STATEMENT_TIMEOUT_MS: '100' }),
+  'too-slow': () => saveLockedRow({ DATABASE_STATEMENT_TIMEOUT_MS: '700' }),
   overloaded: () => Promise.resolve(overloaded().message),
   'no-id': () => refusedRead('{ node(id: "ada") { id } }'),
   'global-id': () => refusedRead(`{ user(userId: "${Buffer.from('User:ada').toString('base64')}") { id } }`),

@@ -135,6 +135,20 @@ describe('the queue of a group commit has an end', () => {
     expect(await next).toBe('D')
   })
 
+  it('lets a command that may wait longer do so, beside those that may not', async () => {
+    const { sets, write } = controlledWrite()
+    const saves = createGroupCommit(write, { maxSetSize: 10, patienceMs: 50 })
+    const first = saves.submit('a')
+    await expect.poll(() => sets.length).toBe(1)
+    const patient = saves.submit('b', 60_000)
+    await expect(saves.submit('c')).rejects.toMatchObject(overloaded)
+    expect(saves.waiting).toBe(1)
+    sets[0]?.answer(['A'])
+    await expect.poll(() => sets.length).toBe(2)
+    sets[1]?.answer(['B'])
+    expect(await Promise.all([first, patient])).toEqual(['A', 'B'])
+  })
+
   it('refuses at once what finds it full', async () => {
     const { sets, write } = controlledWrite()
     const saves = createGroupCommit(write, { maxSetSize: 10, mostWaiting: 2 })
