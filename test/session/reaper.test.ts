@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, statementsWaitingForLocks, type TestDatabase, withClient } from '../support/database.ts'
+import {
+  createTestDatabase,
+  letWritersWait,
+  statementsWaitingForLocks,
+  type TestDatabase,
+  withClient,
+} from '../support/database.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { clientOf, mutate, type MutationResult, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
@@ -39,6 +45,7 @@ describe('the reapers of two replicas', () => {
   let replicas: Pick<TestWaymark, 'ask'>[]
   beforeAll(async () => {
     database = await createTestDatabase()
+    await letWritersWait(database)
     const start = () => startServer({ DATABASE_URL: database.url, LOG_LEVEL: 'warn' })
     servers = await Promise.all([start(), start()])
     replicas = servers.map(({ url }) => clientOf(url))

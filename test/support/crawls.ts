@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach } from 'vitest'
 import { controlClock } from './clock.ts'
+import { letWritersWait } from './database.ts'
 import { type MutationResult, startWaymark, type TestWaymark } from './waymark.ts'
 
 const SESSION = `sessionId status epoch leaseSeconds leaseExpiresAt heartbeatAt stopRequestedAt rateLimitedUntil worker endReason
@@ -87,12 +88,7 @@ export function setUpCrawls(): Crawls {
   beforeAll(async () => {
     waymark = await startWaymark()
     clock = await controlClock(waymark.database)
-    // The server waits a second for a row; a busy machine may need longer to see who waits for whom.
-    await waymark.database.query(`DO $$ DECLARE writer regprocedure; BEGIN
-      FOR writer IN SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
-        WHERE p.pronamespace = 'crawler'::regnamespace AND l.lanname = 'plpgsql' LOOP
-        EXECUTE format('ALTER FUNCTION %s SET lock_timeout = ''30s''', writer);
-      END LOOP; END $$`)
+    await letWritersWait(waymark.database)
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
   beforeEach(async () => {

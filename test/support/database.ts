@@ -37,6 +37,15 @@ export async function withClient<Result>(url: string, use: (client: pg.Client) =
   }
 }
 
+/** Lets functions wait 30 s for a row, where a server gives them a second: a busy machine may need longer to see who waits for whom. */
+export async function letWritersWait(database: TestDatabase): Promise<void> {
+  await database.query(`DO $$ DECLARE writer regprocedure; BEGIN
+    FOR writer IN SELECT p.oid FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+      WHERE p.pronamespace = 'crawler'::regnamespace AND l.lanname = 'plpgsql' LOOP
+      EXECUTE format('ALTER FUNCTION %s SET lock_timeout = ''30s''', writer);
+    END LOOP; END $$`)
+}
+
 /** Resolves once so many statements in the client's database wait for a lock that somebody holds. */
 export async function statementsWaitingForLocks(client: pg.Client, count: number): Promise<void> {
   const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`

@@ -78,10 +78,10 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     loseAnswer: (isRequest, isAnswer) =>
       new Promise((resolve, reject) => losses.push({ isRequest, isAnswer, resolve, reject })),
     async [Symbol.asyncDispose]() {
+      // First: what would be accepted after the cut would keep it open.
+      const closed = once(server.close(), 'close')
       cut()
-      await Promise.all([...links].map((link) => link.closed))
-      server.close()
-      await once(server, 'close')
+      await closed
     },
   }
 }

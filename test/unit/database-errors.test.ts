@@ -103,9 +103,10 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
 
   it('that it lost a deadlock can be tried again', async () => {
     const touch = (id: string) => `UPDATE public."user" SET id = id WHERE id = '${id}'`
+    // It looks for a deadlock once, when it has waited so long: by then the other must wait too.
     // Takes one row, waits for a lock that the other holds, then takes the other row, which the other has taken.
     await test.query(`INSERT INTO public."user" VALUES ('one'), ('two');
-      CREATE FUNCTION public.take_both() RETURNS text LANGUAGE plpgsql SET deadlock_timeout = '10ms' SET lock_timeout = 0 AS $$
+      CREATE FUNCTION public.take_both() RETURNS text LANGUAGE plpgsql SET deadlock_timeout = '2s' SET lock_timeout = 0 AS $$
       BEGIN ${touch('one')}; PERFORM pg_advisory_xact_lock_shared(1); ${touch('two')}; RETURN ''; END $$`)
     await withClient(test.url, async (other) => {
       // It never looks for a deadlock itself, so that it is the pool's statement that loses.
