@@ -100,7 +100,7 @@ async function apply(
   client: pg.Client,
   migration: Migration,
   migrations: readonly Migration[],
-  { lockTimeoutMs = 750, turnTimeoutMs = 60_000 }: MigrateOptions,
+  { lockTimeoutMs = 500, turnTimeoutMs = 60_000 }: MigrateOptions,
 ): Promise<boolean> {
   await client.query('BEGIN')
   try {

@@ -66,7 +66,7 @@ describe('an owner that is frozen past its lease, while a rival takes its stream
     return rows.map(({ session_id }) => (session_id === rival ? 'r' : 'o')).join('')
   }
 
-  it(`writes nothing after it wakes: a crawler's process, ${FREEZES} times`, { timeout: 300_000 }, async () => {
+  it(`writes nothing after it wakes: a crawler's process, ${FREEZES} times`, { timeout: 900_000 }, async () => {
     const script = await compileCrawler(folder)
     for (let round = 0; round < FREEZES / CREW; round += 1) {
       const crew = await Promise.all(
@@ -116,7 +116,7 @@ describe('an owner that is frozen past its lease, while a rival takes its stream
 
   it(
     `nor do its saves that a frozen server had taken: ${FREEZES} times, with saves in every state between socket and COMMIT`,
-    { timeout: 300_000 },
+    { timeout: 900_000 },
     async () => {
       let stale = 0
       for (let freeze = 0; freeze < FREEZES; freeze += 1) {

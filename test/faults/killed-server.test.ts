@@ -9,7 +9,7 @@ const KILLS = rounds(50, 3)
 
 it(
   `kill -9 of the server loses no acknowledged save, and writes none twice (${KILLS} times under 16 writers)`,
-  { timeout: 300_000 },
+  { timeout: 900_000 },
   async () => {
     await using database = await createTestDatabase()
     const start = () => startServer({ DATABASE_URL: database.url, LOG_LEVEL: 'warn' })

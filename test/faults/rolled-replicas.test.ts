@@ -65,7 +65,7 @@ describe('three replicas that are rolled one after the other', () => {
 
   it(
     `leave no gap in ${STREAMS} streams under live writes, and each ends within 10 s of SIGTERM`,
-    { timeout: 300_000 },
+    { timeout: 900_000 },
     async () => {
       const exitMs: number[] = []
       for (const replica of Array.from({ length: ROLLS }, () => REPLICAS).flat()) {

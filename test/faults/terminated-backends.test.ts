@@ -36,7 +36,7 @@ afterAll(async () => {
 
 it(
   `a random backend terminated every ${EVERY_MS} ms for ${SECONDS} s: the server lives, every error is retriable and coded, no save is lost`,
-  { timeout: 300_000 },
+  { timeout: 900_000 },
   async () => {
     const client = clientOf(server.url)
     for (const userId of ['alice', ...KeyedWriters.users()]) await mutate(client, 'registerUser', { userId })
