@@ -1,15 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import DataLoader from 'dataloader'
 import { Fault } from '../fault.ts'
 
 /** Reads one by its key; what is read is as new as the call. */
 export interface Reads<Key, Value> {
   load(key: Key): Promise<Value>
-}
-
-interface Waiting<Key, Value> {
-  readonly key: Key
-  readonly resolve: (value: Value) => void
-  readonly reject: (reason: unknown) => void
 }
 
 /** 100 users with 100 items each ask for so many at once. */
@@ -18,80 +13,77 @@ const MOST_KEYS = 10_000
 const PATIENCE_MS = 20
 
 /**
- * Reads by key of all operations that run at the same time, many a statement: while one set is being read the next gathers. No timer
- * delays a lone read, and nothing is kept: a key asked for after a write is read after it.
+ * Reads by key of all operations that run at the same time, many a statement: a DataLoader that is shared. While one set is being
+ * read the next gathers. No timer delays a lone read, and nothing is kept: a key asked for after a write is read after it.
  * A set that takes long delays the next by 20 ms. One that fails is read in halves, so that a key fails nobody but who asked for it.
  * @param read answers one value a key, in the keys' order; an Error for whom it concerns
  */
 export function createSharedReads<Key, Value>(
   read: (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>,
 ): Reads<Key, Value> {
-  let gathering: Waiting<Key, Value>[] = []
-  let reading = 0
-  let isPlanned = false
-  let patience: NodeJS.Timeout | undefined
-  let runAsFirst: ReturnType<typeof AsyncLocalStorage.snapshot> | undefined
+  const turns = takeTurns()
+  return new DataLoader<Key, Value>((keys) => turns.during(() => readInHalves(read, keys)), {
+    cache: false,
+    maxBatchSize: MOST_KEYS,
+    batchScheduleFn: (dispatch) => {
+      turns.schedule(dispatch)
+    },
+  })
+}
 
-  /** After everything that arrived in this turn of the event loop: requests come many at a time. */
-  function plan(): void {
-    if (isPlanned) return
-    isPlanned = true
-    setImmediate(() => {
-      isPlanned = false
-      if (gathering.length > 0) void readNext()
+async function readInHalves<Key, Value>(
+  read: (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>,
+  keys: readonly Key[],
+): Promise<readonly (Value | Error)[]> {
+  try {
+    return await read(keys)
+  } catch (error) {
+    // A fault is everybody's.
+    if (error instanceof Fault || keys.length < 2) throw error
+    const middle = keys.length >> 1
+    const halves = [keys.slice(0, middle), keys.slice(middle)].map(async (half) => {
+      try {
+        return await readInHalves(read, half)
+      } catch (cause) {
+        return half.map(() => (cause instanceof Error ? cause : new Error(String(cause))))
+      }
     })
+    return (await Promise.all(halves)).flat()
   }
+}
 
-  async function readNext(): Promise<void> {
-    const set = gathering.slice(0, MOST_KEYS)
-    gathering = gathering.slice(MOST_KEYS)
-    const run = runAsFirst ?? AsyncLocalStorage.snapshot()
-    runAsFirst = undefined
+/** When a set that gathers is read: after everything that arrives in the same turn of the event loop, and after the set before it. */
+function takeTurns() {
+  let reading = 0
+  let waiting: (() => void)[] = []
+  let patience: NodeJS.Timeout | undefined
+
+  function goOn(): void {
     clearTimeout(patience)
     patience = undefined
-    reading += 1
-    if (gathering.length > 0) beImpatient()
-    await run(settle, set)
-    reading -= 1
-    if (gathering.length > 0) plan()
-  }
-
-  async function settle(set: readonly Waiting<Key, Value>[]): Promise<void> {
-    try {
-      const values = await read(set.map(({ key }) => key))
-      set.forEach(({ resolve, reject }, place) => {
-        const value = values[place]
-        if (value instanceof Error) reject(value)
-        else if (value === undefined)
-          reject(new Error(`a set of ${set.length} was answered by ${values.length} values`))
-        else resolve(value)
-      })
-    } catch (error) {
-      const isEverybodys = error instanceof Fault
-      if (isEverybodys || set.length < 2) for (const { reject } of set) reject(error)
-      else {
-        const middle = set.length >> 1
-        await Promise.all([settle(set.slice(0, middle)), settle(set.slice(middle))])
-      }
-    }
-  }
-
-  function beImpatient(): void {
-    if (patience !== undefined) return
-    patience = setTimeout(() => {
-      patience = undefined
-      plan()
-    }, PATIENCE_MS)
+    const next = waiting
+    waiting = []
+    for (const dispatch of next) setImmediate(dispatch)
   }
 
   return {
-    load: (key) =>
-      new Promise((resolve, reject) => {
-        // In a trace the set's statement is that of whoever asked first, not of whoever happened to be read before.
-        if (gathering.length === 0) runAsFirst = AsyncLocalStorage.snapshot()
-        gathering.push({ key, resolve, reject })
-        if (reading === 0) plan()
-        else beImpatient()
-      }),
+    schedule(dispatch: () => void): void {
+      // In a trace the set's statement is that of whoever asked first, not of whoever happened to be read before.
+      const run = AsyncLocalStorage.snapshot()
+      waiting.push(() => {
+        run(dispatch)
+      })
+      if (reading === 0) goOn()
+      else patience ??= setTimeout(goOn, PATIENCE_MS)
+    },
+    async during<Result>(work: () => Promise<Result>): Promise<Result> {
+      reading += 1
+      try {
+        return await work()
+      } finally {
+        reading -= 1
+        goOn()
+      }
+    },
   }
 }
