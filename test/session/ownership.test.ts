@@ -188,13 +188,15 @@ describe('ownership of a stream', () => {
       })
     })
 
+    /** Has a reaper look as if none had for so long, and the session's lease had run out so long ago. */
+    const reapAfterGap = (sessionId: string, { gap, leaseOverFor }: { gap: string; leaseOverFor: string }) =>
+      crawls.waymark.database.query(`BEGIN; UPDATE crawler.reaper SET ticked_at = crawler.clock() - interval '${gap}';
+        UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '${leaseOverFor}' WHERE session_id = '${sessionId}';
+        SELECT crawler.reap(); COMMIT`)
+
     it('is extended for everybody after an outage in which nobody could renew', async () => {
       const sessionId = await startId({ leaseSeconds: 10 })
-      // As if no reaper had looked for a minute, in which the lease ran out.
-      await crawls.waymark.database
-        .query(`BEGIN; UPDATE crawler.reaper SET ticked_at = crawler.clock() - interval '60 seconds';
-        UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '50 seconds' WHERE session_id = '${sessionId}';
-        SELECT crawler.reap(); COMMIT`)
+      await reapAfterGap(sessionId, { gap: '60 seconds', leaseOverFor: '50 seconds' })
       const { status, leaseExpiresAt } = await read(sessionId)
       expect(status).toBe('RUNNING')
       expect(Date.parse(leaseExpiresAt)).toBeGreaterThan(0)
@@ -203,19 +205,13 @@ describe('ownership of a stream', () => {
 
     it('is extended after an outage of 3 s, which the crawler of the shortest lease had half of left', async () => {
       const sessionId = await startId({ leaseSeconds: 5 })
-      await crawls.waymark.database
-        .query(`BEGIN; UPDATE crawler.reaper SET ticked_at = crawler.clock() - interval '3 seconds';
-        UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '500 ms' WHERE session_id = '${sessionId}';
-        SELECT crawler.reap(); COMMIT`)
+      await reapAfterGap(sessionId, { gap: '3 seconds', leaseOverFor: '500 ms' })
       expect((await read(sessionId)).status).toBe('RUNNING')
     })
 
     it('ends while reapers look: a gap of 2 s between two looks is no outage', async () => {
       const sessionId = await startId({ leaseSeconds: 5 })
-      await crawls.waymark.database
-        .query(`BEGIN; UPDATE crawler.reaper SET ticked_at = crawler.clock() - interval '2 seconds';
-        UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '500 ms' WHERE session_id = '${sessionId}';
-        SELECT crawler.reap(); COMMIT`)
+      await reapAfterGap(sessionId, { gap: '2 seconds', leaseOverFor: '500 ms' })
       expect((await read(sessionId)).status).toBe('FAILED')
     })
 
