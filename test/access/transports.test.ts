@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createKey, revokeKey } from '../../src/access/keys.ts'
 import { type Database, openDatabase } from '../../src/database/database.ts'
+import { decodeFeedCursor } from '../../src/events/cursor.ts'
 import { localOperator, type Scope } from '../../src/principal.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 
@@ -92,6 +93,19 @@ describe('with AUTHENTICATION=keys', () => {
     return { told, isOver: () => over, close: () => client.dispose() }
   }
 
+  /** A list's feedCursor is where the feed has read to: what a test before has just written would be told after it. */
+  async function feedHasReadAll(): Promise<void> {
+    const { text } = await makeKey(['read'])
+    const [row] = await waymark.database.query<{ last: string | null }>(
+      'SELECT max(event_id) AS last FROM crawler.feed_event',
+    )
+    const position = async () => {
+      const { data } = await post('{ checkpoints { feedCursor } }', text)
+      return decodeFeedCursor(data.checkpoints.feedCursor as string)?.eventId ?? -1n
+    }
+    await expect.poll(async () => (await position()) >= BigInt(row?.last ?? 0), { timeout: 10_000 }).toBe(true)
+  }
+
   it('answers nobody who shows nothing or what is no key, over HTTP with 401 and a challenge, and reads nothing of what they ask', async () => {
     for (const key of [undefined, 'x', 'wm_0000000000000_0000000000000000000000000000000000000000000']) {
       expect(await post('{ nonsense', key)).toMatchObject({
@@ -158,6 +172,7 @@ describe('with AUTHENTICATION=keys', () => {
     async (transport) => {
       const { text: everybody } = await makeKey(['read', 'crawl'])
       const { text: bound } = await makeKey(['read'], ['ours'])
+      await feedHasReadAll()
       const { data } = await post('{ checkpoints { feedCursor } }', bound)
       await save('theirs', '30', everybody)
       await save('ours', transport === 'SSE' ? '31' : '33', everybody)
@@ -185,6 +200,7 @@ describe('with AUTHENTICATION=keys', () => {
     const keys = [(await makeKey(['read'], ['ours'])).text, (await makeKey(['read'], ['ours'])).text, everybody]
     const after = async (key: string) =>
       (await post('{ checkpoints { feedCursor } }', key)).data.checkpoints.feedCursor as string
+    await feedHasReadAll()
     // At once and by one document: what a result could be shared by.
     const watching = await Promise.all(keys.map(async (key) => watch('SSE', key, await after(key))))
     await save('ours', '40', everybody)
