@@ -92,7 +92,11 @@ describe.each([1, 200])('with %s subscribers', (subscribers) => {
 
   it('an idle server looks at most once a second, and asks nothing else but the reaper', async () => {
     await watchAll()
-    await expect.poll(() => counts.look, within).toBeGreaterThan(0)
+    // Until what the test before caused is over; a server that is never idle never gets through.
+    do {
+      counts = noCounts()
+      await expect.poll(() => counts.look, within).toBeGreaterThanOrEqual(2)
+    } while (counts.page + counts.notify > 0)
     counts = noCounts()
     const startedAt = performance.now()
     await expect.poll(() => counts.look, { timeout: 30_000, interval: 10 }).toBeGreaterThanOrEqual(6)
