@@ -8,7 +8,7 @@ import { migrate } from './database/migrate.ts'
 import { verifySchema } from './database/verify.ts'
 import { resetFeed } from './events/reset.ts'
 import { printApi } from './graphql/schema.ts'
-import { describeError } from './http/describe-error.ts'
+import { createServerLog } from './log.ts'
 import { seed } from './seed.ts'
 import { StartupError } from './startup-error.ts'
 
@@ -66,11 +66,7 @@ const commands: Record<string, (config: Config) => Promise<number>> = {
 }
 
 async function serve(config: Config): Promise<number> {
-  const log = pino({
-    level: config.debug ? 'debug' : config.logLevel,
-    // pino's own keeps every property: pg hangs the whole client on an error, with the key that cancels its statements.
-    serializers: { err: (error: unknown) => describeError(error, { stack: true }) },
-  })
+  const log = createServerLog(config.debug ? 'debug' : config.logLevel)
   const stopped = stopSignal()
   const app = await startApp(config, log)
   const line = `Waymark serves ${app.url} (${app.notes.join('; ')})`

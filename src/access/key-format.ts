@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** An API key as its client has it: wm_<keyId>_<secret>. */
 export interface NewKey {
@@ -32,7 +32,7 @@ export function isKeyLike(text: string): boolean {
 
 /** SHA-256, not a password's slow hash: 256 random bits can't be guessed, and each request asks. */
 export function hashOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+  return hash('sha256', text, 'buffer')
 }
 
 /** In the same time whether or not there is such a key, and wherever they differ. @param stored undefined: there is none */

@@ -8,8 +8,28 @@ import type { RequestTrace, RequestTracer } from './request-tracer.ts'
 export interface RequestInfo {
   /** Also in the x-request-id header of the answer and in each of its log lines. */
   readonly requestId: string
-  /** Aborts when the client has gone before its answer was complete. */
-  readonly signal: AbortSignal
+}
+
+/** Whether a client has gone before its answer was complete. The signal is made for who asks for it: most answers are sent and that's it. */
+export class Departure {
+  #controller: AbortController | undefined
+  #hasLeft = false
+
+  get hasLeft(): boolean {
+    return this.#hasLeft
+  }
+
+  /** Aborts when the client has gone. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#hasLeft) this.#controller.abort()
+    return this.#controller.signal
+  }
+
+  leave(): void {
+    this.#hasLeft = true
+    this.#controller?.abort()
+  }
 }
 
 /** What an operation's GraphQL context is made from. */
@@ -21,6 +41,7 @@ export interface OperationInfo extends RequestInfo {
 
 /** One request and its answer, as the log sees it; filled in as the request is understood. */
 export interface Exchange extends RequestInfo {
+  readonly departure: Departure
   readonly startedAtMs: number
   readonly tracer: RequestTracer | undefined
   /** undefined: nobody follows it, or it came over a WebSocket. */
@@ -40,10 +61,10 @@ export interface Exchange extends RequestInfo {
   cursor: string | undefined
 }
 
-export function beginExchange(requestId: string, signal: AbortSignal, tracer?: RequestTracer): Exchange {
+export function beginExchange(requestId: string, departure: Departure, tracer?: RequestTracer): Exchange {
   return {
     requestId,
-    signal,
+    departure,
     startedAtMs: performance.now(),
     tracer,
     trace: undefined,

@@ -54,7 +54,7 @@ export function createGraphQLEndpoint(
     const result = await run(body, exchange, mediaTypes)
     if (isAsyncIterable(result)) {
       await sendEventStream(response, result, {
-        gone: exchange.signal,
+        gone: exchange.departure.signal,
         presentError: (error) => presentErrors(exchange, [wrapError(error)]),
         presentSlow: (cursor) => present.slow(exchange, cursor),
         watchPeer: (onSilent) => peers.watch(request.socket, onSilent),

@@ -1,13 +1,14 @@
 import {
   type DocumentNode,
   execute,
+  type ExecutionArgs,
   type ExecutionResult,
   GraphQLError,
   type GraphQLSchema,
   validate,
   type ValidationRule,
 } from 'graphql'
-import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
+import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import type { Admitted } from './admission.ts'
@@ -37,36 +38,66 @@ export interface GraphQLOptions<Ctx extends object> {
   readonly observer?: RequestObserver | undefined
 }
 
-/** What an operation is run with, whichever transport brought it. */
-export interface OperationContext {
-  readonly exchange: Exchange
+/** What a document came to: with errors it can't be run. */
+export interface ReadDocument {
+  readonly document: DocumentNode
+  readonly errors: readonly GraphQLError[]
 }
 
-export type Pipeline = YogaServerInstance<OperationContext, object>
+/** What every transport runs operations with. */
+export interface Pipeline {
+  readonly schema: GraphQLSchema
+  /** Parses and validates; a text that was read before costs a look-up. @throws GraphQLError for a syntax error or too many tokens */
+  read(text: string): ReadDocument
+  /** @throws what createContext throws */
+  createContext(exchange: Exchange): object
+  execute(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult>
+  subscribe(args: ExecutionArgs, exchange: Exchange): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
+}
 
 /**
- * The one yoga, for every transport: parse, validate and execute with one cache of documents, one context, one set of limits. Its
- * HTTP layer is not used: it costs more than all else of a request (docs/adr/0011-shared-results.md).
+ * One yoga for every transport, with one set of plugins and limits, for documents that are new; what it found is kept. Its HTTP layer
+ * is not used, nor its plugins' hooks around each operation, of which we have none: they cost more than all else of a request
+ * (docs/adr/0011-shared-results.md, 0014-speed.md).
  * Masking is no part of it, since yoga's hook isn't told which request it masks for: each transport passes results through Present.
  */
 export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>): Pipeline {
-  return createYoga<OperationContext, object>({
-    schema: options.schema,
-    context: ({ exchange: { requestId, signal, admitted, operationType } }) => {
-      if (!admitted) throw new Error('nobody was admitted')
-      const isStream = operationType === 'subscription'
-      return options.createContext({ requestId, signal, principal: admitted.principal, isStream })
-    },
-    plugins: [useLimits(options.introspection ?? true), useExecution()],
+  const { schema, createContext } = options
+  const yoga = createYoga({
+    schema,
+    plugins: [useLimits(options.introspection ?? true)],
     maskedErrors: false,
     logging: false,
     graphiql: false,
     landingPage: false,
     cors: false,
-    parserAndValidationCache: { documentCache: new DocumentCache<DocumentNode>(), errorCache: new DocumentCache() },
+    parserAndValidationCache: false,
     batching: false,
     multipart: false,
   })
+  const { parse, validate: judge } = yoga.getEnveloped({})
+  const known = new DocumentCache<ReadDocument>()
+  const subscribe = createSharedSubscribe()
+  return {
+    schema,
+    read(text) {
+      let read = known.get(text)
+      if (read === undefined) {
+        const document = parse(text) as DocumentNode
+        read = { document, errors: judge(schema, document) as readonly GraphQLError[] }
+        known.set(text, read)
+      }
+      return read
+    },
+    createContext(exchange) {
+      const { requestId, admitted, operationType } = exchange
+      if (!admitted) throw new Error('nobody was admitted')
+      const isStream = operationType === 'subscription'
+      return createContext({ requestId, principal: admitted.principal, isStream })
+    },
+    execute,
+    subscribe: (args, { admitted }) => subscribe(args, nameReach(admitted)),
+  }
 }
 
 /** Makes of what an operation came to what a client may read, and notes it in the exchange. */
@@ -123,7 +154,7 @@ export function createPresent<Ctx extends object>(
         observer?.onEvent(exchange)
         return mask(exchange, event)
       }
-      const stream = streams.track(events, present, exchange.signal)
+      const stream = streams.track(events, present, exchange.departure.signal)
       if (stream.over.aborted) leave()
       else stream.over.addEventListener('abort', leave, { once: true })
       exchange.admitted?.watch(stream.over, (fault) => {
@@ -136,7 +167,7 @@ export function createPresent<Ctx extends object>(
   }
 }
 
-function useLimits(introspection: boolean): Plugin<OperationContext, OperationContext> {
+function useLimits(introspection: boolean): Plugin {
   return {
     onParse({ setParseFn }) {
       setParseFn(parseTokens)
@@ -146,19 +177,6 @@ function useLimits(introspection: boolean): Plugin<OperationContext, OperationCo
         const errors = findDocumentExcess(document, { introspection })
         return errors.length > 0 ? errors : validate(schema, document, rules)
       })
-    },
-  }
-}
-
-/** graphql-js' own functions, which are 10 % faster than yoga's. */
-function useExecution(): Plugin<OperationContext, OperationContext> {
-  const subscribe = createSharedSubscribe((context) => nameReach((context as OperationContext).exchange.admitted))
-  return {
-    onExecute({ setExecuteFn }) {
-      setExecuteFn(execute)
-    },
-    onSubscribe({ setSubscribeFn }) {
-      setSubscribeFn(subscribe)
     },
   }
 }

@@ -1,15 +1,7 @@
-import {
-  type DocumentNode,
-  type ExecutionArgs,
-  type ExecutionResult,
-  getOperationAST,
-  GraphQLError,
-  type GraphQLSchema,
-  OperationTypeNode,
-} from 'graphql'
+import { type ExecutionArgs, type ExecutionResult, getOperationAST, GraphQLError, OperationTypeNode } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
 import type { Exchange } from './exchange.ts'
-import type { OperationContext, Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline, Present } from './graphql-pipeline.ts'
 import type { GraphQLRequest } from './graphql-request.ts'
 import { findCostExcess, objectsOf } from './limits/cost-limit.ts'
 import { wrapError } from './mask-error.ts'
@@ -32,11 +24,8 @@ export async function prepareOperation(
   try {
     // One before anything is done for it, its objects once they are known: also what is refused has been work.
     await present.spend(exchange, 1)
-    const context: OperationContext = { exchange }
-    const enveloped = pipeline.getEnveloped(context)
-    const schema = enveloped.schema as GraphQLSchema
-    const document = enveloped.parse(present.findDocument({ query, documentId })) as DocumentNode
-    const errors = enveloped.validate(schema, document) as readonly GraphQLError[]
+    const { schema } = pipeline
+    const { document, errors } = pipeline.read(present.findDocument({ query, documentId }))
     if (errors.length > 0) return errors
     const operation = getOperationAST(document, operationName)
     if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
@@ -46,7 +35,7 @@ export async function prepareOperation(
     await present.spend(exchange, objects)
     noteOperation(exchange, document, operation)
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
-    const contextValue: object = await enveloped.contextFactory()
+    const contextValue = pipeline.createContext(exchange)
     const args = { schema, document, operationName, variableValues: variables, contextValue }
     return {
       ...args,
@@ -54,11 +43,12 @@ export async function prepareOperation(
       run: follow(exchange, async () => {
         let leave: (() => void) | undefined
         try {
-          if (isSubscription) leave = present.enterStream(exchange)
-          const result: unknown = await (isSubscription ? enveloped.subscribe(args) : enveloped.execute(args))
-          if (leave && isAsyncIterable<ExecutionResult>(result)) return present.stream(exchange, result, leave)
-          leave?.()
-          return present.result(exchange, result as ExecutionResult)
+          if (!isSubscription) return present.result(exchange, await pipeline.execute(args))
+          leave = present.enterStream(exchange)
+          const result = await pipeline.subscribe(args, exchange)
+          if (isAsyncIterable(result)) return present.stream(exchange, result, leave)
+          leave()
+          return present.result(exchange, result)
         } catch (error) {
           leave?.()
           return present.result(exchange, { errors: [wrapError(error)] })

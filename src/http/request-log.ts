@@ -19,7 +19,7 @@ export function noteOperation(exchange: Exchange, document: DocumentNode, operat
 
 /** Writes a subscription's first line; its second is the one that every request gets when its answer is over. */
 export function logSubscriptionStart(log: Logger, exchange: Exchange): void {
-  if (exchange.signal.aborted) return
+  if (exchange.departure.hasLeft) return
   exchange.isStreaming = true
   log.info(operationOf(exchange), 'subscription started')
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { type AllowedOrigins, allowOrigin, answerPreflight, isAllowedPreflight } from './cors.ts'
 import { describeError } from './describe-error.ts'
-import { beginExchange, chooseRequestId, type Exchange } from './exchange.ts'
+import { beginExchange, chooseRequestId, Departure, type Exchange } from './exchange.ts'
 import { asksForGraphiQL, sendGraphiQL } from './graphiql.ts'
 import type { GraphQLEndpoint } from './graphql-endpoint.ts'
 import { answerHealth, answerReady, type Readiness } from './health.ts'
@@ -35,8 +35,8 @@ export function createRouter(
   answerGraphQL: GraphQLEndpoint,
 ): Router {
   return async (request, response) => {
-    const left = new AbortController()
-    const exchange = beginExchange(chooseRequestId(request), left.signal, tracer)
+    const departure = new Departure()
+    const exchange = beginExchange(chooseRequestId(request), departure, tracer)
     const path = pathOf(request)
     const asksForOperation = path === '/graphql' && request.method === 'POST'
     const isProbe = path === '/health' || path === '/ready'
@@ -49,7 +49,7 @@ export function createRouter(
       response.removeListener('close', over)
       request.socket.removeListener('close', over)
       const { statusCode: status, writableFinished: isComplete } = response
-      if (!isComplete) left.abort()
+      if (!isComplete) departure.leave()
       logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { status, isComplete })
       exchange.trace?.end(status)
       if (asksForOperation && !exchange.isStreaming) observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
@@ -107,7 +107,7 @@ function answerFailure(response: ServerResponse, error: unknown, exchange: Excha
   const refused = error instanceof RefusedRequest ? error : undefined
   const code = refused?.code ?? 'INTERNAL_SERVER_ERROR'
   errorCodes.add(code)
-  if (refused === undefined && !exchange.signal.aborted) {
+  if (refused === undefined && !exchange.departure.hasLeft) {
     log.error({ requestId, error: describeError(error, { stack: true }) }, 'unexpected error outside GraphQL')
   }
   if (response.destroyed) return

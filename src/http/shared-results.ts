@@ -21,16 +21,19 @@ const MOST_EVENTS = 64
 
 type Result = ExecutionResult | Promise<ExecutionResult>
 
-export type SharedSubscribe = (args: ExecutionArgs) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
+/** @param reach names what the operation's caller may see: results are shared between equal ones only */
+export type SharedSubscribe = (
+  args: ExecutionArgs,
+  reach: string,
+) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
 
 /**
  * graphql-js' subscribe, but for subscribers that select the same of the same event: the first one's result serves the others. A
  * dashboard is one document in a thousand browsers, and executing it, with what it reads, is most of what an event costs.
  * The source must hand the same object to every subscriber whom it tells of an event. A result with errors is nobody else's: it
  * names a request.
- * @param reachOf names what the operation's caller may see: results are shared between equal ones only
  */
-export function createSharedSubscribe(reachOf: (contextValue: unknown) => string): SharedSubscribe {
+export function createSharedSubscribe(): SharedSubscribe {
   const recent = new RecentResults()
   const documents = new DocumentNumbers()
 
@@ -51,13 +54,13 @@ export function createSharedSubscribe(reachOf: (contextValue: unknown) => string
     return result
   }
 
-  return async (args) => {
+  return async (args, reach) => {
     const source = await createSourceEventStream(args)
     if (!isAsyncIterable(source)) return source
-    const { document, operationName, variableValues, contextValue } = args
+    const { document, operationName, variableValues } = args
     // By name, so that one left out, which has its default, is not one that is null.
     const variables = namesOfUsed(document, operationName).map((name) => ({ [name]: variableValues?.[name] }))
-    const key = JSON.stringify([documents.numberOf(document), operationName, variables, reachOf(contextValue)])
+    const key = JSON.stringify([documents.numberOf(document), operationName, variables, reach])
     return new MappedStream(source, (event) => resultOf(args, key, event))
   }
 }

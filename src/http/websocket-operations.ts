@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { SubscribePayload } from 'graphql-ws'
 import type { Logger } from 'pino'
-import { beginExchange, type Exchange } from './exchange.ts'
+import { beginExchange, Departure, type Exchange } from './exchange.ts'
 import { outcomeOf, type RequestObserver } from './observer.ts'
 import { logRequest, safeName } from './request-log.ts'
 import type { RequestTracer } from './request-tracer.ts'
@@ -17,7 +17,7 @@ export class SocketOperations {
   readonly #log: Logger
   readonly #observer: RequestObserver | undefined
   readonly #tracer: RequestTracer | undefined
-  readonly #open = new Map<SubscribePayload, { readonly exchange: Exchange; readonly left: AbortController }>()
+  readonly #open = new Map<SubscribePayload, Exchange>()
 
   constructor(log: Logger, { observer, tracer }: Watchers) {
     this.#log = log
@@ -30,40 +30,38 @@ export class SocketOperations {
   }
 
   get streaming(): number {
-    return [...this.#open.values()].filter(({ exchange }) => exchange.isStreaming).length
+    return [...this.#open.values()].filter(({ isStreaming }) => isStreaming).length
   }
 
   /** Of each operation that was sent an event, the last one's. */
   get cursors(): string[] {
-    return [...this.#open.values()].flatMap(({ exchange: { cursor } }) => (cursor === undefined ? [] : [cursor]))
+    return [...this.#open.values()].flatMap(({ cursor }) => (cursor === undefined ? [] : [cursor]))
   }
 
   begin(payload: SubscribePayload): Exchange {
-    const left = new AbortController()
-    const exchange = beginExchange(randomUUID(), left.signal, this.#tracer)
+    const exchange = beginExchange(randomUUID(), new Departure(), this.#tracer)
     exchange.operationName = safeName(payload.operationName)
-    this.#open.set(payload, { exchange, left })
+    this.#open.set(payload, exchange)
     return exchange
   }
 
   find(payload: SubscribePayload): Exchange | undefined {
-    return this.#open.get(payload)?.exchange
+    return this.#open.get(payload)
   }
 
   /** Writes the operation's line of the log; once. */
   end(payload: SubscribePayload, isComplete = true): void {
-    const operation = this.#open.get(payload)
+    const exchange = this.#open.get(payload)
     this.#open.delete(payload)
-    if (!operation) return
-    const { exchange } = operation
+    if (!exchange) return
     logRequest(this.#log, 'info', '/graphql', exchange, { isComplete })
     if (!exchange.isStreaming) this.#observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
   }
 
   /** The client has gone. */
   leave(): void {
-    for (const [payload, { left }] of this.#open) {
-      left.abort()
+    for (const [payload, { departure }] of this.#open) {
+      departure.leave()
       this.end(payload, false)
     }
   }

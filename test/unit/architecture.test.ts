@@ -40,8 +40,8 @@ function layerOf(file: string): Layer {
   const name = file.slice(file.lastIndexOf('/') + 1, -'.ts'.length)
   if (folder === '') {
     if (name === 'main' || name === 'cli' || name === 'app') return name
-    // Seeding drives the stores, like the CLI that runs it drives the app.
-    if (name === 'seed') return 'app'
+    // Seeding drives the stores, like the CLI that runs it drives the app; the log is the process'.
+    if (name === 'seed' || name === 'log') return 'app'
     return 'leaf'
   }
   if (DOMAINS.includes(folder)) {

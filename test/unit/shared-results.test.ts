@@ -1,4 +1,4 @@
-import { buildSchema, type DocumentNode, parse } from 'graphql'
+import { buildSchema, type DocumentNode, type ExecutionArgs, parse } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { createSharedSubscribe } from '../../src/http/shared-results.ts'
@@ -25,7 +25,7 @@ describe('an event that many subscribers are told', () => {
   })
   beforeEach(() => {
     executed = 0
-    subscribe = createSharedSubscribe((context) => (context as { reach: string }).reach)
+    subscribe = createSharedSubscribe()
   })
 
   async function tell(
@@ -39,16 +39,16 @@ describe('an event that many subscribers are told', () => {
     const source = async function* () {
       for (const it of events) yield await Promise.resolve(it)
     }
-    const stream = await subscribe({
+    const args: ExecutionArgs = {
       schema,
       document: text,
       variableValues: { ...variableValues },
-      contextValue: { reach },
       subscribeFieldResolver: source,
       rootValue: undefined,
       fieldResolver: (parent: Event & { told?: Event }, _args, _context, { fieldName }) =>
         fieldName === 'told' ? parent : fieldName === 'slow' ? parent.slow() : parent.id,
-    })
+    }
+    const stream = await subscribe(args, reach)
     if (!isAsyncIterable(stream)) throw new Error(JSON.stringify(stream))
     const results = []
     for await (const result of stream) results.push(result)
@@ -91,7 +91,7 @@ describe('an event that many subscribers are told', () => {
   it('is executed anew once what was read for it is a second old', async () => {
     const now = vi.spyOn(performance, 'now').mockReturnValue(10_000)
     try {
-      subscribe = createSharedSubscribe(() => 'all')
+      subscribe = createSharedSubscribe()
       const events = [event(1)]
       await tell(events)
       now.mockReturnValue(10_600)
