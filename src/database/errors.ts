@@ -48,7 +48,7 @@ export function faultOf(error: unknown): unknown {
   if (error instanceof Fault) return error
   const state = sqlState(error)
   if (state === '53100') return new Fault('SERVICE_UNAVAILABLE', DISK_FULL, { cause: error })
-  if (state === undefined ? isNetworkFailure(error) : isUnreachableState(state)) {
+  if (state === undefined ? isNetworkFailure(error) : isUnreachableState(state) || isRefusedConnection(state, error)) {
     return new Fault('SERVICE_UNAVAILABLE', UNREACHABLE, { cause: error })
   }
   if (state === '55P03' || state === '40P01' || state === '40001') {
@@ -62,6 +62,20 @@ export function faultOf(error: unknown): unknown {
 function isUnreachableState(state: string): boolean {
   // 08: connection exception; 57P0x: shutting down, crashed, starting up; 53: too many connections, out of memory or disk.
   return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53')
+}
+
+/**
+ * 55000 is a database that takes no connections just now (ALLOW_CONNECTIONS false, while somebody renames, restores or drops it), and
+ * also a statement that came too early, as lastval() before nextval(). The first is told while a session is set up, which PostgreSQL
+ * does in postinit.c, and is FATAL: it ends the session, as no statement's error with this code does. Prisma passes no file on, and
+ * the severity comes in the server's language.
+ */
+function isRefusedConnection(state: string, error: unknown): boolean {
+  if (state !== '55000') return false
+  return layersOf(error).some((layer) => {
+    const { file, severity } = layer as { file?: unknown; severity?: unknown }
+    return file === 'postinit.c' || severity === 'FATAL'
+  })
 }
 
 function isNetworkFailure(error: unknown): boolean {

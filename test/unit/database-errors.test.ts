@@ -61,6 +61,7 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
     ['42P01', 'SELECT * FROM crawler.nowhere'],
     ['42703', 'SELECT nothing FROM crawler.crawl_session'],
     ['22012', 'SELECT 1 / 0'],
+    ['55000', 'SELECT lastval()'],
     [
       '23505',
       `WITH u AS (INSERT INTO public."user" VALUES ('a') RETURNING id) INSERT INTO crawler.feed SELECT true FROM u`,
@@ -148,6 +149,24 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
     await expectFault(run(crowded, 'SELECT 1'), 'SERVICE_UNAVAILABLE', /cannot be reached just now/)
     await crowded.close()
     await test.query(`ALTER DATABASE ${test.name} CONNECTION LIMIT -1; DROP ROLE ${test.name}`)
+  })
+
+  it('that it takes no connections just now can be tried again, and works once it does', async () => {
+    const other = new URL(test.url)
+    other.pathname = '/postgres'
+    const allow = (isAllowed: boolean) =>
+      withClient(other.toString(), (client) => client.query(`ALTER DATABASE ${test.name} ALLOW_CONNECTIONS ${isAllowed}`))
+    await using closed = open(test.url)
+    await allow(false)
+    try {
+      const error = await failureOf(run(closed, 'SELECT 1'))
+      expect(error).toMatchObject({ name: 'Fault', code: 'SERVICE_UNAVAILABLE' })
+      expect((error as Fault).message).toMatch(/cannot be reached just now/)
+      expect(sqlState((error as Fault).cause)).toBe('55000')
+    } finally {
+      await allow(true)
+    }
+    await expect(run(closed, 'SELECT 1')).resolves.toHaveLength(1)
   })
 })
 
