@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { pino } from 'pino'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { faultOf, sqlState } from '../../src/database/errors.ts'
 import { Fault } from '../../src/fault.ts'
@@ -152,10 +152,10 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
   })
 
   it('that it takes no connections just now can be tried again, and works once it does', async () => {
-    const other = new URL(test.url)
-    other.pathname = '/postgres'
     const allow = (isAllowed: boolean) =>
-      withClient(other.toString(), (client) => client.query(`ALTER DATABASE ${test.name} ALLOW_CONNECTIONS ${isAllowed}`))
+      withClient(inject('serverUrl'), (elsewhere) =>
+        elsewhere.query(`ALTER DATABASE ${test.name} ALLOW_CONNECTIONS ${isAllowed}`),
+      )
     await using closed = open(test.url)
     await allow(false)
     try {
