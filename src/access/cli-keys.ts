@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
+import { createDatabaseClock } from '../database/clock.ts'
 import { openDatabase } from '../database/database.ts'
 import { migrate } from '../database/migrate.ts'
 import { requireMigrated } from '../database/require-migrated.ts'
@@ -45,7 +46,9 @@ export async function runKeyCommand(
         return revoked ? 0 : 1
       }
       case 'create': {
-        const now = new Date()
+        const clock = createDatabaseClock(database)
+        await clock.measure()
+        const now = clock.now()
         const created = await createKey(
           database,
           localOperator,

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
 import { runCommand, startServer } from '../support/server-process.ts'
@@ -52,6 +53,20 @@ describe('the key commands', () => {
       expect((await runCommand(['key', 'revoke', 'nothing'], env)).code).toBe(1)
     },
   )
+
+  it('count a key’s days by the database’s clock, whatever the machine’s says', { timeout: 60_000 }, async () => {
+    await using database = await createTestDatabase()
+    const preload = fileURLToPath(new URL('../support/skewed-clock.mjs', import.meta.url))
+    for (const hours of [-1, 1]) {
+      const args = ['key', 'create', `skewed-${hours}`, '--scopes', 'read', '--days', '2']
+      const env = { NODE_OPTIONS: `--import=${preload}`, CLOCK_SKEW_MS: String(hours * 3_600_000) }
+      expect(await runCommand(args, { DATABASE_URL: database.url, ...env })).toMatchObject({ code: 0, stderr: '' })
+    }
+    const lives = await database.query<{ hours: number }>(
+      `SELECT round(extract(epoch FROM expires_at - created_at) / 3600)::int AS hours FROM crawler.api_key`,
+    )
+    expect(lives).toEqual([{ hours: 48 }, { hours: 48 }])
+  })
 
   it.each([
     [['key']],

@@ -10,7 +10,7 @@ const RACES = rounds(50, 3)
 const LEASES = rounds(20, 2)
 const HOUR_MS = 3_600_000
 const LEASE_SECONDS = 5
-const preload = fileURLToPath(new URL('skewed-clock.mjs', import.meta.url))
+const preload = fileURLToPath(new URL('../support/skewed-clock.mjs', import.meta.url))
 const SESSION = 'query ($sessionId: String!) { session(sessionId: $sessionId) { status } }'
 
 describe('replicas whose clocks are an hour off, one ahead and one behind, beside one that is right', () => {
