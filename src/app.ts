@@ -75,6 +75,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       statementTimeoutMs: config.databaseStatementTimeoutMs,
       log,
       tracer: tracing?.statements,
+      readTracer: tracing?.reads,
     })
     releasers.push(() => database.close())
 

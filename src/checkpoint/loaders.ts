@@ -12,18 +12,18 @@ export function createCheckpointLoaders(database: Database, reach: Reach) {
       const found = await findCheckpoints(database, reach, [...wanted.values()])
       const byKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
       return keys.map((key) => byKey.get(textOf(key)) ?? null)
-    }),
+    }, database.readTracer),
     ofUser: createSharedReads<string, readonly Checkpoint[]>(async (userIds) => {
       const found = await findCheckpointsOfUsers(database, reach, [...new Set(userIds)])
       const byUser = new Map(userIds.map((userId) => [userId, [] as Checkpoint[]]))
       for (const checkpoint of found) byUser.get(checkpoint.userId)?.push(checkpoint)
       return userIds.map((userId) => byUser.get(userId) ?? [])
-    }),
+    }, database.readTracer),
     /** Item IDs of a head or of anchors. */
     itemList: createSharedReads<bigint, readonly string[]>(async (listIds) => {
       const found = await findItemLists(database, [...new Set(listIds)])
       return listIds.map((listId) => found.get(listId) ?? [])
-    }),
+    }, database.readTracer),
   }
 }
 

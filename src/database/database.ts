@@ -5,6 +5,7 @@ import { faultOf } from './errors.ts'
 import { Gate } from './gate.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Patience } from './patience.ts'
+import type { ReadTracer } from './shared-reads.ts'
 import { type StatementTracer, traceStatements } from './traced-pool.ts'
 
 /** What a pool sends: text with $1 places and their values. Prisma.sql`...` makes one. */
@@ -22,6 +23,8 @@ export interface Database {
   readonly prisma: Prisma
   /** Where what callers ask waits for its connection: see forCaller. */
   readonly gate: Gate
+  /** Follows what operations read together; undefined: nobody does. */
+  readonly readTracer: ReadTracer | undefined
   /** Runs one statement in a transaction of its own. For what the server itself does; one that a caller causes goes by forCaller. */
   query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
   /** Costs no statement. */
@@ -49,6 +52,7 @@ export interface DatabaseOptions {
   readonly log: Logger
   /** Default: nobody follows statements. */
   readonly tracer?: StatementTracer | undefined
+  readonly readTracer?: ReadTracer | undefined
 }
 
 /** How much longer than the server the client waits before it takes the database for dead. */
@@ -104,6 +108,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     prisma,
     gate,
+    readTracer: options.readTracer,
     async query<Row extends pg.QueryResultRow>({ name, text, values }: Statement) {
       try {
         const result = await pool.query<Row>({ ...(name && { name }), text, values: [...values] })

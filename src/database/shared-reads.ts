@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import DataLoader from 'dataloader'
 import { Fault } from '../fault.ts'
 
@@ -12,15 +11,36 @@ const MOST_KEYS = 10_000
 /** So long a set has the way for itself; a statement takes about 1 ms. */
 const PATIENCE_MS = 20
 
+type ReadMany<Key, Value> = (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>
+
+/** Follows reads that several ask for at once; how, this layer does not know. */
+export interface ReadTracer {
+  /** Something is asked for, by whoever this runs for. */
+  note(asked: object): void
+  /** Runs the read of a set of what was noted. */
+  run<Result>(set: readonly object[], read: () => Promise<Result>): Promise<Result>
+}
+
 /**
  * Reads by key of all operations that run at the same time, many a statement: a DataLoader that is shared. While one set is being
  * read the next gathers. No timer delays a lone read, and nothing is kept: a key asked for after a write is read after it.
  * A set that takes long delays the next by 20 ms. One that fails is read in halves, so that a key fails nobody but who asked for it.
  * @param read answers one value a key, in the keys' order; an Error for whom it concerns
+ * @param tracer undefined: nobody follows them, which costs nothing
  */
-export function createSharedReads<Key, Value>(
-  read: (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>,
-): Reads<Key, Value> {
+export function createSharedReads<Key, Value>(read: ReadMany<Key, Value>, tracer?: ReadTracer): Reads<Key, Value> {
+  if (!tracer) return share(read)
+  const followed = share<{ readonly key: Key }, Value>((set) => tracer.run(set, () => read(set.map(({ key }) => key))))
+  return {
+    load(key) {
+      const asked = { key }
+      tracer.note(asked)
+      return followed.load(asked)
+    },
+  }
+}
+
+function share<Key, Value>(read: ReadMany<Key, Value>): Reads<Key, Value> {
   const turns = takeTurns()
   return new DataLoader<Key, Value>((keys) => turns.during(() => readInHalves(read, keys)), {
     cache: false,
@@ -32,7 +52,7 @@ export function createSharedReads<Key, Value>(
 }
 
 async function readInHalves<Key, Value>(
-  read: (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>,
+  read: ReadMany<Key, Value>,
   keys: readonly Key[],
 ): Promise<readonly (Value | Error)[]> {
   try {
@@ -68,11 +88,7 @@ function takeTurns() {
 
   return {
     schedule(dispatch: () => void): void {
-      // In a trace the set's statement is that of whoever asked first, not of whoever happened to be read before.
-      const run = AsyncLocalStorage.snapshot()
-      waiting.push(() => {
-        run(dispatch)
-      })
+      waiting.push(dispatch)
       if (reading === 0) goOn()
       else patience ??= setTimeout(goOn, PATIENCE_MS)
     },

@@ -26,23 +26,27 @@ export function createSessionLoaders(database: Database, reach: Reach) {
       const found = await findSessions(database, reach, [...new Set(sessionIds)])
       const byId = new Map(found.map((session) => [session.sessionId, session]))
       return sessionIds.map((sessionId) => byId.get(sessionId) ?? null)
-    }),
-    ofUser: createSharedReads<SessionsOfUser, Page<CrawlSession>>((asked) =>
-      eachGroup(
-        asked,
-        ({ filter, order, page }) => [filter, order, page],
-        (userIds, { filter, order, page }) => listSessionsOfUsers(database, reach, userIds, filter, order, page),
-      ),
+    }, database.readTracer),
+    ofUser: createSharedReads<SessionsOfUser, Page<CrawlSession>>(
+      (asked) =>
+        eachGroup(
+          asked,
+          ({ filter, order, page }) => [filter, order, page],
+          (userIds, { filter, order, page }) => listSessionsOfUsers(database, reach, userIds, filter, order, page),
+        ),
+      database.readTracer,
     ),
-    countOfUser: createSharedReads<Pick<SessionsOfUser, 'userId' | 'filter'>, number>((asked) =>
-      eachGroup(
-        asked,
-        ({ filter }) => filter,
-        async (userIds, { filter }) => {
-          const counts = await countSessionsOfUsers(database, reach, userIds, filter)
-          return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
-        },
-      ),
+    countOfUser: createSharedReads<Pick<SessionsOfUser, 'userId' | 'filter'>, number>(
+      (asked) =>
+        eachGroup(
+          asked,
+          ({ filter }) => filter,
+          async (userIds, { filter }) => {
+            const counts = await countSessionsOfUsers(database, reach, userIds, filter)
+            return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
+          },
+        ),
+      database.readTracer,
     ),
   }
 }

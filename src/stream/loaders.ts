@@ -11,6 +11,6 @@ export function createStreamLoaders(database: Database, reach: Reach) {
     oldestCheckpoint: createSharedReads<string, Checkpoint | null>(async (names) => {
       const found = await findOldestCheckpoints(database, reach, [...new Set(names)])
       return names.map((name) => found.get(name) ?? null)
-    }),
+    }, database.readTracer),
   }
 }

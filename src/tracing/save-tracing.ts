@@ -1,5 +1,6 @@
 import { context, ROOT_CONTEXT, type Span, trace, type Tracer } from '@opentelemetry/api'
 import type { Submit } from '../database/group-commit.ts'
+import { startLinkedSpan } from './linked-span.ts'
 
 type WriteSet<Command, Outcome> = (
   commands: readonly Command[],
@@ -12,10 +13,7 @@ export interface SaveTracer {
   submit<Command extends object, Outcome>(submit: Submit<Command, Outcome>): Submit<Command, Outcome>
 }
 
-/**
- * A set of one request's saves belongs to that request's trace. One of several requests can't have several parents: it is a trace of its
- * own, with a link to each of them, and each of them has a link to it.
- */
+/** A set of one request's saves belongs to that request's trace; one of several requests is a trace of its own, linked with them. */
 export function createSaveTracer(tracer: Tracer): SaveTracer {
   const spanOf = new WeakMap<object, Span>()
 
@@ -30,19 +28,13 @@ export function createSaveTracer(tracer: Tracer): SaveTracer {
       const [only] = requests
       // Never where it happens to run, which is inside the request that came first.
       if (!only) return context.with(ROOT_CONTEXT, () => write(commands, untilMs))
-      const isShared = requests.length > 1
-      const parent = isShared ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, only)
-      const span = tracer.startSpan(
-        'save set',
-        {
-          attributes: { 'waymark.save_set.size': commands.length },
-          links: isShared ? requests.map((request) => ({ context: request.spanContext() })) : [],
-        },
-        parent,
-      )
-      if (isShared) for (const request of requests) request.addLink({ context: span.spanContext() })
+      const attributes = { 'waymark.save_set.size': commands.length }
+      const span =
+        requests.length > 1
+          ? startLinkedSpan(tracer, 'save set', attributes, requests)
+          : tracer.startSpan('save set', { attributes }, trace.setSpan(ROOT_CONTEXT, only))
       try {
-        return await context.with(trace.setSpan(parent, span), () => write(commands, untilMs))
+        return await context.with(trace.setSpan(ROOT_CONTEXT, span), () => write(commands, untilMs))
       } finally {
         span.end()
       }

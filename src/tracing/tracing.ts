@@ -3,8 +3,10 @@ import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
+import type { ReadTracer } from '../database/shared-reads.ts'
 import type { StatementTracer } from '../database/traced-pool.ts'
 import type { RequestTracer } from '../http/request-tracer.ts'
+import { createReadTracer } from './read-tracing.ts'
 import { createRequestTracer } from './request-tracing.ts'
 import { createSaveTracer, type SaveTracer } from './save-tracing.ts'
 import { createStatementTracer } from './statement-tracing.ts'
@@ -12,6 +14,7 @@ import { createStatementTracer } from './statement-tracing.ts'
 export interface Tracing {
   readonly requests: RequestTracer
   readonly statements: StatementTracer
+  readonly reads: ReadTracer
   readonly saves: SaveTracer
   /** What is run so is nobody's, whoever asked for it. */
   readonly alone: (run: () => void) => void
@@ -39,6 +42,7 @@ export function startTracing({ url, version }: { readonly url: string; readonly 
   return {
     requests: createRequestTracer(tracer),
     statements: createStatementTracer(tracer),
+    reads: createReadTracer(tracer),
     saves: createSaveTracer(tracer),
     alone: (run) => {
       context.with(ROOT_CONTEXT, run)

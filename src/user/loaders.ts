@@ -11,6 +11,6 @@ export function createUserLoaders(database: Database, reach: Reach) {
       const found = await findUsers(database, reach, [...new Set(userIds)])
       const byId = new Map(found.map((user) => [user.userId, user]))
       return userIds.map((userId) => byId.get(userId) ?? null)
-    }),
+    }, database.readTracer),
   }
 }

@@ -124,6 +124,40 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
     }
   })
 
+  it('makes a read that several requests share a trace of its own, linked with each of them both ways', async () => {
+    const isShared = ({ name, links }: CollectedSpan) => name === 'read set' && links.length > 1
+    const served = new Set<string>()
+    const shareSome = async () => {
+      const asked = Array.from({ length: 30 }, (_, n) => ask(`{ user(userId: "canary-${n}") { id } }`))
+      // On a busy machine some are OVERLOADED.
+      for (const { traceId, answer } of await Promise.all(asked)) if (!answer.errors) served.add(traceId)
+      return collector.spans.filter(isShared).length
+    }
+    await expect.poll(shareSome, { timeout: 20_000 }).toBeGreaterThan(0)
+    const requests = new Map<string, CollectedSpan>()
+    for (const traceId of served) {
+      const spans = await collector.trace(traceId, 'query user', 'POST /graphql')
+      const request = find(spans, 'query user')
+      requests.set(request.spanId, request)
+      // What it read alone is in its trace, and nothing of what it read with others.
+      const statements = spans.filter(isStatement)
+      expect(statements.map(({ parentSpanId }) => parentSpanId)).toEqual(statements.map(() => request.spanId))
+      expect([statements.length, request.links.length].toSorted()).toEqual([0, 1])
+    }
+    const sets = collector.spans
+      .filter(isShared)
+      .filter(({ links }) => links.every(({ spanId }) => requests.has(spanId)))
+    expect(sets).not.toEqual([])
+    for (const { traceId, spanId, parentSpanId, links } of sets) {
+      expect(parentSpanId).toBe('')
+      const statements = (await collector.trace(traceId, 'users_by_id', 'read set')).filter(isStatement)
+      expect(statements.map((statement) => statement.parentSpanId)).toEqual([spanId])
+      for (const link of links) {
+        expect(requests.get(link.spanId)?.links).toEqual([expect.objectContaining({ traceId, spanId })])
+      }
+    }
+  })
+
   it('keeps a statement in the trace of who sent it, also where it waited for another request’s connection', async () => {
     const asked = await Promise.all(
       Array.from({ length: 40 }, () => ask('query { users(first: 1) { totalCount nodes { userId } } }')),
