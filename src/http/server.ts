@@ -15,6 +15,7 @@ import { createPipeline, createPresent } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
 import { CallerRates } from './limits/caller-rates.ts'
 import { CallerStreams } from './limits/caller-streams.ts'
+import { RECEIPT_TIMES, type ReceiptTimes } from './limits/receipt-times.ts'
 import { LiveStreams } from './live-streams.ts'
 import type { RequestObserver } from './observer.ts'
 import { createFindDocument } from './persisted-operations.ts'
@@ -47,6 +48,8 @@ export interface HttpServerOptions<Ctx extends object> {
   /** Documents that clients may name, by ID; and whether nothing else is run. Default: none, and everything is. */
   readonly persistedOperations?: ReadonlyMap<string, string> | undefined
   readonly persistedOnly?: boolean
+  /** How long clients may take to send what they ask. Default: RECEIPT_TIMES. */
+  readonly receiptTimes?: ReceiptTimes
   /** Sites whose pages may send operations. Default: none but the server's own. */
   readonly allowedOrigins?: readonly string[]
   /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
@@ -101,6 +104,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     graphiql = true,
     maxStreamsPerCaller = 1_000,
     findOverload = () => undefined,
+    receiptTimes = RECEIPT_TIMES,
   } = options
   const admit = shedding(options.admit ?? admitLocalOperator, findOverload)
   const allowedOrigins = new Set(options.allowedOrigins)
@@ -122,14 +126,14 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     present: presentOnSocket,
     admit,
     inFlight,
+    initTimeoutMs: receiptTimes.initMs,
     observer,
     tracer,
   })
   const server = createServer({
-    // Of the request's receipt: an answer may take as long as it takes.
-    requestTimeout: 30_000,
-    headersTimeout: 15_000,
-    connectionsCheckingInterval: 5_000,
+    requestTimeout: receiptTimes.requestMs,
+    headersTimeout: receiptTimes.headersMs,
+    connectionsCheckingInterval: receiptTimes.lookEachMs,
     // Above the 60 s after which common load balancers drop an idle connection: they must be the ones who do it.
     keepAliveTimeout: 65_000,
     // Without the delay Linux waits for two hours. Once bytes are unacknowledged it is vanished-peers.ts that finds who has gone.

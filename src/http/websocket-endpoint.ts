@@ -30,11 +30,12 @@ export function createWebSocketEndpoint(
     present,
     admit,
     inFlight,
+    initTimeoutMs,
     ...watchers
-  }: { present: Present; admit: Admit; inFlight: Set<Promise<void>> } & Watchers,
+  }: { present: Present; admit: Admit; inFlight: Set<Promise<void>>; initTimeoutMs: number } & Watchers,
 ): WebSocketEndpoint {
   const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(
-    createSocketHooks(pipeline, present, admit),
+    createSocketHooks(pipeline, present, admit, initTimeoutMs),
   )
   const connections = new Set<WebSocketConnection>()
   const webSockets = new WebSocketServer({

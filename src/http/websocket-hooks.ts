@@ -14,7 +14,6 @@ import type { SocketOperations } from './websocket-operations.ts'
 
 /** Of one socket at once: each holds its loaders, and a place in the feed if it watches. */
 const MOST_OPERATIONS = 100
-const INIT_TIMEOUT_MS = 10_000
 /** https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number: clients of graphql-ws connect again after it. */
 const TRY_AGAIN_LATER = 1013
 
@@ -36,6 +35,7 @@ export function createSocketHooks(
   pipeline: Pipeline,
   present: Present,
   admit: Admit,
+  initTimeoutMs: number,
 ): ServerOptions<Record<string, unknown> | undefined, SocketContext> {
   const run = (args: ExecutionArgs) => (args as PreparedOperation).run()
   async function prepare(exchange: Exchange, payload: SubscribePayload, credentials: Credentials) {
@@ -49,7 +49,7 @@ export function createSocketHooks(
   }
 
   return {
-    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    connectionInitWaitTimeout: initTimeoutMs,
     async onConnect({ extra, connectionParams }) {
       const given = connectionParams?.['authorization'] ?? connectionParams?.['Authorization']
       if (typeof given === 'string') extra.credentials = { authorization: given }

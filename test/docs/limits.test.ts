@@ -12,6 +12,7 @@ import {
   MOST_DIRECTIVES_AT_ONE_PLACE,
 } from '../../src/http/limits/occurrences.ts'
 import { MOST_TOKENS } from '../../src/http/limits/parse-tokens.ts'
+import { RECEIPT_TIMES } from '../../src/http/limits/receipt-times.ts'
 import { MOST_ROOT_FIELDS } from '../../src/http/limits/root-fields.ts'
 import { readDocument, tableRows } from './markdown.ts'
 
@@ -30,6 +31,14 @@ describe('docs/limits.md', () => {
     expect(documented(/^root fields/)).toEqual([MOST_ROOT_FIELDS])
     expect(documented(/^fields with fields/)).toEqual([MOST_BRANCHES])
     expect(documented(/^objects/)).toEqual([MOST_OBJECTS])
+  })
+
+  it('gives the times that a client has to say what it wants', () => {
+    const times = (what: RegExp) =>
+      tableRows(document, 'Table').flatMap(([limit = '', time]) => (what.test(limit) ? time : []))
+    const { headersMs, requestMs, initMs } = RECEIPT_TIMES
+    expect(times(/^time to send the headers/)).toEqual([`${headersMs / 1_000} s, ${requestMs / 1_000} s`])
+    expect(times(/connection_init/)).toEqual([`${initMs / 1_000} s`])
   })
 
   it('counts objects as the server does', () => {

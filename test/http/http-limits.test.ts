@@ -97,6 +97,20 @@ const probes = [
     /could answer \d+ objects/,
     { inputs: Array.from({ length: 500 }, () => ({ userId: 'a', itemId: '20' })) },
   ],
+  ['items of a page', '{ users(first: 101) { nodes { id } } }', /must not be above 100: ask for the next page/],
+  ['items of a page, backward', '{ users(last: 101) { nodes { id } } }', /must not be above 100/],
+  [
+    'nodes',
+    'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',
+    /100/,
+    { ids: Array.from({ length: 101 }, () => btoa('User:a')) },
+  ],
+  [
+    'saves',
+    'mutation ($inputs: [SaveCheckpointInput!]!) { saveCheckpoints(inputs: $inputs) { __typename } }',
+    /10001 are too many; send at most 10000/,
+    { inputs: Array.from({ length: 10_001 }, () => ({ userId: 'a', itemId: '20' })) },
+  ],
 ] satisfies readonly (readonly [string, string, RegExp, Record<string, unknown>?])[]
 
 describe.each(Object.entries(transports))('over %s', (_, ask) => {
@@ -163,6 +177,31 @@ describe.each(Object.entries(transports))('over %s', (_, ask) => {
   })
 
   it.each([
+    ['that cannot be read', 'subscription { sessionStatusChanged { kind }'],
+    ['of a field that is not there', 'subscription { sessionStatusChange { kind } }'],
+    ['of an event’s field that is not there', 'subscription { sessionStatusChanged { kin } }'],
+    [
+      'whose variable has no such type',
+      'subscription ($after: Strin) { sessionStatusChanged(after: $after) { kind } }',
+      { after: 'x' },
+    ],
+    [
+      'whose variable is of another type',
+      'subscription ($after: String) { sessionStatusChanged(after: $after) { kind } }',
+      { after: 12 },
+    ],
+    ['whose variable is missing', 'subscription ($on: Boolean!) { sessionStatusChanged { kind @include(if: $on) } }'],
+    ['of two fields', 'subscription { a: sessionStatusChanged { kind } b: sessionStatusChanged { kind } }'],
+  ])('opens no feed for a subscription %s', async (__, query, variables?: Record<string, unknown>) => {
+    const work = watchWork()
+    const { data, errors = [] } = await ask(waymark.url, query, variables)
+    expect(data ?? null).toBeNull()
+    expect(errors.map(({ extensions }) => extensions['code'])).toEqual(errors.map(() => 'BAD_USER_INPUT'))
+    expect(errors).not.toEqual([])
+    expect(work()).toEqual([])
+  })
+
+  it.each([
     ['a field', '{ viewers { subject } }'],
     ['an argument', '{ user(userID: "a") { id } }'],
     ['a type', '{ node(id: "x") { ... on Usr { id } } }'],
@@ -181,7 +220,9 @@ describe.each(Object.entries(transports))('over %s', (_, ask) => {
     ['a directive', '{ viewer @skp(if: true) { subject } }'],
     ['a field without fields', '{ viewer }'],
   ])('does not guess what was meant by %s', async (__, query, variables?: Record<string, unknown>) => {
+    const work = watchWork()
     const { errors = [] } = await ask(waymark.url, query, variables)
+    expect(work()).toEqual([])
     expect(errors.length).toBeGreaterThan(0)
     for (const { message } of errors) expect(message).toMatch(/^(?!.*did you mean).*[.)]$/is)
   })

@@ -63,7 +63,7 @@ describe('the rate of a caller', () => {
       })
     }
     // The socket stays open: its streams go on.
-    const socket = await openSocket({ url: waymark.url } as Parameters<typeof openSocket>[0])
+    const socket = await openSocket({ url: waymark.url })
     socket.subscribe('1', '{ __typename }')
     await socket.told('1', 'error')
     expect(socket.socket.readyState).toBe(socket.socket.OPEN)

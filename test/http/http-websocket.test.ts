@@ -256,6 +256,9 @@ describe('a WebSocket', () => {
     const subscribe = JSON.stringify({ type: 'subscribe', id: '1', payload: { query: 'subscription { never }' } })
     expect(await codeAfter(true, 'no JSON')).toBe(4400)
     expect(await codeAfter(true, '{"type":"subscribe","id":"1"}')).toBe(4400)
+    // Several operations at once.
+    expect(await codeAfter(true, `[${subscribe}]`)).toBe(4400)
+    expect(await codeAfter(true, subscribe.replace(/"payload":(.*)}$/, '"payload":[$1]}'))).toBe(4400)
     expect(await codeAfter(false, subscribe)).toBe(4401)
     expect(await codeAfter(true, subscribe, subscribe)).toBe(4409)
     expect(await codeAfter(true, '{"type":"connection_init"}')).toBe(4429)

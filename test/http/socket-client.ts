@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { WebSocket, type ClientOptions } from 'ws'
-import type { HttpServer } from '../../src/http/server.ts'
 import { until } from './http-support.ts'
 
 export interface SocketMessage {
@@ -23,7 +22,7 @@ export interface RawSocket {
 
 /** Opens a socket; `init` also waits for the server to acknowledge it. */
 export async function openSocket(
-  server: HttpServer,
+  server: { readonly url: string },
   {
     protocol = 'graphql-transport-ws',
     init = true,

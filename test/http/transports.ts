@@ -36,7 +36,7 @@ export const transports: Readonly<Record<'HTTP' | 'SSE' | 'WebSocket', Ask>> = {
   SSE: overHttp('text/event-stream', (text) => /^data: (\{.*\})$/m.exec(text)?.[1] ?? text),
   WebSocket: async (url, query, variables, { authorization, body } = {}) => {
     const headers = authorization === undefined ? {} : { headers: { authorization } }
-    const socket = await openSocket({ url } as Parameters<typeof openSocket>[0], headers)
+    const socket = await openSocket({ url }, headers)
     socket.send({ type: 'subscribe', id: '1', payload: { query, variables, ...body } })
     try {
       await vi.waitFor(() => expect(socket.messages.length).toBeGreaterThan(1), { timeout: 10_000 })
