@@ -88,7 +88,7 @@ it(
     let closeCode: number | undefined
     const end = starve(server.child)
     try {
-      for (let round = 0; round < 20 && (refusedBy().size < 3 || closeCode === undefined); round += 1) {
+      for (let round = 0; round < 10 && (refusedBy().size < 3 || closeCode === undefined); round += 1) {
         const asked = Object.entries(ways).map(async ([way, ask]) => answers.push({ way, ...(await register(ask)) }))
         const [code] = await Promise.all([closeCodeOfNewSocket(), ...asked])
         closeCode ??= code

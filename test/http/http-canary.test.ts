@@ -61,12 +61,16 @@ const asked: [string, Record<string, unknown>?][] = [
   [`{ user(userId: "${CANARY}`],
 ]
 
-it('secrets and variables reach no log, also at its most talkative, and no metric; and keys no answer', async () => {
+it('secrets and variables reach no log, also at its most talkative, no fault and no metric; and keys no answer', async () => {
   const authorization = `Bearer ${key}`
   const wrong = `Bearer ${key.slice(0, -10)}${CANARY.slice(0, 10)}`
   let answers = ''
+  /** What the server tells of its own troubles, and not of what its caller has just sent. */
+  const faults: unknown[] = []
   const ask = async (transport: (typeof transports)['HTTP'], ...[query, variables]: (typeof asked)[number]) => {
-    answers += JSON.stringify(await transport(app.url, query, variables, { authorization }))
+    const told = await transport(app.url, query, variables, { authorization })
+    answers += JSON.stringify(told)
+    faults.push(...(told.errors ?? []).filter(({ extensions }) => extensions['code'] !== 'BAD_USER_INPUT'))
   }
   for (const transport of Object.values(transports)) for (const one of asked) await ask(transport, ...one)
   // An error of the database, whose detail has the row: the tables are locked, and then one is not what it was.
@@ -97,6 +101,8 @@ it('secrets and variables reach no log, also at its most talkative, and no metri
   expect(metrics).toContain('saveCheckpoint')
   expect(answers).toContain('SaveCheckpointSuccess')
   const secret = key.slice(key.lastIndexOf('_') + 1)
+  expect(JSON.stringify(faults)).toMatch(/SERVICE_UNAVAILABLE.*INTERNAL_SERVER_ERROR/)
+  expect(JSON.stringify(faults)).not.toContain(CANARY)
   expect(log).not.toContain(CANARY)
   expect(metrics).not.toContain(CANARY)
   for (const text of [log, metrics, answers]) expect(text).not.toContain(secret.slice(0, 20))
