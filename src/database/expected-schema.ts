@@ -497,7 +497,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.save_checkpoints(json,boolean)',
-    definition: '5a993b30a612d8e894d909c7214ae72049c5bc76eda5221f41ef350d74421233',
+    definition: '518d79d5249bff78443bd9bb55514442df3debda11f15a505ff32daae5be3afd',
   },
   {
     kind: 'function',
