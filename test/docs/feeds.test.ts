@@ -132,6 +132,36 @@ describe('a client of the feeds', () => {
     testTimeoutMs,
   )
 
+  it('without a library is sent what the guide shows, byte by byte', { timeout: testTimeoutMs }, async () => {
+    const [head = '', event = '', end = ''] = wireMessages()
+    const leave = new AbortController()
+    const subscribe = (after: string | null) =>
+      fetch(server.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+        body: JSON.stringify({
+          query: 'subscription ($after: String) { sessionStatusChanged(after: $after) { cursor kind sessionId } }',
+          variables: { after },
+        }),
+        signal: leave.signal,
+      })
+    await mutate(clientOf(server.url), 'registerUser', { userId: 'eve' })
+    const { sessions } = await clientOf(server.url).ask('{ sessions(first: 1) { feedCursor } }')
+    const { body } = await subscribe(sessions.feedCursor as string)
+    await mutate(clientOf(server.url), 'startSession', { userId: 'eve', sessionId: 'run-1' })
+    let text = ''
+    for await (const chunk of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      text += chunk
+      if (text.includes('"run-1"}}}\n\n')) break
+    }
+    expect(text.replace(/"cursor":"[\w-]+"/, '"cursor":"<cursor>"')).toBe(head + event)
+
+    const refused = await (await subscribe('no cursor')).text()
+    expect(refused.startsWith(`${head}event: next\ndata: {"errors":[`)).toBe(true)
+    expect(refused.endsWith(`"extensions":{"code":"BAD_USER_INPUT"}}]}\n\n${end}`)).toBe(true)
+    leave.abort()
+  })
+
   it.each(['graphql-sse', 'graphql-ws'] as const)(
     'that retries by itself (%s) is told everything again, unless its cursor is kept current as the guide says',
     async (library) => {
@@ -177,6 +207,12 @@ describe('a client of the feeds', () => {
     testTimeoutMs,
   )
 })
+
+/** What the guide shows of an event stream: its beginning, an event, its end. */
+function wireMessages(): string[] {
+  const shown = codeBlocks(guide).find(({ language, name }) => language === 'text' && name === 'wire')
+  return `${shown?.text ?? ''}\n`.split(/(?<=\n\n)/)
+}
 
 /** What graphql-sse's and graphql-ws' clients have in common. */
 interface SubscribingClient {
