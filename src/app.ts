@@ -120,6 +120,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       return Promise.resolve()
     })
     const parts = {
+      database,
       clock,
       submitSave: tracing ? tracing.saves.submit(saves.submit) : saves.submit,
       feed: tracing ? announcedAlone(feed, tracing.alone) : feed,
@@ -143,7 +144,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       persistedOnly: config.persistedOnly,
       ratePointsPerMinute: config.rateLimitPointsPerMinute,
       createContext: ({ requestId, principal, isStream }) =>
-        createContext({ ...parts, database: databaseFor(isStream, database) }, principal, requestId),
+        createContext(parts, principal, requestId, () => databaseFor(isStream, database)),
       findOverload: load.findOverload,
       admit: async (credentials) => {
         const principal = await authenticate(credentials)

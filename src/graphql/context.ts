@@ -50,12 +50,62 @@ export function createLoadersOf(database: Database): LoadersOf {
   }
 }
 
-export function createContext(parts: Parts, caller: Principal, requestId: string): Context {
-  return {
-    ...parts,
-    feed: caller.userIds === 'all' ? parts.feed : sealFeed(parts.feed, parts.sealSecret),
-    caller,
-    requestId,
-    loaders: parts.loadersOf(caller.userIds),
+/**
+ * @param openDatabase gives the database as this operation may wait for it; called once it is used: reads that operations share are not
+ * part of one. Default: the process' own
+ */
+export function createContext(
+  parts: Parts,
+  caller: Principal,
+  requestId: string,
+  openDatabase: () => Database = () => parts.database,
+): Context {
+  return new OperationContext(parts, caller, requestId, openDatabase)
+}
+
+/** A class, so that what all operations have in common isn't copied for each (3 % of a read's processor time). */
+class OperationContext implements Context {
+  readonly caller: Principal
+  readonly requestId: string
+  readonly loaders: Loaders
+  readonly #parts: Parts
+  readonly #openDatabase: () => Database
+  #database: Database | undefined
+
+  constructor(parts: Parts, caller: Principal, requestId: string, openDatabase: () => Database) {
+    this.caller = caller
+    this.requestId = requestId
+    this.loaders = parts.loadersOf(caller.userIds)
+    this.#parts = parts
+    this.#openDatabase = openDatabase
+  }
+
+  get database(): Database {
+    return (this.#database ??= this.#openDatabase())
+  }
+
+  get feed(): Feed {
+    const { feed, sealSecret } = this.#parts
+    return this.caller.userIds === 'all' ? feed : sealFeed(feed, sealSecret)
+  }
+
+  get clock() {
+    return this.#parts.clock
+  }
+
+  get submitSave() {
+    return this.#parts.submitSave
+  }
+
+  get loadersOf() {
+    return this.#parts.loadersOf
+  }
+
+  get historyRetentionDays() {
+    return this.#parts.historyRetentionDays
+  }
+
+  get sealSecret() {
+    return this.#parts.sealSecret
   }
 }
