@@ -21,10 +21,7 @@ export function decodeNodeId(id: string): { typename: string; id: string } {
     key.includes('\0') ||
     key.includes('\ufffd')
   ) {
-    throw new Fault(
-      'BAD_USER_INPUT',
-      `${JSON.stringify(id.slice(0, 100))} is no id: send the id field of an object of this API.`,
-    )
+    throw new Fault('BAD_USER_INPUT', 'This is no id: send the id field of an object of this API.')
   }
   return { typename, id: key }
 }

@@ -89,7 +89,7 @@ function decodeCursor(list: string, width: number, cursor: string): readonly str
   }
   throw new Fault(
     'BAD_USER_INPUT',
-    `${JSON.stringify(cursor.slice(0, 100))} is no cursor of this list in this order: send startCursor or endCursor of one of its pages.`,
+    'This is no cursor of this list in this order: send startCursor or endCursor of one of its pages.',
   )
 }
 

@@ -6,6 +6,7 @@ import type { GraphQLRequest } from './graphql-request.ts'
 import { findCostExcess, objectsOf } from './limits/cost-limit.ts'
 import { wrapError } from './mask-error.ts'
 import { noteOperation } from './request-log.ts'
+import { findVariableErrors, isRefused } from './variable-errors.ts'
 
 /** A valid operation with its context. */
 export interface PreparedOperation extends ExecutionArgs {
@@ -36,6 +37,10 @@ export async function prepareOperation(
     noteOperation(exchange, document, operation)
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
     const contextValue = pipeline.createContext(exchange)
+    const orVariableErrors = (result: ExecutionResult) => {
+      const told = isRefused(result) ? findVariableErrors(schema, operation, variables) : []
+      return told.length > 0 ? { errors: told } : result
+    }
     const args = { schema, document, operationName, variableValues: variables, contextValue }
     return {
       ...args,
@@ -43,12 +48,12 @@ export async function prepareOperation(
       run: follow(exchange, async () => {
         let leave: (() => void) | undefined
         try {
-          if (!isSubscription) return present.result(exchange, await pipeline.execute(args))
+          if (!isSubscription) return present.result(exchange, orVariableErrors(await pipeline.execute(args)))
           leave = present.enterStream(exchange)
           const result = await pipeline.subscribe(args, exchange)
           if (isAsyncIterable(result)) return present.stream(exchange, result, leave)
           leave()
-          return present.result(exchange, result)
+          return present.result(exchange, orVariableErrors(result))
         } catch (error) {
           leave?.()
           return present.result(exchange, { errors: [wrapError(error)] })

@@ -1,5 +1,5 @@
 // What Waymark costs where nothing is asked of it: memory, its start, its size on disk.
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -55,6 +55,9 @@ async function productionSize() {
       '--no-audit',
       '--no-fund',
     ])
+    const [, trimming = 'false'] =
+      /^RUN (find node_modules[^\n]*)$/m.exec(await readFile(here('../../Dockerfile'), 'utf8')) ?? []
+    await run('sh', ['-c', `cd ${folder} && ${trimming}`])
     const said = await run('du', ['-sm', '--apparent-size', join(folder, 'node_modules')])
     return `${said.split('\t')[0]} MB`
   } catch (error) {

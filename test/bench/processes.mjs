@@ -8,16 +8,16 @@ export const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const children = new Set()
 
 /** @returns the server's URL once it says where it serves, its process, and how long that took in milliseconds */
-export async function startServer(args, env, said = /serves (http:\S+?)["\s]/) {
+export async function startServer(args, env, command = process.execPath) {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, args, {
+  const child = spawn(command, args, {
     env: environment({ PORT: '0', ...env }),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   children.add(child)
   const url = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const served = said.exec(`${line} `)?.[1]
+      const served = /serves (http:\S+?)["\s]/.exec(`${line} `)?.[1]
       if (served) resolve(served)
     })
     child.once('exit', (code) => reject(new Error(`${args.join(' ')} exited with ${code}`)))

@@ -30,7 +30,7 @@ export async function describeRun({ client, size, rounds, requests, pgbench, not
 
 \`npm run bench -- ${process.argv.slice(2).join(' ')}\`, ${new Date().toISOString().slice(0, 16)}Z, commit ${git('rev-parse', '--short', 'HEAD')}${changed}.
 ${cpus()[0]?.model.trim()} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB; load generator, servers and database share it. Node ${process.version}, ${rows[0].version}, ${pgbench ?? 'no pgbench'}; ${peers.join(', ')}.
-${Number(rows[0].checkpoints).toLocaleString('en')} checkpoints, ${Number(rows[0].sessions).toLocaleString('en')} sessions, ${size.users.toLocaleString('en')} users; ${rounds} rounds of ${requests.toLocaleString('en')} requests after one to warm up, servers in turn.${note ? `\n${note}` : ''}
+${Number(rows[0].checkpoints).toLocaleString('en')} checkpoints, ${Number(rows[0].sessions).toLocaleString('en')} sessions, ${size.users.toLocaleString('en')} users; ${rounds} rounds of ${requests.toLocaleString('en')} requests after one to warm up, servers in turn.${note ? ` Beside it the machine did: ${note}.` : ''}
 
 Each ratio is the median of the rounds' ratios. Only ratios of one run mean something: absolute figures are this machine's. CPU: microseconds of
 processor time a request, of the server, the database's connections and the load generator; less moved by other work on the machine. Waymark runs with an API key, its request log and every guarantee; the others check no

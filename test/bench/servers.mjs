@@ -1,7 +1,9 @@
 // Who takes part, and how each is started.
+import { spawnSync } from 'node:child_process'
 import { here, run, startServer } from './processes.mjs'
 
 export const WAYMARK = 'Waymark'
+export const PYTHON = 'FastAPI, SQLAlchemy, asyncpg'
 export const REFERENCE = 'Mercurius, JIT, pg'
 
 /** `works`: those that a server has; all, where it is left out. `share`: of the requests that it gets, where it
@@ -16,6 +18,18 @@ export const candidates = [
     share: 0.2,
     works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'],
   },
+  // Where Debian's packages for it are installed (see the file); elsewhere it is left out.
+  ...(hasPython()
+    ? [
+        {
+          name: PYTHON,
+          start: ({ databaseUrl }) =>
+            startServer([here('servers/fastapi.py')], { DATABASE_URL: databaseUrl }, '/usr/bin/python3'),
+          share: 0.1,
+          works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'],
+        },
+      ]
+    : []),
 ]
 export const replicated = [
   { name: `${WAYMARK}, two processes`, start: startWaymark, processes: 2 },
@@ -47,4 +61,8 @@ export const startBare = () => startServer([here('servers/bare.mjs')], {})
 export async function createKey(databaseUrl) {
   const args = [here('../../dist/main.js'), 'key', 'create', 'bench', '--scopes', 'read,crawl']
   return (await run(process.execPath, args, { DATABASE_URL: databaseUrl })).trim().split('\n').at(-1)
+}
+
+function hasPython() {
+  return spawnSync('/usr/bin/python3', ['-c', 'import fastapi, uvicorn, sqlalchemy, asyncpg']).status === 0
 }

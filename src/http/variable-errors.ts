@@ -1,0 +1,82 @@
+import {
+  coerceInputValue,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  isInputType,
+  isNonNullType,
+  type OperationDefinitionNode,
+  typeFromAST,
+  type VariableDefinitionNode,
+} from 'graphql'
+import type { GraphQLRequest } from './graphql-request.ts'
+
+/** As many as graphql-js tells. */
+const MOST_ERRORS = 50
+
+/** Whether an operation was refused before anything of it ran, which for a valid document is for its variables. */
+export function isRefused(result: ExecutionResult): boolean {
+  return result.errors !== undefined && !('data' in result)
+}
+
+/**
+ * Why variables don't fit their operation, without what they hold: graphql-js' own errors repeat each value whole, and a client's log may
+ * be the wrong place for a token that was sent as the wrong variable.
+ * @returns none where each fits
+ */
+export function findVariableErrors(
+  schema: GraphQLSchema,
+  operation: OperationDefinitionNode,
+  variables: GraphQLRequest['variables'],
+): readonly GraphQLError[] {
+  const errors: GraphQLError[] = []
+  const add = (definition: VariableDefinitionNode, what: string) => {
+    if (errors.length >= MOST_ERRORS) return
+    errors.push(new GraphQLError(`Variable "$${definition.variable.name.value}" ${what}`, { nodes: definition }))
+  }
+  for (const definition of operation.variableDefinitions ?? []) {
+    const name = definition.variable.name.value
+    const type = typeFromAST(schema, definition.type)
+    if (!isInputType(type)) continue
+    const isGiven = variables != null && Object.hasOwn(variables, name)
+    const value: unknown = isGiven ? variables[name] : undefined
+    if (value == null) {
+      if (!isNonNullType(type) || (!isGiven && definition.defaultValue)) continue
+      const what = isGiven ? 'must not be null' : 'was not provided'
+      add(definition, `of required type "${String(type)}" ${what}.`)
+      continue
+    }
+    coerceInputValue(value, type, (path, _value, error) => {
+      const place = path.length > 0 ? ` at "${name}${path.map(textOf).join('')}"` : ''
+      add(definition, `has a value${place} that does not fit: ${withoutValue(error.message)}`)
+    })
+  }
+  return errors
+}
+
+function textOf(key: string | number): string {
+  return typeof key === 'number' ? `[${key}]` : `.${key}`
+}
+
+/** What graphql-js says of values by their type alone. All else may repeat one: of scalars only what they can't represent is left. */
+const HARMLESS = [
+  /^Expected non-nullable type "[^"]*" not to be null\.$/,
+  /^Expected type "[^"]*" to be an object\.$/,
+  /^Field "\w+" of required type "[^"]*" was not provided\.$/,
+  /^DateTime cannot represent a date before the year 1$/,
+]
+const OF_SCALAR = /^((?:\w+|Enum "\w+") cannot represent ([a-z0-9 -]+ )?value): /
+const OF_ENUM = /(does not exist in "\w+" enum)/
+const OF_FIELD = /is not defined by type ("\w+")/
+const EXPECTED = /^Expected type "[^"]*"/
+
+function withoutValue(message: string): string {
+  if (HARMLESS.some((pattern) => pattern.test(message))) return message
+  const [, scalar] = OF_SCALAR.exec(message) ?? []
+  if (scalar !== undefined) return `${scalar}.`
+  const [, unknown] = OF_ENUM.exec(message) ?? []
+  if (unknown !== undefined) return `it ${unknown}.`
+  const [, type] = OF_FIELD.exec(message) ?? []
+  if (type !== undefined) return `it has a field that ${type} has not.`
+  return `${EXPECTED.exec(message)?.[0] ?? 'it is no value of its type'}.`
+}
