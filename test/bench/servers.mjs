@@ -24,7 +24,7 @@ export const candidates = [
         {
           name: PYTHON,
           start: ({ databaseUrl }) =>
-            startServer([here('servers/fastapi.py')], { DATABASE_URL: databaseUrl }, '/usr/bin/python3'),
+            startServer([here('servers/ancestor.py')], { DATABASE_URL: databaseUrl }, '/usr/bin/python3'),
           share: 0.1,
           works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'],
         },
