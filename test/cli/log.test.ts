@@ -1,3 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
 import { startServer } from '../support/server-process.ts'
@@ -56,5 +61,44 @@ describe('a server whose log nobody reads', () => {
     expect(await ask(server.url)).toBe(REQUESTS)
     server.child.kill('SIGTERM')
     expect(await server.exited).toEqual({ code: 0, signal: null })
+  })
+})
+
+describe('a log of which more is written than is kept', () => {
+  const LINES = 60_000
+  const talkative = fileURLToPath(new URL('talkative.mjs', import.meta.url))
+
+  it('says how many lines were dropped, and has the others and the last', async () => {
+    const child = spawn(process.execPath, [talkative, String(LINES)])
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child.stderr, 'data')
+    const counts = { line: 0, dropped: 0, last: 0 }
+    const closed = once(child, 'close')
+    createInterface({ input: child.stdout }).on('line', (text) => {
+      const { msg, lines = 0 } = JSON.parse(text) as { msg: string; lines?: number }
+      if (msg === 'line') counts.line += 1
+      else if (msg === 'last') counts.last += 1
+      else {
+        counts.dropped += lines
+        child.stdin.write('go on\n')
+      }
+    })
+    expect(await closed).toEqual([0, null])
+    expect(counts.dropped).toBeGreaterThan(0)
+    expect(counts).toEqual({ line: LINES - counts.dropped, dropped: counts.dropped, last: 1 })
+  })
+
+  it.runIf(process.platform === 'linux')('neither stops nor hangs its process where the disk is full', async () => {
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [talkative, String(LINES)], { stdio: ['pipe', full, 'pipe'] })
+    onTestFinished(() => {
+      child.kill('SIGKILL')
+      closeSync(full)
+    })
+    const exited = once(child, 'exit')
+    if (!child.stdin || !child.stderr) throw new Error('it has no pipes')
+    await once(child.stderr, 'data')
+    child.stdin.write('go on\n')
+    expect(await exited).toEqual([0, null])
   })
 })
