@@ -15,7 +15,7 @@ const ratio = (samples, others, of) =>
     ? undefined
     : median(samples.map((sample, round) => of(sample) / of(others[round] ?? {})))
 
-export async function describeRun({ client, size, rounds, requests, pgbench, note }) {
+export async function describeRun({ client, size, rounds, requests, pgbench, replicas, note }) {
   const { rows } = await client.query(
     `SELECT split_part(version(), ' on ', 1) AS version, (SELECT count(*) FROM crawler.crawl_session) AS sessions,
       (SELECT count(*) FROM crawler.crawl_checkpoint) AS checkpoints`,
@@ -26,7 +26,7 @@ export async function describeRun({ client, size, rounds, requests, pgbench, not
   const peers = ['mercurius', 'fastify', 'postgraphile', '@apollo/server', 'graphql', 'pg'].map(
     (name) => `${name} ${versionOf(name)}`,
   )
-  return `# Speed, in ratios
+  return `# Speed, in ratios${replicas ? ': two processes of each server, one of bare node:http' : ''}
 
 \`npm run bench -- ${process.argv.slice(2).join(' ')}\`, ${new Date().toISOString().slice(0, 16)}Z, commit ${git('rev-parse', '--short', 'HEAD')}${changed}.
 ${cpus()[0]?.model.trim()} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB; load generator, servers and database share it. Node ${process.version}, ${rows[0].version}, ${pgbench ?? 'no pgbench'}; ${peers.join(', ')}.
@@ -90,10 +90,11 @@ export function tableOf(results, { contenders, costs }) {
 
 /** Of saves: what PostgreSQL does by itself. And the peers, where targets are set against them. */
 function compareWithFloor(work, servers) {
-  const own = servers.find(({ name }) => name === WAYMARK)?.samples
+  const isOwn = ({ name }) => name.startsWith(WAYMARK)
+  const own = servers.find(isOwn)?.samples
   if (!own) return []
   return servers
-    .filter(({ name }) => name !== WAYMARK && name !== REFERENCE)
+    .filter((server) => !isOwn(server) && !server.name.startsWith(REFERENCE))
     .map(
       ({ name, samples }) =>
         `| ${name}: ${work.title} | ${fixed(

@@ -31,7 +31,7 @@ const { values: options } = parseArgs({
     set: { type: 'string', multiple: true, default: [] },
     /** Said in the results: what else the machine did. */
     note: { type: 'string' },
-    /** Writes RESULTS.md. */
+    /** Writes RESULTS.md; of replicas REPLICAS.md. */
     write: { type: 'boolean', default: false },
   },
 })
@@ -91,9 +91,9 @@ try {
 
   const costs =
     isWanted(WAYMARK, options.servers) && !options.replicas ? await measureCosts(postgres.url, headers) : undefined
-  const text = `${await describeRun({ client, size, rounds, requests, pgbench: hasPgbench, note: options.note })}\n${tableOf(results, { contenders, costs })}`
+  const text = `${await describeRun({ client, size, rounds, requests, pgbench: hasPgbench, replicas: options.replicas, note: options.note })}\n${tableOf(results, { contenders, costs })}`
   process.stdout.write(`\n${text}`)
-  if (options.write) await writeFile(here('RESULTS.md'), text)
+  if (options.write) await writeFile(here(options.replicas ? 'REPLICAS.md' : 'RESULTS.md'), text)
 } finally {
   await stopAll()
   await client.end()
