@@ -14,6 +14,8 @@ export class Connections {
     server.on('connection', (socket: Socket) => {
       if (this.#answers.has(socket)) return // its upgrade was ignored: see ignored-upgrade.ts
       this.#answers.set(socket, new Set())
+      // Each request that is under way listens, and a client may send many at once: of more than ten Node would warn, on stderr.
+      socket.setMaxListeners(0)
       socket.once('close', () => this.#answers.delete(socket))
     })
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {

@@ -1,44 +1,6 @@
-import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { countStatements } from '../support/statement-count.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
-
-/** What the process sent to PostgreSQL while something ran: every statement of every connection, Prisma's too. */
-async function countStatements(run: () => Promise<unknown>): Promise<{ statements: string[]; rows: number }> {
-  const statements: string[] = []
-  let rows = 0
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with its `this` by Reflect.apply
-  const original = pg.Client.prototype.query
-  const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
-    const [first] = args
-    const text = typeof first === 'string' ? first : (first as { text: string }).text
-    // Feed reader, reaper and retention tick on their own, the reader notes how far it is every few seconds, and one wake-up tells of many writes: no part of a request.
-    const isRequests = !/feed_event|final_up_to|pg_notify|crawler\.reap|waymark retention/.test(text)
-    if (isRequests) {
-      statements.push(text)
-      const callback = args[args.length - 1]
-      if (typeof callback === 'function') {
-        args[args.length - 1] = (error: unknown, result: pg.QueryResult | undefined) => {
-          rows += result?.rows.length ?? 0
-          ;(callback as (error: unknown, result: unknown) => void)(error, result)
-        }
-      }
-    }
-    const sent: unknown = Reflect.apply(original, this, args)
-    if (sent instanceof Promise && isRequests) {
-      return sent.then((result: pg.QueryResult) => {
-        rows += result.rows.length
-        return result
-      })
-    }
-    return sent
-  })
-  try {
-    await run()
-  } finally {
-    spy.mockRestore()
-  }
-  return { statements, rows }
-}
 
 describe('the number of SQL statements', () => {
   let waymark: TestWaymark

@@ -1,5 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { bodyLimitBytes } from '../../src/http/read-body.ts'
+import { askTogether } from '../support/together.ts'
 import { post, rawRequest, schemaOf, send, serve } from './http-support.ts'
 
 let saved: string[] = []
@@ -46,6 +48,30 @@ describe('an operation by POST', () => {
     })
     expect(answer.data).toEqual({ save: true })
     expect(saved).toEqual(['ünïcode \u{1f516}'])
+  })
+
+  it('is answered in its turn where a client sends twenty at once over one connection, and Node warns of nothing', async () => {
+    const echo = async (_: unknown, { text }: Record<string, unknown>) => {
+      await nextTurn()
+      return String(text)
+    }
+    const { url } = await serve(schemaOf('type Query { echo(text: String!): String! }', { 'Query.echo': echo }))
+    const warnings: Error[] = []
+    const note = (warning: Error) => warnings.push(warning)
+    process.on('warning', note)
+    try {
+      const texts = Array.from({ length: 20 }, (_, n) => `number ${n}`)
+      const query = 'query ($text: String!) { echo(text: $text) }'
+      const answers = await askTogether(
+        url,
+        texts.map((text) => ({ query, variables: { text } })),
+      )
+      expect(answers).toEqual(texts.map((text) => ({ data: { echo: text } })))
+      await nextTurn()
+    } finally {
+      process.off('warning', note)
+    }
+    expect(warnings).toEqual([])
   })
 
   it.each([
