@@ -1,8 +1,6 @@
+import { type Batch, MAX_BATCH_SIZE } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
-
-/** Rows that one statement looks at, or deletes, at the most: each holds its locks until it is committed. */
-const MAX_BATCH_SIZE = 1_000
 
 /** An item list this young may belong to a save that is still to be committed. */
 const LIST_GRACE = Prisma.sql`interval '1 hour'`
@@ -14,12 +12,6 @@ const KEY_LIFE = Prisma.sql`interval '24 hours'`
  */
 export const isPruner = Prisma.sql`(SELECT pg_try_advisory_xact_lock(hashtextextended('waymark retention', 0)))`
 
-export interface Batch<Position> {
-  readonly count: number
-  /** Where the next batch begins; undefined: this was the last. */
-  readonly next: Position | undefined
-}
-
 export type KeyPosition = readonly [userId: string, stream: string]
 
 export interface HistoryRetention {
@@ -28,7 +20,7 @@ export interface HistoryRetention {
 }
 
 /**
- * Deletes revisions that are neither among the newest of their (user, stream) nor young, of the first 1,000 keys after a position.
+ * Deletes revisions that are neither among the newest of their (user, stream) nor young, of the first keys after a position, a batch of them.
  * Always the oldest of a key first, so that what is kept has no gap; and whole UTC days, so that a chart's first bucket is whole.
  * A key costs one index entry where there is nothing to delete: its oldest revision tells.
  */
@@ -71,7 +63,7 @@ export async function deleteOldRevisions(
 }
 
 /**
- * Deletes heads and anchors that nothing refers to, of the first 1,000 lists after a position. A revision that comes to refer to one
+ * Deletes heads and anchors that nothing refers to, of the first batch of lists after a position. A revision that comes to refer to one
  * in this very moment (a rollback) is protected by its foreign key, which then fails the batch.
  */
 export async function deleteUnusedLists(database: Database, after: string | undefined): Promise<Batch<string>> {
@@ -97,7 +89,7 @@ export async function deleteUnusedLists(database: Database, after: string | unde
   return last ? { count: last.count, next: last.list_id } : { count: 0, next: undefined }
 }
 
-/** Deletes idempotency keys that are not honoured any more, the oldest up to 1,000. */
+/** Deletes idempotency keys that are not honoured any more, the oldest of them, a batch. */
 export async function deleteOldKeys(database: Database): Promise<number> {
   const [deleted] = await database.query<{ count: number }>(Prisma.sql`
     WITH chosen AS MATERIALIZED (

@@ -1,18 +1,12 @@
 import type { Logger } from 'pino'
+import { inBatches, MAX_BATCH_SIZE } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { deletePrunable, type PrunePosition } from '../session/prune-store.ts'
-import {
-  type Batch,
-  deleteOldKeys,
-  deleteOldRevisions,
-  deleteUnusedLists,
-  isPruner,
-  type KeyPosition,
-} from './retention-store.ts'
+import { deleteOldKeys, deleteOldRevisions, deleteUnusedLists, isPruner, type KeyPosition } from './retention-store.ts'
 
 const PAUSE_MS = 60_000
-/** A run that takes long is followed by a longer pause, so that pruning takes a twentieth of one connection's time at the most. */
-const PAUSE_PER_RUN = 20
+/** A run that takes long, most of it pauses, is followed by a longer pause: pruning takes a twentieth of one connection's time at the most. */
+const PAUSE_PER_RUN = 4
 
 export interface RetentionSettings {
   /** So many of the newest revisions of each (user, stream) are kept, however old. At least 1: the newest is never pruned. */
@@ -31,7 +25,7 @@ export interface Pruned {
 }
 
 /**
- * Deletes what is past its retention, in batches of up to 1,000 rows, each committed on its own under an advisory lock. Where another
+ * Deletes what is past its retention, in batches with pauses in between, each committed on its own under an advisory lock. Where another
  * replica holds the lock it leaves the rest to that one.
  * @param signal ends the run after the batch in hand
  */
@@ -42,14 +36,14 @@ export async function runRetentionOnce(
 ): Promise<Pruned> {
   const history = { keepRevisions: settings.historyKeepRevisions, retentionDays: settings.historyRetentionDays }
   return {
-    revisions: await inBatches<KeyPosition>(signal, (after) => deleteOldRevisions(database, history, after)),
+    revisions: await inBatches<KeyPosition>((after) => deleteOldRevisions(database, history, after), signal),
     // After the revisions that refer to them.
-    lists: await inBatches<string>(signal, (after) => deleteUnusedLists(database, after)),
+    lists: await inBatches<string>((after) => deleteUnusedLists(database, after), signal),
     sessions: await deleteOldSessions(database, settings.sessionRetentionDays, signal),
-    keys: await inBatches<true>(signal, async () => {
+    keys: await inBatches<true>(async () => {
       const count = await deleteOldKeys(database)
       return { count, next: count > 0 || undefined }
-    }),
+    }, signal),
   }
 }
 
@@ -60,22 +54,7 @@ function deleteOldSessions(
 ): Promise<number> {
   if (daysAgo === undefined) return Promise.resolve(0)
   const old = { completedBefore: { daysAgo }, statuses: undefined, userId: undefined, stream: undefined }
-  return inBatches<PrunePosition>(signal, (after) => deletePrunable(database, 'all', old, after, isPruner))
-}
-
-async function inBatches<Position>(
-  signal: AbortSignal | undefined,
-  deleteBatch: (after: Position | undefined) => Promise<Batch<Position>>,
-): Promise<number> {
-  let total = 0
-  let after: Position | undefined
-  do {
-    if (signal?.aborted) break
-    const { count, next } = await deleteBatch(after)
-    total += count
-    after = next
-  } while (after !== undefined)
-  return total
+  return inBatches<PrunePosition>((after) => deletePrunable(database, 'all', old, after, isPruner), signal)
 }
 
 /** The feed of which retention takes its part. */
@@ -85,8 +64,6 @@ export interface PrunedFeed {
   /** Removes up to so many events that are past their retention; answers how many. */
   readonly pruneEvents: (limit: number) => Promise<number>
 }
-
-const EVENTS_IN_A_BATCH = 1_000
 
 /** Prunes again and again; every replica runs one. */
 export interface Retention {
@@ -115,14 +92,11 @@ export function startRetention(
     running = prune()
   }
 
-  async function pruneFeed(): Promise<number> {
-    let total = 0
-    let count: number
-    do {
-      count = await feed.pruneEvents(EVENTS_IN_A_BATCH)
-      total += count
-    } while (count === EVENTS_IN_A_BATCH && !stopping.signal.aborted)
-    return total
+  function pruneFeed(): Promise<number> {
+    return inBatches<true>(async () => {
+      const count = await feed.pruneEvents(MAX_BATCH_SIZE)
+      return { count, next: count === MAX_BATCH_SIZE || undefined }
+    }, stopping.signal)
   }
 
   async function prune(): Promise<void> {

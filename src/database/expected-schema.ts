@@ -412,6 +412,12 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'function',
     table: null,
+    name: 'crawler.duration_step(timestamp with time zone,timestamp with time zone)',
+    definition: '288d13687fe22923780febf6e23dfec653fadb92de5e45e36e1b46331026a3a7',
+  },
+  {
+    kind: 'function',
+    table: null,
     name: 'crawler.end_session(text,text,integer,text,text,text,text[])',
     definition: '772a020d0085a31a156993b639e78a1a91e8bc8d18842971bc08ca866c1b1502',
   },
@@ -595,6 +601,20 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'index',
     table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_duration_completed',
+    definition:
+      "CREATE INDEX crawl_session_duration_completed ON crawler.crawl_session USING btree (crawler.duration_step(started_at, completed_at), COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id) WHERE (completed_at IS NOT NULL)",
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_duration_started',
+    definition:
+      'CREATE INDEX crawl_session_duration_started ON crawler.crawl_session USING btree (crawler.duration_step(started_at, completed_at), started_at, session_id) WHERE (completed_at IS NOT NULL)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
     name: 'crawler.crawl_session_leased',
     definition:
       "CREATE INDEX crawl_session_leased ON crawler.crawl_session USING btree (session_id) WHERE (((status)::text = 'running'::text) AND (epoch > 0))",
@@ -622,9 +642,23 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'index',
     table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_status_completed',
+    definition:
+      "CREATE INDEX crawl_session_status_completed ON crawler.crawl_session USING btree (crawler.known_status((status)::text), COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id)",
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
     name: 'crawler.crawl_session_status_started',
     definition:
       'CREATE INDEX crawl_session_status_started ON crawler.crawl_session USING btree (crawler.known_status((status)::text), started_at, session_id)',
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_stream_completed',
+    definition:
+      "CREATE INDEX crawl_session_stream_completed ON crawler.crawl_session USING btree (stream, COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id)",
   },
   {
     kind: 'index',

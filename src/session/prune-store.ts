@@ -1,3 +1,4 @@
+import { type Batch, MAX_BATCH_SIZE } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { reachSql } from '../database/reach.ts'
@@ -18,15 +19,6 @@ export interface PruneFilter {
 /** Where a batch ended: the sort key's values as text, in full precision. */
 export type PrunePosition = readonly [completedAt: string, startedAt: string, sessionId: string]
 
-export interface PrunedBatch {
-  readonly count: number
-  /** undefined: there are no more. */
-  readonly next: PrunePosition | undefined
-}
-
-/** Each of them is locked until the batch is committed. */
-export const MAX_BATCH_SIZE = 1_000
-
 const COMPLETED_AT_TEXT = Prisma.raw(timeTextSql('s.completed_at'))
 const STARTED_AT_TEXT = Prisma.raw(timeTextSql('s.started_at'))
 
@@ -41,7 +33,7 @@ export async function countPrunable(database: Database, reach: Reach, filter: Pr
 }
 
 /**
- * Deletes the first up to 1,000 that match and stand after a position, the longest ended first. One whose row another transaction
+ * Deletes the first batch of those that match and stand after a position, the longest ended first. One whose row another transaction
  * holds is left for another time.
  * @param gate a condition that needs no row; where it is false, nothing is read or locked
  */
@@ -51,7 +43,7 @@ export async function deletePrunable(
   filter: PruneFilter,
   after: PrunePosition | undefined,
   gate = Prisma.sql`TRUE`,
-): Promise<PrunedBatch> {
+): Promise<Batch<PrunePosition>> {
   const position = after
     ? Prisma.sql`(${KEY}) > (${after[0]}::timestamptz, ${after[1]}::timestamptz, ${after[2]})`
     : Prisma.sql`TRUE`

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Principal, requireScope } from '../principal.ts'
+import { inBatches } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { identifierSchema } from '../identifier.ts'
@@ -20,7 +21,7 @@ export interface PruneSessionsInput {
 }
 
 /**
- * Deletes ended sessions, in batches of up to 1,000, each committed on its own: a fault half way leaves some deleted, and sending
+ * Deletes ended sessions, in batches with pauses in between, each committed on its own: a fault half way leaves some deleted, and sending
  * it again deletes the rest. Running sessions, and those that ended less than 24 h ago, stay whatever is asked; so does one without
  * a completedAt, and one whose row another transaction holds just then.
  * Checkpoints and history stay; what refers to a pruned session answers null.
@@ -41,12 +42,5 @@ export async function pruneSessions(
     stream: input.stream ?? undefined,
   }
   if (input.dryRun) return countPrunable(database, caller.userIds, filter)
-  let total = 0
-  let after: PrunePosition | undefined
-  do {
-    const { count, next } = await deletePrunable(database, caller.userIds, filter, after)
-    total += count
-    after = next
-  } while (after)
-  return total
+  return inBatches<PrunePosition>((after) => deletePrunable(database, caller.userIds, filter, after))
 }

@@ -5,6 +5,7 @@ import { reachArray } from '../database/reach.ts'
 import type { Reach } from '../principal.ts'
 import type { ItemOrdering, Stream } from './model.ts'
 import { DEFAULT_STREAM } from './model.ts'
+import { namesIn } from './store.ts'
 
 /** The table's CHECK promises that the text is one of the two. */
 interface StreamRow {
@@ -12,18 +13,11 @@ interface StreamRow {
   readonly ordering: ItemOrdering
 }
 
-/**
- * The names in a column that an index begins with, each found by one step down the index from the one before: a DISTINCT would read
- * every row of the table (of 1,000,000 sessions on 4 streams, 5 index entries instead).
- */
-function namesIn(table: 'crawl_checkpoint_other' | 'crawl_session', as: string): string {
-  return `${as} (name) AS (
-    (SELECT t.stream FROM crawler.${table} t ORDER BY t.stream LIMIT 1)
-    UNION ALL
-    SELECT (SELECT t.stream FROM crawler.${table} t WHERE t.stream > ${as}.name ORDER BY t.stream LIMIT 1)
-    FROM ${as} WHERE ${as}.name IS NOT NULL
-  )`
-}
+/** A condition: whether a table has a row of the stream; one step down the index where EXISTS may read the table instead. */
+const isStreamIn = (table: 'crawl_checkpoint_other' | 'crawl_session') =>
+  `(SELECT t.stream FROM crawler.${table} t WHERE t.stream >= asked.name ORDER BY t.stream LIMIT 1) = asked.name`
+const HAS_LITERAL_CHECKPOINTS =
+  '(SELECT t.user_id FROM crawler.twitter_crawl_checkpoint t ORDER BY t.user_id LIMIT 1) IS NOT NULL'
 
 /**
  * Every stream that has a checkpoint, a session or a setting, by name. For a caller who reaches some users: that has a checkpoint or a session
@@ -35,8 +29,8 @@ export async function listStreams(database: Database, reach: Reach): Promise<Str
     name: 'streams',
     text: `WITH RECURSIVE ${namesIn('crawl_checkpoint_other', 'crawled')}, ${namesIn('crawl_session', 'run')},
       known (name) AS (
-        SELECT name FROM crawled UNION SELECT name FROM run UNION SELECT stream FROM crawler.stream_setting
-        UNION SELECT '${DEFAULT_STREAM}' WHERE EXISTS (SELECT FROM crawler.twitter_crawl_checkpoint)
+        SELECT stream FROM crawled UNION SELECT stream FROM run UNION SELECT stream FROM crawler.stream_setting
+        UNION SELECT '${DEFAULT_STREAM}' WHERE ${HAS_LITERAL_CHECKPOINTS}
       )
       SELECT known.name, coalesce(setting.ordering, 'none') AS ordering
       FROM known LEFT JOIN crawler.stream_setting setting ON setting.stream = known.name
@@ -72,9 +66,8 @@ export async function findStreams(database: Database, reach: Reach, names: reado
     text: `SELECT asked.name, coalesce(setting.ordering, 'none') AS ordering
       FROM unnest($1::text[]) AS asked (name) LEFT JOIN crawler.stream_setting setting ON setting.stream = asked.name
       WHERE CASE WHEN $2::text[] IS NULL THEN setting.stream IS NOT NULL
-        OR EXISTS (SELECT FROM crawler.crawl_session s WHERE s.stream = asked.name)
-        OR EXISTS (SELECT FROM crawler.crawl_checkpoint_other c WHERE c.stream = asked.name)
-        OR asked.name = '${DEFAULT_STREAM}' AND EXISTS (SELECT FROM crawler.twitter_crawl_checkpoint)
+        OR ${isStreamIn('crawl_session')} OR ${isStreamIn('crawl_checkpoint_other')}
+        OR asked.name = '${DEFAULT_STREAM}' AND ${HAS_LITERAL_CHECKPOINTS}
       ELSE EXISTS (SELECT FROM crawler.crawl_session s WHERE s.stream = asked.name AND s.user_id = ANY ($2))
         OR EXISTS (SELECT FROM crawler.crawl_checkpoint c WHERE c.stream = asked.name AND c.user_id = ANY ($2)) END`,
     values: [names, reachArray(reach)],

@@ -11,3 +11,24 @@ export function platformSql(platform: Platform, table: 'c' | 's'): Prisma.Sql {
   const slugs = namedPlatforms.map(({ slug }) => `'${slug}'`).join(', ')
   return Prisma.raw(`split_part(${table}.stream, '/', 1) NOT IN (${slugs})`)
 }
+
+/**
+ * A query for the names of the platform's streams that have sessions, each found by one step down an index from the one before: a DISTINCT
+ * would read every row of the table (of 1,000,000 sessions on 4 streams, 5 index entries instead).
+ */
+export function streamsOfSessionsSql(platform: Platform): Prisma.Sql {
+  return Prisma.sql`WITH RECURSIVE ${Prisma.raw(namesIn('crawl_session', 's'))} SELECT s.stream FROM s WHERE ${platformSql(platform, 's')}`
+}
+
+/**
+ * A recursive part of a query: the names in a column that an index begins with, as column `stream`.
+ * @param as the part's name
+ */
+export function namesIn(table: 'crawl_checkpoint_other' | 'crawl_session', as: string): string {
+  return `${as} (stream) AS (
+    (SELECT t.stream FROM crawler.${table} t ORDER BY t.stream LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.stream FROM crawler.${table} t WHERE t.stream > ${as}.stream ORDER BY t.stream LIMIT 1)
+    FROM ${as} WHERE ${as}.stream IS NOT NULL
+  )`
+}

@@ -4,32 +4,60 @@ import { SESSIONS_PER_USER, STREAM } from './works.mjs'
 export const SMALL = { users: 10_000, crawledUsers: 10_000 }
 export const LARGE = { users: 1_000_000, crawledUsers: 500_000 }
 
+/** `streamOf`, `statusOf`: SQL over user n and their session k. `versions`: revisions of each checkpoint, a day apart, the last current. */
+const PLAIN_KIND = {
+  streamOf: `'${STREAM}'`,
+  statusOf: `(ARRAY['completed', 'completed', 'stopped', 'failed'])[1 + (n + k) % 4]`,
+  versions: 1,
+}
+
+/** Each user has one stream: 90 % the commonest, a thousandth the rarest, which is of no platform by name. As works of growth-works.mjs take it. */
+export const streamSql = `CASE WHEN n % 1000 = 500 THEN 'rare/list' WHEN n % 200 < 180 THEN '${STREAM}' WHEN n % 200 < 190 THEN 'reddit/saved'
+  WHEN n % 200 < 194 THEN 'twitter/likes' WHEN n % 200 < 196 THEN 'youtube/likes' WHEN n % 200 < 198 THEN 'mastodon/bookmarks'
+  WHEN n % 200 < 199 THEN 'linkedin/saved' ELSE 'bluesky/likes' END`
+
+/** Every filter matches some: streams of each platform, and of 2,000 sessions one that runs. Three revisions, two of them to be pruned. */
+export const MIXED_KIND = {
+  streamOf: streamSql,
+  statusOf: `CASE WHEN (n * 20 + k) % 2000 = 7 THEN 'running' ELSE ${PLAIN_KIND.statusOf} END`,
+  versions: 3,
+}
+
 /**
  * Fills an empty migrated database as its own functions would have: states and revisions belong to the checkpoints. With triggers
  * off (this needs a superuser), since nobody watches yet.
  */
-export async function fill(client, { users, crawledUsers }) {
+export async function fill(client, { users, crawledUsers }, { streamOf, statusOf, versions } = PLAIN_KIND) {
   await client.query(`
     SET session_replication_role = replica;
     SET synchronous_commit = off;
     INSERT INTO public."user" (id) SELECT 'user-' || lpad(n::text, 7, '0') FROM generate_series(1, ${users}) AS n;
     INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id, last_crawled_at, bookmarks_count, created_at, updated_at)
-      SELECT 'user-' || lpad(n::text, 7, '0'), '${STREAM}', '17' || lpad(n::text, 17, '0'), timestamptz '2026-01-01Z' + n * interval '1.237 s',
+      SELECT 'user-' || lpad(n::text, 7, '0'), ${streamOf}, '17' || lpad(n::text, 17, '0'), timestamptz '2026-01-01Z' + n * interval '1.237 s',
         n % 1000, timestamptz '2026-01-01Z', timestamptz '2026-01-01Z' + n * interval '1.237 s'
       FROM generate_series(1, ${users}) AS n;
-    INSERT INTO crawler.crawl_state (user_id, stream, version) SELECT user_id, stream, 1 FROM crawler.crawl_checkpoint;
+    INSERT INTO crawler.crawl_state (user_id, stream, version) SELECT user_id, stream, ${versions} FROM crawler.crawl_checkpoint;
     INSERT INTO crawler.checkpoint_revision (user_id, stream, version, source, last_item_id, bookmarks_count, bookmarks_added, complete,
         epoch, last_crawled_at, recorded_at)
-      SELECT user_id, stream, 1, 'EXTERNAL', last_tweet_id, bookmarks_count, bookmarks_count, FALSE, 0, last_crawled_at, last_crawled_at
-      FROM crawler.crawl_checkpoint;
-    INSERT INTO crawler.crawl_session (session_id, user_id, stream, started_at, completed_at, status, bookmarks_processed)
-      SELECT 'user-' || lpad(n::text, 7, '0') || '-' || (9 + k), 'user-' || lpad(n::text, 7, '0'), '${STREAM}', at, at + interval '61.5 s',
-        (ARRAY['completed', 'completed', 'stopped', 'failed'])[1 + (n + k) % 4], (n + k) % 500
+      SELECT user_id, stream, v, 'EXTERNAL', last_tweet_id, bookmarks_count, bookmarks_count, FALSE, 0, at, at
+      FROM crawler.crawl_checkpoint, generate_series(1, ${versions}) AS v, LATERAL (SELECT last_crawled_at - (${versions} - v) * interval '1 day') AS t (at);
+    INSERT INTO crawler.crawl_session (session_id, user_id, stream, started_at, completed_at, status, bookmarks_processed, epoch,
+        lease_seconds, lease_expires_at, position_moved_at)
+      SELECT 'user-' || lpad(n::text, 7, '0') || '-' || (9 + k), 'user-' || lpad(n::text, 7, '0'), ${streamOf}, at,
+        CASE WHEN status <> 'running' THEN at + interval '61.5 s' END, status, (n + k) % 500,
+        -- Of those that run: owners of a stream, of which half don't move.
+        leased, CASE WHEN leased > 0 THEN 60 END, CASE WHEN leased > 0 THEN timestamptz '2100-01-01Z' END,
+        CASE WHEN leased > 0 AND n % 200 < 100 THEN timestamptz '2100-01-01Z' END
       FROM generate_series(1, ${crawledUsers}) AS n, generate_series(1, ${SESSIONS_PER_USER}) AS k,
-        LATERAL (SELECT timestamptz '2026-01-01Z' + n * interval '1.237 s' + k * interval '1 hour') AS t (at);
+        LATERAL (SELECT timestamptz '2026-01-01Z' + n * interval '1.237 s' + k * interval '1 hour', ${statusOf}) AS t (at, status),
+        LATERAL (SELECT CASE WHEN status = 'running' THEN 1 ELSE 0 END) AS l (leased);
     SET session_replication_role = origin;
     SET synchronous_commit = on`)
   await client.query('VACUUM (ANALYZE, FREEZE)')
+}
+
+/** Beside it what the others save to. */
+export async function fillPlain(client) {
   await client.query(PLAIN)
   await client.query('VACUUM (ANALYZE) bench.checkpoint')
   await client.query('CHECKPOINT')

@@ -4,16 +4,24 @@ import { cpus, totalmem } from 'node:os'
 import { here } from './processes.mjs'
 import { REFERENCE, WAYMARK } from './servers.mjs'
 
-const median = (numbers) => {
+export const median = (numbers) => {
   const sorted = numbers.filter((number) => Number.isFinite(number)).toSorted((a, b) => a - b)
   return sorted.length === 0 ? undefined : (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
 }
-const fixed = (number, digits) => (number === undefined ? '' : number.toFixed(digits))
+export const fixed = (number, digits) => (number === undefined ? '' : number.toFixed(digits))
 /** Of samples of the same rounds: other work on the machine slows both. */
-const ratio = (samples, others, of) =>
+export const ratio = (samples, others, of) =>
   samples === others || !others
     ? undefined
     : median(samples.map((sample, round) => of(sample) / of(others[round] ?? {})))
+
+/** Which command, when, of what, and where. */
+export function sourceOf(command) {
+  const git = (...args) => execFileSync('git', args, { cwd: here('.'), encoding: 'utf8' }).trim()
+  const changed = git('status', '--porcelain', '--', '../../src', '../../prisma') === '' ? '' : ', with changes'
+  return `\`${command} ${process.argv.slice(2).join(' ')}\`, ${new Date().toISOString().slice(0, 16)}Z, commit ${git('rev-parse', '--short', 'HEAD')}${changed}.
+${cpus()[0]?.model.trim()} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB; load generator, servers and database share it. Node ${process.version}`
+}
 
 export async function describeRun({ client, size, rounds, requests, pgbench, replicas, note }) {
   const { rows } = await client.query(
@@ -21,15 +29,12 @@ export async function describeRun({ client, size, rounds, requests, pgbench, rep
       (SELECT count(*) FROM crawler.crawl_checkpoint) AS checkpoints`,
   )
   const versionOf = (name) => JSON.parse(readFileSync(here(`node_modules/${name}/package.json`), 'utf8')).version
-  const git = (...args) => execFileSync('git', args, { cwd: here('.'), encoding: 'utf8' }).trim()
-  const changed = git('status', '--porcelain', '--', '../../src', '../../prisma') === '' ? '' : ', with changes'
   const peers = ['mercurius', 'fastify', 'postgraphile', '@apollo/server', 'graphql', 'pg'].map(
     (name) => `${name} ${versionOf(name)}`,
   )
   return `# Speed, in ratios${replicas ? ': two processes of each server, one of bare node:http' : ''}
 
-\`npm run bench -- ${process.argv.slice(2).join(' ')}\`, ${new Date().toISOString().slice(0, 16)}Z, commit ${git('rev-parse', '--short', 'HEAD')}${changed}.
-${cpus()[0]?.model.trim()} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB; load generator, servers and database share it. Node ${process.version}, ${rows[0].version}, ${pgbench ?? 'no pgbench'}; ${peers.join(', ')}.
+${sourceOf('npm run bench --')}, ${rows[0].version}, ${pgbench ?? 'no pgbench'}; ${peers.join(', ')}.
 ${Number(rows[0].checkpoints).toLocaleString('en')} checkpoints, ${Number(rows[0].sessions).toLocaleString('en')} sessions, ${size.users.toLocaleString('en')} users; ${rounds} rounds of ${requests.toLocaleString('en')} requests after one to warm up, servers in turn.${note ? ` Beside it the machine did: ${note}.` : ''}
 
 Each ratio is the median of the rounds' ratios. Only ratios of one run mean something: absolute figures are this machine's. CPU: microseconds of

@@ -1,5 +1,6 @@
 // Waymark beside what its users would write or take instead: in one run, on one database, in turn.
-//   npm run bench [-- --rounds 5 --requests 20000 --only checkpoint,save --servers waymark,mercurius --replicas --large --write]
+//   npm run bench [-- --rounds 5 --requests 20000 --only checkpoint,save --servers waymark,mercurius --replicas --write]
+//   npm run bench -- --large   runs growth.mjs instead: the same at 10,000,000 sessions
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { measureCosts } from './costs.mjs'
-import { fill, LARGE, SMALL } from './dataset.mjs'
+import { fill, fillPlain, SMALL as size } from './dataset.mjs'
 import { bulkFloor, pgbench, pgbenchVersion } from './floors.mjs'
 import { cpuSecondsBelow, cpuSecondsOf, here, parentOf, residentMegabytesOf, run, stopAll } from './processes.mjs'
 import { describeRun, tableOf } from './report.mjs'
@@ -25,7 +26,6 @@ const { values: options } = parseArgs({
     /** Beginnings of servers' names. */
     servers: { type: 'string' },
     replicas: { type: 'boolean', default: false },
-    large: { type: 'boolean', default: false },
     /** Flags of Node for Waymark, and settings, to try them. */
     'node-flags': { type: 'string', default: '' },
     set: { type: 'string', multiple: true, default: [] },
@@ -63,9 +63,9 @@ try {
   await client.connect()
   postmaster = parentOf(client.processID)
   await migrate({ databaseUrl: postgres.url })
-  const size = options.large ? LARGE : SMALL
   say(`filling the database: ${size.users} users`)
   await fill(client, size)
+  await fillPlain(client)
   const headers = {
     accept: 'application/json',
     'content-type': 'application/json',

@@ -83,6 +83,6 @@ export const works = [
 
 export const workNamed = (name) => works.find((work) => work.name === name)
 
-/** @returns {string} the body of a request */
-export const bodyOf = (work, user, count, users) =>
-  JSON.stringify({ query: work.query, variables: work.variables(user, count, users) })
+/** @param cursors of lists' places, for works that go on from one @returns {string} the body of a request */
+export const bodyOf = (work, user, count, users, cursors) =>
+  JSON.stringify({ query: work.query, variables: work.variables(user, count, users, cursors) })

@@ -6,7 +6,7 @@ import { createTestDatabase, statementsWaitingForLocks, type TestDatabase, withC
 import { startOn } from '../support/waymark.ts'
 
 /** As the documentation has it: rows that one transaction locks and deletes at the most. */
-const LARGEST_BATCH = 1_000
+const LARGEST_BATCH = 100
 const SETTINGS = { historyKeepRevisions: 2, historyRetentionDays: 30, sessionRetentionDays: 7 }
 const log = pino({ level: 'silent' })
 
@@ -57,7 +57,7 @@ describe('retention', () => {
     return new Map(rows.map(({ table_name, rows, largest }) => [table_name, { rows, largest }]))
   }
 
-  it('deletes all that is old of each kind, never more than 1,000 rows in one transaction', async () => {
+  it('deletes all that is old of each kind, never more than 100 rows in one transaction', async () => {
     await using database = open()
     const pruned = await runRetentionOnce(database, SETTINGS)
     expect(pruned).toEqual({

@@ -1,0 +1,86 @@
+// What somebody who saves feels of sessions and history being pruned at the same time.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { works } from './growth-works.mjs'
+
+/** Far below what the server takes: it is waiting that is measured, not whose turn it is on the processor. */
+const SAVES_PER_SECOND = 300
+const CONNECTIONS = 32
+const SECONDS = 8
+/** Of sessions' ends, each pruned by a request of its own: some 20,000 sessions. */
+const SLICE_MS = 1_200_000
+const RETENTION = { historyKeepRevisions: 1, historyRetentionDays: 30, sessionRetentionDays: undefined }
+
+/** Alone, during pruneSessions, during retention, in turn. @returns samples of each by round, and how much was pruned beside them */
+export async function measureSaver(set, { rounds, load, say }) {
+  const { openDatabase } = await import('../../dist/database/database.js')
+  const { runRetentionOnce } = await import('../../dist/checkpoint/retention.js')
+  const log = { info() {}, warn() {}, error() {}, debug() {} }
+  const database = openDatabase({
+    url: set.databaseUrl,
+    poolSize: 2,
+    connectTimeoutMs: 3_000,
+    statementTimeoutMs: 4_000,
+    log,
+  })
+  const save = works.find(({ name }) => name === 'saveCheckpoint')
+  const saver = (seconds) =>
+    load(set, save, {
+      connections: CONNECTIONS,
+      settleRequests: CONNECTIONS,
+      perSecond: SAVES_PER_SECOND,
+      requests: SAVES_PER_SECOND * seconds,
+    })
+  let completedBefore = Date.UTC(2026, 0, 1)
+  const pruneSlice = async () => {
+    completedBefore += SLICE_MS
+    const query = `mutation { pruneSessions(input: { completedBefore: "${new Date(completedBefore).toISOString()}" }) {
+      ... on PruneSessionsSuccess { count } } }`
+    const response = await fetch(set.url, { method: 'POST', headers: set.headers, body: JSON.stringify({ query }) })
+    const { data, errors } = await response.json()
+    if (errors) throw new Error(errors[0].message)
+    return data.pruneSessions.count
+  }
+  const kinds = {
+    alone: async () => 0,
+    'during pruneSessions': pruneSlice,
+    // As each server does by itself once a minute; from another process, as another replica would.
+    'during retention of history': async (signal) => (await runRetentionOnce(database, RETENTION, signal)).revisions,
+  }
+  const results = Object.entries(kinds).map(([name, disturb]) => ({
+    name,
+    disturb,
+    samples: [],
+    pruned: 0,
+    seconds: 0,
+  }))
+  try {
+    await saver(3)
+    for (let round = 0; round < rounds; round += 1) {
+      for (const result of results) {
+        const stopping = new AbortController()
+        const since = performance.now()
+        const disturbance = (async () => {
+          let pruned = 0
+          while (!stopping.signal.aborted) {
+            pruned += await result.disturb(stopping.signal)
+            if (result.name === 'alone') await sleep(100)
+          }
+          return pruned
+        })()
+        await sleep(300)
+        const sample = await saver(SECONDS)
+        stopping.abort()
+        const pruned = await disturbance
+        result.samples.push(sample)
+        result.pruned += pruned
+        result.seconds += (performance.now() - since) / 1_000
+        say(
+          `saver ${round + 1}/${rounds} ${result.name}: p50 ${sample.p50.toFixed(1)}, p99 ${sample.p99.toFixed(1)}, max ${sample.max.toFixed(1)} ms; ${pruned} pruned`,
+        )
+      }
+    }
+  } finally {
+    await database.close()
+  }
+  return { results, perSecond: SAVES_PER_SECOND, connections: CONNECTIONS, seconds: SECONDS }
+}
