@@ -1,10 +1,25 @@
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { access, chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import {
+  access,
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
@@ -24,6 +39,9 @@ function stageNamed(name: string | undefined): Stage {
   return stage
 }
 const image = stageNamed(undefined)
+const entrypoint = JSON.parse(textsOf(image, 'ENTRYPOINT')[0] ?? '[]') as string[]
+/** A Debian package's; where it isn't, an image can't be tried as it starts. */
+const hasInit = existsSync(entrypoint[0] ?? '')
 const environment = Object.fromEntries(
   textsOf(image, 'ENV').flatMap((text) => text.split(/\s+/).map((pair) => pair.split('=', 2) as [string, string])),
 )
@@ -49,10 +67,11 @@ describe('the Dockerfile', () => {
     })
   })
 
-  it('starts the server without a shell in between, so that SIGTERM reaches it', () => {
+  it('starts the server below an init, without a shell in between, so that SIGTERM reaches it', () => {
     const [command = ''] = textsOf(image, 'CMD')
     expect(JSON.parse(command)).toEqual(['node', 'dist/main.js', 'serve'])
-    expect(textsOf(image, 'ENTRYPOINT')).toEqual([])
+    expect(entrypoint).toEqual(['/usr/bin/tini', '--'])
+    expect(textsOf(image, 'RUN').join('\n')).toMatch(/apt-get install [^&]*\btini\b/)
     expect(textsOf(image, 'STOPSIGNAL')).toEqual(['SIGTERM'])
   })
 
@@ -155,41 +174,65 @@ describe('what it builds', { timeout: 180_000 }, () => {
   })
 
   // Not everywhere may a test make namespaces; where it may, this is what --read-only, USER and process 1 come to.
-  it.skipIf(!mayUnshare)('runs as process 1 of an ordinary user who can write nowhere', async () => {
-    await using database = await createTestDatabase()
-    const settings = { DATABASE_URL: database.url, AUTHENTICATION: 'keys', PORT: '0', METRICS_PORT: '0' }
-    const [command = '[]'] = textsOf(image, 'CMD')
-    const [, ...args] = JSON.parse(command) as string[]
-    const script = `set -e
-      mount --bind ${app} /mnt
-      mount -t tmpfs -o ro tmpfs /tmp
-      mount -o remount,bind,ro /mnt
-      mount -o remount,bind,ro /
-      cd /mnt
-      ! touch /mnt/x /tmp/x /var/tmp/x 2>/dev/null
-      exec setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs ${process.execPath} ${args.join(' ')}`
-    const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...environment, ...settings }
-    const child = spawn('unshare', ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script], {
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    try {
-      const started = once(createInterface({ input: child.stdout }), 'line')
-      const url = await servedUrl(child)
-      expect(JSON.parse(String((await started)[0]))).toMatchObject({ pid: 1 })
-      const [server = 0] = await childrenOf(child.pid ?? 0)
-      expect(await readFile(`/proc/${server}/status`, 'utf8')).toMatch(/^Uid:\s+1000\s+1000\s+1000\s+1000$/m)
-      expect((await clientOf(url).fail('{ users { totalCount } }')).code).toBe('UNAUTHENTICATED')
-      expect(await checkHealth(new URL(url).port)).toBe(0)
-      expect(await (await fetch(new URL('/ready', url))).json()).toMatchObject({ status: 'ok' })
-      // Nobody's children to wait for: why the image needs no init for that.
-      expect(await childrenOf(server)).toEqual([])
-      const exited = once(child, 'exit')
-      process.kill(server, 'SIGTERM')
-      expect(await exited).toEqual([0, null])
-    } finally {
-      if (child.exitCode === null) child.kill('SIGKILL')
+  describe.skipIf(!mayUnshare || !hasInit)('as process 1 and its child', () => {
+    function launchContained(settings: Record<string, string>) {
+      const [command = '[]'] = textsOf(image, 'CMD')
+      const [, ...args] = JSON.parse(command) as string[]
+      const script = `set -e
+        mount -t proc proc /proc
+        mount --bind ${app} /mnt
+        mount -t tmpfs -o ro tmpfs /tmp
+        mount -o remount,bind,ro /mnt
+        mount -o remount,bind,ro /
+        cd /mnt
+        ! touch /mnt/x /tmp/x /var/tmp/x 2>/dev/null
+        exec setpriv --reuid=1000 --regid=1000 --clear-groups --no-new-privs ${[...entrypoint, process.execPath, ...args].join(' ')}`
+      const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent', ...environment, ...settings }
+      return spawn('unshare', ['--mount', '--pid', '--fork', '--kill-child', 'sh', '-c', script], {
+        env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
     }
+
+    it('serves as an ordinary user who can write nowhere, and ends on a SIGTERM to the init', async () => {
+      await using database = await createTestDatabase()
+      const child = launchContained({
+        DATABASE_URL: database.url,
+        AUTHENTICATION: 'keys',
+        PORT: '0',
+        METRICS_PORT: '0',
+      })
+      try {
+        const url = await servedUrl(child)
+        const [init = 0] = await childrenOf(child.pid ?? 0)
+        const [server = 0, ...others] = await childrenOf(init)
+        expect(others).toEqual([])
+        for (const pid of [init, server])
+          expect(await readFile(`/proc/${pid}/status`, 'utf8')).toMatch(/^Uid:\s+1000\s+1000\s+1000\s+1000$/m)
+        expect(await readFile(`/proc/${init}/status`, 'utf8')).toMatch(/^NSpid:\s+\d+\s+1$/m)
+        expect((await clientOf(url).fail('{ users { totalCount } }')).code).toBe('UNAUTHENTICATED')
+        expect(await checkHealth(new URL(url).port)).toBe(0)
+        expect(await (await fetch(new URL('/ready', url))).json()).toMatchObject({ status: 'ok' })
+        expect(await childrenOf(server)).toEqual([])
+        const exited = once(child, 'exit')
+        process.kill(init, 'SIGTERM')
+        expect(await exited).toEqual([0, null])
+      } finally {
+        if (child.exitCode === null) child.kill('SIGKILL')
+      }
+    })
+
+    it('ends on a SIGTERM before the server listens for one', async () => {
+      await using database = await createTestDatabase()
+      const child = launchContained({ DATABASE_URL: database.url, AUTHENTICATION: 'keys', PORT: '0' })
+      try {
+        const exited = once(child, 'exit')
+        process.kill(await initOfNode(child.pid ?? 0), 'SIGTERM')
+        expect(await exited).toEqual([128 + 15, null])
+      } finally {
+        if (child.exitCode === null) child.kill('SIGKILL')
+      }
+    })
   })
 
   function launchImage(settings: Record<string, string>, args?: readonly string[]) {
@@ -253,6 +296,17 @@ async function childrenOf(pid: number): Promise<number[]> {
   return text.split(' ').filter(Boolean).map(Number)
 }
 
+/** The init that has a Node process as its child, as soon as there is one below. */
+async function initOfNode(pid: number): Promise<number> {
+  const node = await realpath(process.execPath)
+  for (let parent = pid; ; await delay(5)) {
+    const [child] = await childrenOf(parent)
+    if (child === undefined) parent = pid
+    else if ((await readlink(`/proc/${child}/exe`)) === node) return parent
+    else parent = child
+  }
+}
+
 function servedUrl(child: ReturnType<typeof spawn>): Promise<string> {
   return new Promise((resolve, reject) => {
     if (!child.stdout) throw new Error('the server has no stdout')
@@ -300,6 +354,8 @@ async function replay(stage: Stage, folder: string): Promise<void> {
   }
   if (stage.name === 'build') await borrowPackages(join(workingDir, 'node_modules'))
   for (const command of textsOf(stage, 'RUN')) {
+    // The machine's packages are not this test's to change.
+    if (command.startsWith('apt-get ')) continue
     await run('sh', ['-c', command], { cwd: workingDir, env: { ...process.env, npm_config_prefer_offline: 'true' } })
   }
 }
