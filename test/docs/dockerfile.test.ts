@@ -299,7 +299,7 @@ async function childrenOf(pid: number): Promise<number[]> {
 /** The init that has a Node process as its child, as soon as there is one below. */
 async function initOfNode(pid: number): Promise<number> {
   const node = await realpath(process.execPath)
-  for (let parent = pid; ; ) {
+  for (let parent = pid; ;) {
     const [child] = await childrenOf(parent)
     if (child === undefined) parent = pid
     else if ((await readlink(`/proc/${child}/exe`)) === node) return parent
