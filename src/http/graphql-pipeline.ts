@@ -1,6 +1,5 @@
 import {
   type DocumentNode,
-  execute,
   type ExecutionArgs,
   type ExecutionResult,
   GraphQLError,
@@ -12,6 +11,7 @@ import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import type { Admitted } from './admission.ts'
+import { createCompiledExecution, type Execute } from './compiled-execution.ts'
 import { DocumentCache } from './document-cache.ts'
 import type { Exchange, OperationInfo } from './exchange.ts'
 import type { CallerRates } from './limits/caller-rates.ts'
@@ -51,7 +51,7 @@ export interface Pipeline {
   read(text: string): ReadDocument
   /** @throws what createContext throws */
   createContext(exchange: Exchange): object
-  execute(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult>
+  readonly execute: Execute
   subscribe(args: ExecutionArgs, exchange: Exchange): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
 }
 
@@ -95,7 +95,7 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
       const isStream = operationType === 'subscription'
       return createContext({ requestId, principal: admitted.principal, isStream })
     },
-    execute,
+    execute: createCompiledExecution(schema),
     subscribe: (args, { admitted }) => subscribe(args, nameReach(admitted)),
   }
 }
