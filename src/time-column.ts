@@ -21,5 +21,8 @@ export function toTime(value: TimeColumn): Date {
 
 /** SQL: a TIMESTAMPTZ as text that PostgreSQL reads back to the microsecond whatever the session's time zone, and NULL as NULL. */
 export function timeTextSql(column: string): string {
-  return `CASE WHEN isfinite(${column}) THEN regexp_replace((${column} AT TIME ZONE 'UTC')::text, '( BC)?$', '+00\\1') ELSE ${column}::text END`
+  const inUtc = `(${column} AT TIME ZONE 'UTC')::text`
+  // Only years before Christ need the regular expression, which costs as much as reading the row.
+  return `CASE WHEN NOT isfinite(${column}) THEN ${column}::text
+    WHEN ${column} >= '0001-01-01 00:00:00+00' THEN ${inUtc} || '+00' ELSE regexp_replace(${inUtc}, '( BC)?$', '+00\\1') END`
 }

@@ -57,7 +57,7 @@ export function toConnection<Node>(
   totalCount: () => Promise<number>,
   more: { readonly feedCursor?: string } = {},
 ) {
-  const edges = rows.map(({ node, position }) => ({ node, cursor: encodeCursor(list, position) }))
+  const edges = rows.map(({ node, position }) => new Edge(node, list, position))
   return {
     edges,
     totalCount,
@@ -65,9 +65,30 @@ export function toConnection<Node>(
     pageInfo: {
       hasNextPage: page.backward ? page.before !== undefined : hasMore,
       hasPreviousPage: page.backward ? hasMore : page.after !== undefined,
-      startCursor: edges.at(0)?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
+      get startCursor() {
+        return edges.at(0)?.cursor ?? null
+      },
+      get endCursor() {
+        return edges.at(-1)?.cursor ?? null
+      },
     },
+  }
+}
+
+/** Its cursor is made where it is selected: of 20 nodes nobody asks for 20 cursors. */
+class Edge<Node> {
+  readonly node: Node
+  readonly #list: string
+  readonly #position: readonly string[]
+
+  constructor(node: Node, list: string, position: readonly string[]) {
+    this.node = node
+    this.#list = list
+    this.#position = position
+  }
+
+  get cursor(): string {
+    return encodeCursor(this.#list, this.#position)
   }
 }
 

@@ -102,12 +102,16 @@ export interface SessionOrder {
   readonly direction: Direction
 }
 
-type PagedRow = SessionRow & { readonly started_at_text: string; readonly completed_at_text: string }
+/** completed_at_text: only of a list in that order. */
+type PagedRow = SessionRow & { readonly started_at_text: string; readonly completed_at_text?: string }
 
-const PAGED_COLUMNS = Prisma.raw(
-  `${SESSION_COLUMNS}, ${timeTextSql('s.started_at')} AS started_at_text,
-  coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`,
-)
+const STARTED_COLUMNS = `${SESSION_COLUMNS}, ${timeTextSql('s.started_at')} AS started_at_text`
+const PAGED_COLUMNS = {
+  STARTED: Prisma.raw(STARTED_COLUMNS),
+  COMPLETED: Prisma.raw(
+    `${STARTED_COLUMNS}, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`,
+  ),
+}
 /** As the index crawl_session_completed has it. */
 const COMPLETED_AT = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz)`
 const STARTED_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
@@ -124,7 +128,7 @@ export async function listSessions(
   const rows = await database.query<PagedRow>(
     pageSql(reach, await namingStreams(database, reach, filter, order), order, page),
   )
-  return pageOf(rows, page, (row) => toEntry(row, order))
+  return pageOf(rows, page, toEntry)
 }
 
 /**
@@ -148,7 +152,7 @@ export async function listSessionsOfUsers(
   const rows = await database.query<PagedRow>(statement)
   const byUser = new Map(userIds.map((userId) => [userId, [] as PagedRow[]]))
   for (const row of rows) byUser.get(row.user_id)?.push(row)
-  return new Map([...byUser].map(([userId, own]) => [userId, pageOf(own, page, (row) => toEntry(row, order))]))
+  return new Map([...byUser].map(([userId, own]) => [userId, pageOf(own, page, toEntry)]))
 }
 
 /** Each is planned for itself. */
@@ -180,7 +184,7 @@ async function namingStreams(
 
 /** What is asked most, always with the same text: prepared. */
 const NEWEST_OF_USERS = `SELECT s.* FROM unnest($1::text[]) WITH ORDINALITY AS owner (id, place)
-  CROSS JOIN LATERAL (SELECT ${PAGED_COLUMNS.sql} FROM crawler.crawl_session s
+  CROSS JOIN LATERAL (SELECT ${STARTED_COLUMNS} FROM crawler.crawl_session s
     WHERE s.user_id = owner.id AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
     ORDER BY s.started_at DESC, s.session_id DESC LIMIT $3) AS s
   ORDER BY owner.place`
@@ -242,9 +246,12 @@ export async function sessionStats(database: Database, reach: Reach, filter: Ses
   return row ?? { total: 0, running: 0, completed: 0, stopped: 0, failed: 0, bookmarksProcessed: 0 }
 }
 
-function toEntry(row: PagedRow, { by }: SessionOrder): { node: CrawlSession; position: string[] } {
+function toEntry(row: PagedRow): { node: CrawlSession; position: string[] } {
   const started = [row.started_at_text, row.session_id]
-  return { node: toSession(row), position: by === 'STARTED' ? started : [row.completed_at_text, ...started] }
+  return {
+    node: toSession(row),
+    position: row.completed_at_text === undefined ? started : [row.completed_at_text, ...started],
+  }
 }
 
 /**
@@ -261,7 +268,7 @@ function pageSql(
   const key = SORT_KEYS[order.by]
   const sorted = keysetSql.orderAndLimit(key, order.direction, page)
   const rangeOf = (part: SessionFilter, condition = Prisma.sql`TRUE`) =>
-    Prisma.sql`SELECT ${PAGED_COLUMNS} FROM crawler.crawl_session s
+    Prisma.sql`SELECT ${PAGED_COLUMNS[order.by]} FROM crawler.crawl_session s
     WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, conditionSql(reach, part), condition, keysetSql.after(key, order.direction, page)], ' AND ')}
     ${sorted}`
   const { statuses, platform, startedBefore, startedAfter, completedBefore, completedAfter } = filter
