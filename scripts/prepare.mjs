@@ -1,6 +1,6 @@
 // Brings a checkout to where it can run: installs, generates and builds what is missing or was made from other sources.
 // Plain JavaScript without dependencies, because on a fresh clone there are none yet.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -68,17 +68,36 @@ export function prepare() {
 
 /** Runs a program of node_modules or of the machine, its output on stderr; exits the process where it fails. */
 export function run(command, args, env = {}) {
-  const binaries = join(root, 'node_modules', '.bin')
-  const result = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-    env: { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`, ...env },
-  })
+  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: environment(env) })
   if (result.status === 0) return
-  const reason = result.error ? result.error.message : 'see above'
-  process.stderr.write(`waymark: "${command} ${args.join(' ')}" failed: ${reason}\n`)
+  tellFailure([command, ...args], result.error)
   // Not process.exit: the lock has to be let go on the way out.
   throw new StepFailed()
+}
+
+/** The same of several at once, which share the machine's cores; waits for all of them, so that all that is wrong is told. */
+export async function runTogether(commands) {
+  const succeeded = await Promise.all(
+    commands.map(async ([command, ...args]) => {
+      const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: environment() })
+      const [error, status] = await new Promise((resolve) => {
+        child.once('error', (reason) => resolve([reason]))
+        child.once('close', (code) => resolve([undefined, code]))
+      })
+      if (status !== 0) tellFailure([command, ...args], error)
+      return status === 0
+    }),
+  )
+  if (!succeeded.every(Boolean)) throw new StepFailed()
+}
+
+function environment(env = {}) {
+  const binaries = join(root, 'node_modules', '.bin')
+  return { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`, ...env }
+}
+
+function tellFailure(command, error) {
+  process.stderr.write(`waymark: "${command.join(' ')}" failed: ${error ? error.message : 'see above'}\n`)
 }
 
 class StepFailed extends Error {}

@@ -4,16 +4,18 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { prepare, root, run } from './prepare.mjs'
+import { prepare, root, runTogether } from './prepare.mjs'
 
 const quick = process.argv.includes('--quick')
 const rest = process.argv.slice(2).filter((argument) => argument !== '--quick')
 
 prepare()
 if (rest.length === 0) {
-  run('tsc', ['--noEmit', '-p', 'tsconfig.json'])
-  run('eslint', ['.', '--max-warnings', '0'])
-  run('prettier', ['--check', '--log-level', 'warn', '.'])
+  await runTogether([
+    ['tsc', '--noEmit', '-p', 'tsconfig.json'],
+    ['eslint', '.', '--max-warnings', '0'],
+    ['prettier', '--check', '--log-level', 'warn', '.'],
+  ])
 }
 if (quick) process.exit(0)
 

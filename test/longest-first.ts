@@ -1,0 +1,24 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Those that take 40 s and more, the longest first: one that began last would run alone at the end. */
+const LONGEST = [
+  'test/e2e/crawl.test.ts',
+  'test/model/history.test.ts',
+  'test/model/crawl-model.test.ts',
+  'test/access/reach.test.ts',
+  'test/docs/dockerfile.test.ts',
+  'test/cli/serve.test.ts',
+  'test/database/embedded.test.ts',
+  'test/graphql/statements.test.ts',
+]
+
+/** The longest first, then as vitest has it: those that failed last time, and the larger files. */
+export class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const placeOf = ({ moduleId }: TestSpecification) => {
+      const place = LONGEST.findIndex((name) => moduleId.endsWith(name))
+      return place < 0 ? LONGEST.length : place
+    }
+    return (await super.sort(files)).toSorted((a, b) => placeOf(a) - placeOf(b))
+  }
+}
