@@ -603,7 +603,7 @@ export const expectedSchema: readonly SchemaObject[] = [
     table: 'crawler.crawl_session',
     name: 'crawler.crawl_session_duration_completed',
     definition:
-      "CREATE INDEX crawl_session_duration_completed ON crawler.crawl_session USING btree (crawler.duration_step(started_at, completed_at), COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id) WHERE (completed_at IS NOT NULL)",
+      'CREATE INDEX crawl_session_duration_completed ON crawler.crawl_session USING btree (crawler.duration_step(started_at, completed_at), completed_at, started_at, session_id) WHERE (completed_at IS NOT NULL)',
   },
   {
     kind: 'index',

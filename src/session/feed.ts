@@ -5,7 +5,7 @@ import { onePerEvent } from '../events/one-per-event.ts'
 import { FeedWatch } from '../events/watch.ts'
 import { platformOf } from '../stream/model.ts'
 import { type SessionStatus, statusFromColumn } from './model.ts'
-import type { SessionFilter } from './store.ts'
+import type { SessionFilter } from './filter-store.ts'
 
 export const SESSION_EVENT_KINDS = ['STARTED', 'STATUS_CHANGED', 'DELETED', 'STOP_REQUESTED'] as const
 export type SessionEventKind = (typeof SESSION_EVENT_KINDS)[number]

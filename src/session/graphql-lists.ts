@@ -4,8 +4,10 @@ import { builder } from '../graphql/builder.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
 import { UserType } from '../user/graphql.ts'
+import { countSessions, sessionStats } from './count-store.ts'
+import type { SessionFilter } from './filter-store.ts'
 import { SessionStatusEnum, SessionType } from './graphql.ts'
-import { countSessions, listSessions, type SessionFilter, type SessionOrder, sessionStats } from './store.ts'
+import { listSessions, type SessionOrder } from './list-store.ts'
 
 export const SessionFilterInput = builder.inputType('CrawlSessionFilter', {
   description: 'Which sessions; all that is given must hold.',

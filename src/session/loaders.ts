@@ -2,14 +2,11 @@ import type { Database } from '../database/database.ts'
 import type { KeysetPage, Page } from '../database/keyset.ts'
 import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
+import { countSessionsOfUsers } from './count-store.ts'
+import type { SessionFilter } from './filter-store.ts'
+import { listSessionsOfUsers, type SessionOrder } from './list-store.ts'
 import type { CrawlSession } from './model.ts'
-import {
-  countSessionsOfUsers,
-  findSessions,
-  listSessionsOfUsers,
-  type SessionFilter,
-  type SessionOrder,
-} from './store.ts'
+import { findSessions } from './store.ts'
 
 /** One user's page of sessions. Those that ask for the same page of different users share a statement. */
 export interface SessionsOfUser {

@@ -96,12 +96,17 @@ export async function findOldestCheckpoints(
   const oldestIn = (partition: string, condition: string) => `
     SELECT c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at
     FROM crawler.${partition} c WHERE ${condition} ${within} ORDER BY c.last_crawled_at, c.user_id LIMIT 1`
+  // By >= and in the index's order: of = the planner would look for a stream, and for one that isn't there, through all others by time.
+  const oldestOther = `SELECT next.* FROM (
+      SELECT c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at
+      FROM crawler.crawl_checkpoint_other c WHERE c.stream >= asked.name ORDER BY c.stream, c.last_crawled_at, c.user_id LIMIT 1
+    ) AS next WHERE next.stream = asked.name`
   const rows = await database.query<CheckpointRow>({
     name: reach === 'all' ? 'streams_oldest_checkpoint' : 'streams_oldest_checkpoint_of_users',
     text: `SELECT ${CHECKPOINT_COLUMNS} FROM unnest($1::text[]) AS asked (name) CROSS JOIN LATERAL (
         (${oldestIn('twitter_crawl_checkpoint', `asked.name = '${DEFAULT_STREAM}'`)})
         UNION ALL
-        (${oldestIn('crawl_checkpoint_other', 'c.stream = asked.name')})
+        (${reach === 'all' ? oldestOther : oldestIn('crawl_checkpoint_other', 'c.stream = asked.name')})
       ) c ${CHECKPOINT_STATE}`,
     values: reach === 'all' ? [names] : [names, reachArray(reach)],
   })

@@ -1,6 +1,6 @@
 // Whether Waymark stays as it is where a database grows: the same questions to a small and to a large one, in one run, in one cluster, in turn;
 // the plan of each filter on the large one; and what a saver feels of pruning there.
-//   npm run bench -- --large [--rounds 5 --requests 200 --only sessions,node --users 1000000 --write --note '...']
+//   npm run bench -- --large [--rounds 5 --requests 200 --only 'sessions;node' --users 1000000 --write --note '...']
 import { fork } from 'node:child_process'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,7 +23,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '5' },
     /** Of each work in each round. */
     requests: { type: 'string', default: '200' },
-    /** Beginnings of works' names; "plans", "saver". */
+    /** Beginnings of works' names, and "plans" and "saver", with semicolons in between: names have commas. */
     only: { type: 'string' },
     /** Of the large database, to try this out on less. */
     users: { type: 'string', default: String(LARGE.users) },
@@ -35,7 +35,7 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds)
 const requests = Number(options.requests)
 const users = Number(options.users)
-const wanted = options.only?.split(',')
+const wanted = options.only?.split(';')
 const isWanted = (name) =>
   wanted === undefined || wanted.some((word) => name.toLowerCase().startsWith(word.toLowerCase()))
 const say = (text) => process.stderr.write(`${text}\n`)
@@ -45,6 +45,7 @@ const COUNT_REQUESTS = 3
 
 const { startEmbedded } = await import('../../dist/database/embedded.js')
 const { migrate } = await import('../../dist/database/migrate.js')
+const { verifySchema } = await import('../../dist/database/verify.js')
 const startedAt = performance.now()
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
 // As root PostgreSQL runs as another user.
@@ -52,6 +53,8 @@ await chmod(folder, 0o755)
 const quiet = { info() {}, warn() {}, error() {}, debug() {} }
 const postgres = await startEmbedded({ dataDir: folder, log: quiet })
 const clients = []
+/** As it ends by itself: PostgreSQL runs apart from this process and would stay. */
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
 let generator
 let count = 0
 try {
@@ -93,9 +96,13 @@ try {
   process.stdout.write(`\n${text}`)
   if (options.write) await writeFile(here('GROWTH.md'), text)
 } finally {
+  await cleanUp()
+}
+
+async function cleanUp() {
   generator?.kill()
   await stopAll()
-  await Promise.all(clients.map((client) => client.end()))
+  await Promise.all(clients.map((client) => client.end().catch(() => undefined)))
   await postgres.stop()
   await rm(folder, { recursive: true, force: true })
 }
@@ -116,6 +123,8 @@ async function prepareSet(name, size) {
   await client.connect()
   say(`filling the ${name} database: ${size.users} users`)
   await fill(client, size, MIXED_KIND)
+  const differences = await verifySchema({ databaseUrl })
+  if (differences.length > 0) throw new Error(differences.join('\n'))
   await admin.query('ALTER SYSTEM RESET max_wal_size')
   await admin.query('SELECT pg_reload_conf()')
   await admin.query('CHECKPOINT')

@@ -23,6 +23,7 @@ const FILTERS = {
   [`startedAfter: "${EARLY}", startedBefore: "${LATE}"`]: `started_at > '${EARLY}' AND started_at < '${LATE}'`,
   [`completedBefore: "${LATE}", startedAfter: "${EARLY}"`]: `completed_at < '${LATE}' AND started_at > '${EARLY}'`,
   [`completedBefore: "${LATE}", status: [FAILED]`]: `completed_at < '${LATE}' AND status = 'failed'`,
+  [`startedBefore: "${LATE}", status: [FAILED]`]: `started_at < '${LATE}' AND status = 'failed'`,
   'status: [RUNNING, FAILED]': `status IN ('running', 'failed')`,
   'platform: REDDIT': `split_part(stream, '/', 1) = 'reddit'`,
   'platform: OTHER': `split_part(stream, '/', 1) = 'rare'`,

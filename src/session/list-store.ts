@@ -1,0 +1,211 @@
+import type { Database } from '../database/database.ts'
+import { Prisma } from '../database/generated/client.ts'
+import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
+import { reachArray } from '../database/reach.ts'
+import type { Reach } from '../principal.ts'
+import { timeTextSql } from '../time-column.ts'
+import { streamsOfSessionsSql } from '../stream/store.ts'
+import { type DurationStep, durationSteps, earlier } from './duration-steps.ts'
+import { COMPLETED_AT, conditionSql, type SessionFilter } from './filter-store.ts'
+import type { CrawlSession } from './model.ts'
+import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
+
+/** STARTED: by (startedAt, sessionId). COMPLETED: by completedAt, running ones as if before all time, then as STARTED. */
+export interface SessionOrder {
+  readonly by: 'STARTED' | 'COMPLETED'
+  readonly direction: Direction
+}
+
+/** completed_at_text: only of a list in that order. */
+type PagedRow = SessionRow & { readonly started_at_text: string; readonly completed_at_text?: string }
+
+const STARTED_COLUMNS = `${SESSION_COLUMNS}, ${timeTextSql('s.started_at')} AS started_at_text`
+const PAGED_COLUMNS = {
+  STARTED: Prisma.raw(STARTED_COLUMNS),
+  COMPLETED: Prisma.raw(
+    `${STARTED_COLUMNS}, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`,
+  ),
+}
+const STARTED_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
+/** Of those that have completed. */
+const COMPLETED_KEY = [Prisma.sql`s.completed_at`, ...STARTED_KEY]
+const SORT_KEYS = { STARTED: STARTED_KEY, COMPLETED: [COMPLETED_AT, ...STARTED_KEY] }
+
+/** A page of sessions by (startedAt, sessionId). */
+export async function listSessions(
+  database: Database,
+  reach: Reach,
+  filter: SessionFilter,
+  order: SessionOrder,
+  page: KeysetPage,
+): Promise<Page<CrawlSession>> {
+  const rows = await database.query<PagedRow>(
+    pageSql(reach, await namingStreams(database, reach, filter, order), order, page),
+  )
+  return pageOf(rows, page, toEntry)
+}
+
+/**
+ * The same page of each user's sessions, in one statement: LATERAL, so that each user costs `limit + 1` rows however many
+ * sessions there are (a nested `take: 5` of Prisma loaded all 100,000).
+ */
+export async function listSessionsOfUsers(
+  database: Database,
+  reach: Reach,
+  userIds: readonly string[],
+  filter: SessionFilter,
+  order: SessionOrder,
+  page: KeysetPage,
+): Promise<Map<string, Page<CrawlSession>>> {
+  const ofUser = Prisma.sql`s.user_id = owner.id`
+  const statement = isNewest(filter, order, page)
+    ? { name: 'sessions_newest', text: NEWEST_OF_USERS, values: [userIds, reachArray(reach), page.limit + 1] }
+    : Prisma.sql`SELECT s.* FROM unnest(${userIds}::text[]) WITH ORDINALITY AS owner (id, place)
+      CROSS JOIN LATERAL (${pageSql(reach, filter, order, page, ofUser)}) AS s
+      ORDER BY owner.place`
+  const rows = await database.query<PagedRow>(statement)
+  const byUser = new Map(userIds.map((userId) => [userId, [] as PagedRow[]]))
+  for (const row of rows) byUser.get(row.user_id)?.push(row)
+  return new Map([...byUser].map(([userId, own]) => [userId, pageOf(own, page, toEntry)]))
+}
+
+/** Each is planned for itself. */
+const MOST_MERGED_STREAMS = 32
+
+/** A filter for pageSql. */
+interface PageFilter extends SessionFilter {
+  /** All that the platform has. */
+  readonly ofStreams?: readonly string[]
+}
+
+/**
+ * In the order of completion there is an index by stream and none by platform: names the platform's streams, where there are any and not many.
+ * In a statement before it, since the planner of one that finds them itself doesn't know how rare they are.
+ */
+async function namingStreams(
+  database: Database,
+  reach: Reach,
+  filter: SessionFilter,
+  { by }: SessionOrder,
+): Promise<PageFilter> {
+  const { platform, userId, stream, statuses } = filter
+  if (reach !== 'all' || by === 'STARTED' || !platform || (userId ?? stream ?? statuses)) return filter
+  const rows = await database.query<{ stream: string }>(streamsOfSessionsSql(platform))
+  return rows.length === 0 || rows.length > MOST_MERGED_STREAMS
+    ? filter
+    : { ...filter, ofStreams: rows.map((row) => row.stream) }
+}
+
+/** What is asked most, always with the same text: prepared. */
+const NEWEST_OF_USERS = `SELECT s.* FROM unnest($1::text[]) WITH ORDINALITY AS owner (id, place)
+  CROSS JOIN LATERAL (SELECT ${STARTED_COLUMNS} FROM crawler.crawl_session s
+    WHERE s.user_id = owner.id AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
+    ORDER BY s.started_at DESC, s.session_id DESC LIMIT $3) AS s
+  ORDER BY owner.place`
+
+function isNewest(filter: SessionFilter, { by, direction }: SessionOrder, page: KeysetPage): boolean {
+  const isFirst = !page.backward && page.after === undefined && page.before === undefined
+  return (
+    isFirst && by === 'STARTED' && direction === 'DESC' && Object.values(filter).every((value) => value === undefined)
+  )
+}
+
+function toEntry(row: PagedRow): { node: CrawlSession; position: string[] } {
+  const started = [row.started_at_text, row.session_id]
+  return {
+    node: toSession(row),
+    position: row.completed_at_text === undefined ? started : [row.completed_at_text, ...started],
+  }
+}
+
+/**
+ * One index range is read, and where none has what is asked for in order, several, which are merged: of one that holds other sessions too as
+ * much would be read through as lies between those that are meant.
+ */
+function pageSql(
+  reach: Reach,
+  filter: PageFilter,
+  order: SessionOrder,
+  page: KeysetPage,
+  also?: Prisma.Sql,
+): Prisma.Sql {
+  const sorted = keysetSql.orderAndLimit(SORT_KEYS[order.by], order.direction, page)
+  const rangeOf = (part: SessionFilter, condition = Prisma.sql`TRUE`, key = SORT_KEYS[order.by]) =>
+    Prisma.sql`SELECT ${PAGED_COLUMNS[order.by]} FROM crawler.crawl_session s
+    WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, conditionSql(reach, part), condition, keysetSql.after(key, order.direction, page)], ' AND ')}
+    ${keysetSql.orderAndLimit(key, order.direction, page)}`
+  const { statuses, platform, startedBefore, startedAfter, completedBefore, completedAfter } = filter
+  if (statuses && statuses.length > 1) {
+    return merge(
+      [...new Set(statuses)].map((status) => rangeOf({ ...filter, statuses: [status] })),
+      sorted,
+    )
+  }
+  if (filter.ofStreams) {
+    return merge(
+      filter.ofStreams.map((stream) => rangeOf({ ...filter, stream, platform: undefined })),
+      sorted,
+    )
+  }
+  // Of some users, or with a second filter, which index is the best is the planner's to weigh.
+  if (reach !== 'all' || (also ?? filter.userId ?? filter.stream ?? platform)) return rangeOf(filter)
+  if (order.by === 'STARTED' && !statuses && (completedBefore ?? completedAfter)) {
+    const others = { ...filter, completedBefore: undefined, completedAfter: undefined }
+    return merge(
+      durationSteps.map((step) => rangeOf(others, startedSql(step, filter))),
+      sorted,
+    )
+  }
+  if (order.by === 'COMPLETED' && (startedBefore ?? startedAfter)) {
+    const atNoTime = rangeOf(filter, Prisma.sql`${COMPLETED_AT} = '-infinity'`)
+    return merge(
+      [atNoTime, ...durationSteps.map((step) => rangeOf(filter, completedSql(step, filter), COMPLETED_KEY))],
+      sorted,
+    )
+  }
+  return rangeOf(filter)
+}
+
+function merge(ranges: readonly Prisma.Sql[], sorted: Prisma.Sql): Prisma.Sql {
+  const united = Prisma.join(
+    ranges.map((range) => Prisma.sql`(${range})`),
+    ' UNION ALL ',
+  )
+  return Prisma.sql`SELECT s.* FROM (${united}) AS s ${sorted}`
+}
+
+/** The sessions of one step, and when those of them can have started at the latest and at the earliest that completed as is asked. */
+function startedSql(
+  { step, fromSeconds, toSeconds }: DurationStep,
+  { completedBefore, completedAfter }: SessionFilter,
+): Prisma.Sql {
+  const conditions = [stepSql(step)]
+  const latest = earlier(completedBefore, fromSeconds)
+  const earliest = earlier(completedAfter, toSeconds)
+  if (latest) conditions.push(Prisma.sql`s.started_at < ${latest}`)
+  if (earliest) conditions.push(Prisma.sql`s.started_at > ${earliest}`)
+  // IS TRUE, so that no index by completed_at can be used, by which all of a range of time would be read and sorted.
+  if (completedBefore) conditions.push(Prisma.sql`(s.completed_at < ${completedBefore}) IS TRUE`)
+  if (completedAfter) conditions.push(Prisma.sql`(s.completed_at > ${completedAfter}) IS TRUE`)
+  return Prisma.join(conditions, ' AND ')
+}
+
+/** The sessions of one step, and when those of them can have completed that started as is asked. */
+function completedSql(
+  { step, fromSeconds, toSeconds }: DurationStep,
+  { startedBefore, startedAfter }: SessionFilter,
+): Prisma.Sql {
+  const conditions = [stepSql(step), Prisma.sql`s.completed_at > '-infinity'`]
+  const latest = earlier(startedBefore, -toSeconds)
+  const earliest = earlier(startedAfter, -fromSeconds)
+  if (latest) conditions.push(Prisma.sql`s.completed_at < ${latest}`)
+  if (earliest) conditions.push(Prisma.sql`s.completed_at > ${earliest}`)
+  return Prisma.join(conditions, ' AND ')
+}
+
+/** A literal: the planner must see which step it is. */
+function stepSql(step: number): Prisma.Sql {
+  return Prisma.raw(
+    `s.completed_at IS NOT NULL AND crawler.duration_step(s.started_at, s.completed_at) = ${String(step)}`,
+  )
+}
