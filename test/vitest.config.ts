@@ -27,7 +27,8 @@ export default defineConfig({
     globalSetup: ['test/support/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/generated/**'] },
-    // By default there is one worker less than cores; but most tests wait for servers, locks and leases. Three keep two cores 90 to 98 % busy.
+    // By default there is one worker less than cores; but most tests wait for servers, locks and leases. Three keep two cores 90 to 98 % busy (558 s),
+    // and of two runs with three one had failures of tests that wait for something: two, until those are found.
     projects: [
       {
         ...common,
@@ -36,7 +37,7 @@ export default defineConfig({
           name: 'tests',
           include: ['test/**/*.test.ts'],
           exclude: MEASURING,
-          maxWorkers: 3,
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },

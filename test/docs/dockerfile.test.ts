@@ -300,10 +300,11 @@ async function childrenOf(pid: number): Promise<number[]> {
 async function initOfNode(pid: number): Promise<number> {
   const node = await realpath(process.execPath)
   for (let parent = pid; ;) {
-    const [child] = await childrenOf(parent)
-    if (child === undefined) parent = pid
-    else if ((await readlink(`/proc/${child}/exe`)) === node) return parent
-    else parent = child
+    const [child] = await childrenOf(parent).catch(() => [])
+    // What the script starts before may have ended since it was seen.
+    const program = child === undefined ? undefined : await readlink(`/proc/${child}/exe`).catch(() => undefined)
+    if (program === node) return parent
+    parent = program === undefined || child === undefined ? pid : child
     await delay(1)
   }
 }
