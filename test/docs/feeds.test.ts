@@ -95,6 +95,8 @@ describe('a client of the feeds', () => {
     const ended = once(child, 'exit')
     return {
       items,
+      /** Since so many: without what is told once more, as the guide says that it may be after a list and after a reconnect. */
+      told: (since = 0) => items.slice(since).filter((item, place, all) => item !== all[place - 1]),
       async [Symbol.asyncDispose]() {
         child.kill('SIGKILL')
         await ended
@@ -108,26 +110,28 @@ describe('a client of the feeds', () => {
       await save('1')
       {
         await using watcher = watch()
-        await expect.poll(() => watcher.items, patience).toEqual(['1'])
+        await expect.poll(() => watcher.told(), patience).toEqual(['1'])
         await save('2')
-        await expect.poll(() => watcher.items, patience).toEqual(['1', '2'])
+        await expect.poll(() => watcher.told(), patience).toEqual(['1', '2'])
         await server.kill()
         await write('3')
         await write('4')
         await server.start()
         await save('5')
-        await expect.poll(() => watcher.items, patience).toEqual(['1', '2', '3', '4', '5'])
+        await expect.poll(() => watcher.told(), patience).toEqual(['1', '2', '3', '4', '5'])
       }
       await save('6')
       await using watcher = watch()
-      await expect.poll(() => watcher.items, patience).toEqual(['6'])
+      // It may have been killed before it had noted the cursor of 5.
+      await expect.poll(() => watcher.told().filter((item) => item !== '5'), patience).toEqual(['6'])
       await server.kill()
+      const before = watcher.items.length
       await runCommand(['feed', 'reset'], { DATABASE_URL: database.url }, { cwd: folder })
       await server.start()
       // The list again, and on from there.
-      await expect.poll(() => watcher.items, patience).toEqual(['6', '6'])
+      await expect.poll(() => watcher.told(before), patience).toEqual(['6'])
       await save('7')
-      await expect.poll(() => watcher.items, patience).toEqual(['6', '6', '7'])
+      await expect.poll(() => watcher.told(before), patience).toEqual(['6', '7'])
     },
     testTimeoutMs,
   )
