@@ -61,9 +61,9 @@ describe('the reapers of two replicas', () => {
 
   const replica = (n: number) => replicas[n % replicas.length] ?? expect.fail('no replica')
 
-  /** A session with a save on each stream, all of which the next reaper that looks will end. @returns their IDs */
-  async function startExpired(): Promise<string[]> {
-    const started = await Promise.all(
+  /** A session with a save on each stream. @returns their IDs */
+  async function startRunning(): Promise<string[]> {
+    return Promise.all(
       STREAMS.map(async (stream, n) => {
         const input = { userId: 'ann', stream, leaseSeconds: 3_600, takeover: true }
         const { session } = await mutate(replica(n), 'startSession', input)
@@ -73,6 +73,11 @@ describe('the reapers of two replicas', () => {
         return sessionId
       }),
     )
+  }
+
+  /** The same, all of which the next reaper that looks will end: the replicas' do twice a second. */
+  async function startExpired(): Promise<string[]> {
+    const started = await startRunning()
     // Long ago: not even an outage (a machine too busy for a tick) extends it.
     await database.query(
       `UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '1 hour' WHERE session_id = ANY ($1)`,
@@ -159,7 +164,8 @@ describe('the reapers of two replicas', () => {
   })
 
   it('come first where they have the row: the end that waits for it is refused', async () => {
-    const [sessionId = ''] = await startExpired()
+    // Of a lease that runs: else a replica's reaper may come before this one.
+    const [sessionId = ''] = await startRunning()
     await withClient(database.url, async (client) => {
       await client.query('BEGIN')
       await client.query(`SELECT crawler.expire_session($1, crawler.clock())`, [sessionId])
