@@ -28,7 +28,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/generated/**'] },
     // By default there is one worker less than cores; but most tests wait for servers, locks and leases. Three keep two cores 90 to 98 % busy (558 s),
-    // and of two runs with three one had failures of tests that wait for something: two, until those are found.
+    // and both runs with three had failures of tests, since mended: two, until three have passed some times.
     projects: [
       {
         ...common,
