@@ -13,7 +13,7 @@ export type TimeColumn = Date | number | string
 export function toTime(value: TimeColumn): Date {
   if (value === -Infinity || (typeof value === 'string' && (value === '-infinity' || value.endsWith(' BC'))))
     return EARLIEST
-  const date = new Date(value)
+  const date = value instanceof Date ? value : new Date(value)
   // A text of more than four digits of a year, infinity, and what is too far away for a Date.
   if (Number.isNaN(date.getTime()) || date > LATEST) return LATEST
   return date < EARLIEST ? EARLIEST : date

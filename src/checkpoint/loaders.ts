@@ -7,26 +7,38 @@ import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.
 /** For all operations of callers with one reach: what they ask for at the same time is one statement. They keep nothing. */
 export function createCheckpointLoaders(database: Database, reach: Reach) {
   return {
-    byKey: createSharedReads<CheckpointKey, Checkpoint | null>(async (keys) => {
-      const wanted = new Map(keys.map((key) => [textOf(key), key]))
-      const found = await findCheckpoints(database, reach, [...wanted.values()])
-      const byKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
-      return keys.map((key) => byKey.get(textOf(key)) ?? null)
-    }, database.readTracer),
-    ofUser: createSharedReads<string, readonly Checkpoint[]>(async (userIds) => {
-      const found = await findCheckpointsOfUsers(database, reach, [...new Set(userIds)])
-      const byUser = new Map(userIds.map((userId) => [userId, [] as Checkpoint[]]))
-      for (const checkpoint of found) byUser.get(checkpoint.userId)?.push(checkpoint)
-      return userIds.map((userId) => byUser.get(userId) ?? [])
-    }, database.readTracer),
+    byKey: createSharedReads<CheckpointKey, Checkpoint | null>(
+      async (keys) => {
+        const found = await findCheckpoints(database, reach, keys)
+        const byKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
+        return keys.map((key) => byKey.get(textOf(key)) ?? null)
+      },
+      textOf,
+      database.readTracer,
+    ),
+    ofUser: createSharedReads<string, readonly Checkpoint[]>(
+      async (userIds) => {
+        const found = await findCheckpointsOfUsers(database, reach, userIds)
+        const byUser = new Map(userIds.map((userId) => [userId, [] as Checkpoint[]]))
+        for (const checkpoint of found) byUser.get(checkpoint.userId)?.push(checkpoint)
+        return userIds.map((userId) => byUser.get(userId) ?? [])
+      },
+      (userId) => userId,
+      database.readTracer,
+    ),
     /** Item IDs of a head or of anchors. */
-    itemList: createSharedReads<bigint, readonly string[]>(async (listIds) => {
-      const found = await findItemLists(database, [...new Set(listIds)])
-      return listIds.map((listId) => found.get(listId) ?? [])
-    }, database.readTracer),
+    itemList: createSharedReads<bigint, readonly string[]>(
+      async (listIds) => {
+        const found = await findItemLists(database, listIds)
+        return listIds.map((listId) => found.get(listId) ?? [])
+      },
+      String,
+      database.readTracer,
+    ),
   }
 }
 
+/** The length says where the user's ID ends, whatever characters another program wrote. */
 function textOf({ userId, stream }: CheckpointKey): string {
-  return JSON.stringify([userId, stream])
+  return `${String(userId.length)} ${userId}${stream}`
 }

@@ -6,6 +6,7 @@ import { Gate } from './gate.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Patience } from './patience.ts'
 import type { ReadTracer } from './shared-reads.ts'
+import { columnTypes } from './timestamps.ts'
 import { type StatementTracer, traceStatements } from './traced-pool.ts'
 
 /** What a pool sends: text with $1 places and their values. Prisma.sql`...` makes one. */
@@ -89,6 +90,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     ...connection,
     application_name: 'waymark',
+    types: columnTypes,
     max: options.poolSize,
     idleTimeoutMillis: 30_000,
     statement_timeout: options.statementTimeoutMs,

@@ -13,9 +13,14 @@ const PATIENCE_MS = 20
 
 type ReadMany<Key, Value> = (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>
 
+/** An object, so that a tracer can know it again. */
+interface Asked<Key> {
+  readonly key: Key
+}
+
 /** Follows reads that several ask for at once; how, this layer does not know. */
 export interface ReadTracer {
-  /** Something is asked for, by whoever this runs for. */
+  /** Something is asked for, by whoever this runs for; several may ask for the same. */
   note(asked: object): void
   /** Runs the read of a set of what was noted. */
   run<Result>(set: readonly object[], read: () => Promise<Result>): Promise<Result>
@@ -23,32 +28,49 @@ export interface ReadTracer {
 
 /**
  * Reads by key of all operations that run at the same time, many a statement: a DataLoader that is shared. While one set is being
- * read the next gathers. No timer delays a lone read, and nothing is kept: a key asked for after a write is read after it.
+ * read the next gathers, in which a key is once, whoever asks for it. No timer delays a lone read, and nothing is kept: a key asked
+ * for after a write is read after it, since nobody joins a set that is being read.
  * A set that takes long delays the next by 20 ms. One that fails is read in halves, so that a key fails nobody but who asked for it.
  * @param read answers one value a key, in the keys' order; an Error for whom it concerns
+ * @param textOf says which keys are the same; no two that are not may have one text
  * @param tracer undefined: nobody follows them, which costs nothing
  */
-export function createSharedReads<Key, Value>(read: ReadMany<Key, Value>, tracer?: ReadTracer): Reads<Key, Value> {
-  if (!tracer) return share(read)
-  const followed = share<{ readonly key: Key }, Value>((set) => tracer.run(set, () => read(set.map(({ key }) => key))))
+export function createSharedReads<Key, Value>(
+  read: ReadMany<Key, Value>,
+  textOf: (key: Key) => string,
+  tracer?: ReadTracer,
+): Reads<Key, Value> {
+  const turns = takeTurns()
+  const gathering = new Map<string, { readonly asked: Asked<Key>; readonly answer: Promise<Value> }>()
+  const readSet: ReadMany<Asked<Key>, Value> = (set) => {
+    const readKeys = () => read(set.map(({ key }) => key))
+    return tracer ? tracer.run(set, readKeys) : readKeys()
+  }
+  const loader = new DataLoader<Asked<Key>, Value>(
+    (set) => {
+      gathering.clear()
+      return turns.during(() => readInHalves(readSet, set))
+    },
+    {
+      cache: false,
+      maxBatchSize: MOST_KEYS,
+      batchScheduleFn: (dispatch) => {
+        turns.schedule(dispatch)
+      },
+    },
+  )
   return {
     load(key) {
-      const asked = { key }
-      tracer.note(asked)
-      return followed.load(asked)
+      const text = textOf(key)
+      let waiting = gathering.get(text)
+      if (!waiting) {
+        const asked = { key }
+        gathering.set(text, (waiting = { asked, answer: loader.load(asked) }))
+      }
+      tracer?.note(waiting.asked)
+      return waiting.answer
     },
   }
-}
-
-function share<Key, Value>(read: ReadMany<Key, Value>): Reads<Key, Value> {
-  const turns = takeTurns()
-  return new DataLoader<Key, Value>((keys) => turns.during(() => readInHalves(read, keys)), {
-    cache: false,
-    maxBatchSize: MOST_KEYS,
-    batchScheduleFn: (dispatch) => {
-      turns.schedule(dispatch)
-    },
-  })
 }
 
 async function readInHalves<Key, Value>(

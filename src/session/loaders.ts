@@ -19,11 +19,15 @@ export interface SessionsOfUser {
 /** Like the checkpoints' loaders they batch and keep nothing. */
 export function createSessionLoaders(database: Database, reach: Reach) {
   return {
-    byId: createSharedReads<string, CrawlSession | null>(async (sessionIds) => {
-      const found = await findSessions(database, reach, [...new Set(sessionIds)])
-      const byId = new Map(found.map((session) => [session.sessionId, session]))
-      return sessionIds.map((sessionId) => byId.get(sessionId) ?? null)
-    }, database.readTracer),
+    byId: createSharedReads<string, CrawlSession | null>(
+      async (sessionIds) => {
+        const found = await findSessions(database, reach, sessionIds)
+        const byId = new Map(found.map((session) => [session.sessionId, session]))
+        return sessionIds.map((sessionId) => byId.get(sessionId) ?? null)
+      },
+      (sessionId) => sessionId,
+      database.readTracer,
+    ),
     ofUser: createSharedReads<SessionsOfUser, Page<CrawlSession>>(
       (asked) =>
         eachGroup(
@@ -31,6 +35,7 @@ export function createSessionLoaders(database: Database, reach: Reach) {
           ({ filter, order, page }) => [filter, order, page],
           (userIds, { filter, order, page }) => listSessionsOfUsers(database, reach, userIds, filter, order, page),
         ),
+      JSON.stringify,
       database.readTracer,
     ),
     countOfUser: createSharedReads<Pick<SessionsOfUser, 'userId' | 'filter'>, number>(
@@ -43,9 +48,16 @@ export function createSessionLoaders(database: Database, reach: Reach) {
             return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
           },
         ),
+      JSON.stringify,
       database.readTracer,
     ),
   }
+}
+
+interface Group<Asked, Answer> {
+  readonly question: Asked
+  readonly userIds: string[]
+  answers: ReadonlyMap<string, Answer>
 }
 
 /** Runs one query for all users that are asked the same question, and puts the answers into the order of the asking. */
@@ -54,16 +66,20 @@ async function eachGroup<Asked extends { readonly userId: string }, Answer>(
   questionOf: (item: Asked) => unknown,
   answer: (userIds: readonly string[], question: Asked) => Promise<ReadonlyMap<string, Answer>>,
 ): Promise<(Answer | Error)[]> {
-  const groups = new Map<string, { readonly question: Asked; readonly userIds: Set<string> }>()
-  const keyOf = (item: Asked) => JSON.stringify(questionOf(item))
-  for (const item of asked) {
-    const group = groups.get(keyOf(item))
-    if (group) group.userIds.add(item.userId)
-    else groups.set(keyOf(item), { question: item, userIds: new Set([item.userId]) })
-  }
-  const answers = new Map<string, ReadonlyMap<string, Answer>>()
+  const groups = new Map<string, Group<Asked, Answer>>()
+  const groupOfEach = asked.map((item) => {
+    const text = JSON.stringify(questionOf(item))
+    let group = groups.get(text)
+    if (!group) groups.set(text, (group = { question: item, userIds: [], answers: new Map() }))
+    group.userIds.push(item.userId)
+    return group
+  })
   await Promise.all(
-    [...groups].map(async ([key, { question, userIds }]) => answers.set(key, await answer([...userIds], question))),
+    [...groups.values()].map(async (group) => {
+      group.answers = await answer(group.userIds, group.question)
+    }),
   )
-  return asked.map((item) => answers.get(keyOf(item))?.get(item.userId) ?? new Error(`no answer for ${item.userId}`))
+  return asked.map(
+    ({ userId }, place) => groupOfEach[place]?.answers.get(userId) ?? new Error(`no answer for ${userId}`),
+  )
 }

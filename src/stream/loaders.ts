@@ -8,9 +8,13 @@ import { findOldestCheckpoints } from './settings-store.ts'
 export function createStreamLoaders(database: Database, reach: Reach) {
   return {
     /** By the stream's name, the checkpoint that has not been crawled for longest. */
-    oldestCheckpoint: createSharedReads<string, Checkpoint | null>(async (names) => {
-      const found = await findOldestCheckpoints(database, reach, [...new Set(names)])
-      return names.map((name) => found.get(name) ?? null)
-    }, database.readTracer),
+    oldestCheckpoint: createSharedReads<string, Checkpoint | null>(
+      async (names) => {
+        const found = await findOldestCheckpoints(database, reach, names)
+        return names.map((name) => found.get(name) ?? null)
+      },
+      (name) => name,
+      database.readTracer,
+    ),
   }
 }

@@ -7,15 +7,18 @@ import { startLinkedSpan } from './linked-span.ts'
  * a trace of its own, linked with each of them.
  */
 export function createReadTracer(tracer: Tracer): ReadTracer {
-  const spanOf = new WeakMap<object, Span>()
+  const spansOf = new WeakMap<object, Set<Span>>()
 
   return {
     note(asked) {
       const span = trace.getActiveSpan()
-      if (span?.isRecording()) spanOf.set(asked, span)
+      if (!span?.isRecording()) return
+      const spans = spansOf.get(asked)
+      if (spans) spans.add(span)
+      else spansOf.set(asked, new Set([span]))
     },
     async run(set, read) {
-      const requests = [...new Set(set.map((asked) => spanOf.get(asked)))].filter((span) => span !== undefined)
+      const requests = [...new Set(set.flatMap((asked) => [...(spansOf.get(asked) ?? [])]))]
       const [only] = requests
       // Never where it happens to run, which is inside whatever was read before.
       if (!only) return context.with(ROOT_CONTEXT, read)

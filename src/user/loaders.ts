@@ -7,10 +7,14 @@ import { findUsers } from './store.ts'
 /** Like the checkpoints' loaders they are shared and keep nothing. */
 export function createUserLoaders(database: Database, reach: Reach) {
   return {
-    byId: createSharedReads<string, User | null>(async (userIds) => {
-      const found = await findUsers(database, reach, [...new Set(userIds)])
-      const byId = new Map(found.map((user) => [user.userId, user]))
-      return userIds.map((userId) => byId.get(userId) ?? null)
-    }, database.readTracer),
+    byId: createSharedReads<string, User | null>(
+      async (userIds) => {
+        const found = await findUsers(database, reach, userIds)
+        const byId = new Map(found.map((user) => [user.userId, user]))
+        return userIds.map((userId) => byId.get(userId) ?? null)
+      },
+      (userId) => userId,
+      database.readTracer,
+    ),
   }
 }

@@ -54,6 +54,27 @@ describe('node', () => {
     ])
   })
 
+  it('does not mix up keys that are the same text when user and stream are written one after the other', async () => {
+    const keys = [
+      ['x', '1twitter/bookmarks'],
+      ['x1', 'twitter/bookmarks'],
+      ['1 x', 'reddit/saved'],
+      ['1', ' xreddit/saved'],
+    ]
+    await waymark.database.query(`INSERT INTO public."user" SELECT unnest(ARRAY['x', 'x1', '1 x', '1'])`)
+    for (const [userId, stream] of keys)
+      await waymark.database.query(
+        'INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id) VALUES ($1, $2, $3)',
+        [userId, stream, '20'],
+      )
+    const asked = keys.map((key) => Buffer.from(`Checkpoint:${JSON.stringify(key)}`).toString('base64'))
+    const { nodes } = await waymark.ask(
+      'query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Checkpoint { userId stream } } }',
+      { ids: asked },
+    )
+    expect(nodes).toEqual(keys.map(([userId, stream], place) => ({ id: asked[place], userId, stream })))
+  })
+
   it.each([
     ['an empty id', ''],
     ['a natural key', 'alice'],

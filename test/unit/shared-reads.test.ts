@@ -12,7 +12,7 @@ function readsOf(
     sets.push(keys)
     await new Promise<void>((resolve) => ends.push(resolve))
     return answer(keys)
-  })
+  }, String)
   const endNext = async () => {
     await expect.poll(() => ends.length).toBeGreaterThan(0)
     ends.shift()?.()
@@ -42,6 +42,18 @@ describe('reads by key that come at the same time', () => {
     await endNext()
     expect(await others).toEqual(['b!', 'a!'])
     expect(sets).toEqual([['a'], ['b', 'a']])
+  })
+
+  it('are read once where several ask for the same, and again for who asks after the set has begun', async () => {
+    const { reads, sets, endNext } = readsOf()
+    const early = Promise.all(['a', 'b', 'a', 'a'].map((key) => reads.load(key)))
+    await expect.poll(() => sets).toEqual([['a', 'b']])
+    const late = Promise.all(['b', 'b'].map((key) => reads.load(key)))
+    await endNext()
+    expect(await early).toEqual(['a!', 'b!', 'a!', 'a!'])
+    await endNext()
+    expect(await late).toEqual(['b!', 'b!'])
+    expect(sets).toEqual([['a', 'b'], ['b']])
   })
 
   it('do not wait for a set that never ends', async () => {

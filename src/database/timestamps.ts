@@ -1,0 +1,32 @@
+import pg from 'pg'
+
+const { TIMESTAMPTZ } = pg.types.builtins
+const ZERO = '0'.charCodeAt(0)
+
+/** The driver's conversions of columns, with our own of what a session has ten of. */
+export const columnTypes = new pg.TypeOverrides()
+columnTypes.setTypeParser(TIMESTAMPTZ, parseTimestamp)
+
+const parseAny = pg.types.getTypeParser(TIMESTAMPTZ) as (text: string) => Date | number
+
+/**
+ * "2026-01-01 01:00:01.237+00" by its places, in less than half of the driver's time, which was 5 % of a page of sessions. What has another
+ * form is the driver's: other offsets, infinity, years before Christ, below 1000 and above 9999.
+ */
+export function parseTimestamp(text: string): Date | number {
+  const end = text.length - 3
+  const year = digitsAt(text, 0) * 100 + digitsAt(text, 2)
+  const isPlain = text.endsWith('+00') && text[4] === '-' && year >= 1_000 && (end === 19 || text[19] === '.')
+  if (!isPlain) return parseAny(text)
+  // As a Date does, it cuts off what is less than a millisecond.
+  const milliseconds = end === 19 ? 0 : Number(text.slice(20, Math.min(end, 23)).padEnd(3, '0'))
+  const month = digitsAt(text, 5) - 1
+  return new Date(
+    Date.UTC(year, month, digitsAt(text, 8), digitsAt(text, 11), digitsAt(text, 14), digitsAt(text, 17), milliseconds),
+  )
+}
+
+/** The number that two digits are. */
+function digitsAt(text: string, place: number): number {
+  return (text.charCodeAt(place) - ZERO) * 10 + text.charCodeAt(place + 1) - ZERO
+}
