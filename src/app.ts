@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { createAuthenticate } from './access/authenticate.ts'
 import { watchCredentials } from './access/credential-watch.ts'
 import { namesLoopback } from './access/host-check.ts'
-import { localOperator } from './principal.ts'
+import { localOperator, type Principal } from './principal.ts'
 import { startRetention } from './checkpoint/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
 import type { SaveCommand } from './checkpoint/save-input.ts'
@@ -20,6 +20,7 @@ import { readSealSecret } from './events/sealed-feed.ts'
 import { Fault } from './fault.ts'
 import { createContext, createLoadersOf } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
+import type { Admitted } from './http/admission.ts'
 import type { Readiness } from './http/health.ts'
 import { type Load, watchLoad } from './http/load.ts'
 import { readManifest } from './http/persisted-operations.ts'
@@ -146,15 +147,16 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       createContext: ({ requestId, principal, isStream }) =>
         createContext(parts, principal, requestId, () => databaseFor(isStream, database)),
       findOverload: load.findOverload,
-      admit: async (credentials) => {
-        const principal = await authenticate(credentials)
-        return {
+      admit: (credentials) => {
+        const admitted = (principal: Principal): Admitted => ({
           principal,
           watch: (signal, onEnd) => {
             if (principal === localOperator) return
             watchCredentials({ authenticate, clock }, credentials, principal, signal, onEnd)
           },
-        }
+        })
+        const principal = authenticate(credentials)
+        return principal instanceof Promise ? principal.then(admitted) : admitted(principal)
       },
       // Whoever must authenticate can't be made to by a page that knows no key.
       ...(config.authentication.length === 0 && { allowsHost: namesLoopback }),

@@ -14,9 +14,10 @@ export interface Credentials {
 
 /**
  * Says who calls, for every transport alike.
+ * No promise where it is known already.
  * @throws Fault UNAUTHENTICATED, with one message whatever is wrong with a key or token; SERVICE_UNAVAILABLE where that can't be found out
  */
-export type Authenticate = (credentials: Credentials) => Promise<Principal>
+export type Authenticate = (credentials: Credentials) => Principal | Promise<Principal>
 
 export interface AuthenticationSettings {
   /** Empty: nobody has to authenticate. */
@@ -37,18 +38,22 @@ export function createAuthenticate(
   keyTrustMs?: number,
 ): Authenticate {
   const { authentication } = settings
-  if (authentication.length === 0) return () => Promise.resolve(localOperator)
+  if (authentication.length === 0) return () => localOperator
   const checkKey = authentication.includes('keys') ? createKeyCheck(database, clock, keyTrustMs) : undefined
   const checkToken = authentication.includes('jwt') ? createTokenCheck(clock, settings) : undefined
 
-  return async ({ authorization }) => {
+  return ({ authorization }) => {
     if (authorization === undefined) throw missing()
     const text = /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1]
     const check = text !== undefined && isKeyLike(text) ? checkKey : checkToken
-    const principal = text === undefined ? undefined : await check?.(text)
-    if (!principal) throw invalid()
-    return principal
+    const principal = text === undefined ? undefined : check?.(text)
+    return principal instanceof Promise ? principal.then(orInvalid) : orInvalid(principal)
   }
+}
+
+function orInvalid(principal: Principal | undefined): Principal {
+  if (!principal) throw invalid()
+  return principal
 }
 
 function createTokenCheck(clock: Pick<DatabaseClock, 'now'>, settings: AuthenticationSettings) {

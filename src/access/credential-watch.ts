@@ -30,7 +30,7 @@ export function watchCredentials(
   onEnd: (fault: Fault) => void,
 ): void {
   if (signal.aborted) return
-  const looking = setInterval(look, lookMs)
+  const looking = setInterval(() => void look(), lookMs)
   const leftMs = expiresAt === null ? Infinity : expiresAt.getTime() - clock.now().getTime()
   const expiring = leftMs < LONGEST_TIMER_MS ? setTimeout(() => end(expired()), Math.max(leftMs, 0)) : undefined
   signal.addEventListener('abort', stop, { once: true })
@@ -47,10 +47,12 @@ export function watchCredentials(
     onEnd(fault)
   }
 
-  function look(): void {
-    authenticate(credentials).catch((error: unknown) => {
+  async function look(): Promise<void> {
+    try {
+      await authenticate(credentials)
+    } catch (error) {
       if (error instanceof Fault && error.code === 'UNAUTHENTICATED') end(error)
-    })
+    }
   }
 }
 

@@ -23,7 +23,7 @@ export function createKeyCheck(
   database: Database,
   clock: Pick<DatabaseClock, 'now'>,
   trustMs = TRUST_MS,
-): (text: string) => Promise<Principal | undefined> {
+): (text: string) => Principal | undefined | Promise<Principal | undefined> {
   const remembered = new Map<string, { readonly key: StoredKey | undefined; readonly untilMs: number }>()
 
   const lookUps = createGroupCommit<string, { readonly key: StoredKey | undefined }>(
@@ -47,14 +47,18 @@ export function createKeyCheck(
     if (remembered.size > MOST_REMEMBERED && oldest !== undefined) remembered.delete(oldest)
   }
 
-  return async (text) => {
-    const keyId = keyIdOf(text)
-    if (keyId === undefined) return undefined
-    const known = remembered.get(keyId)
-    const { key } = known && known.untilMs > performance.now() ? known : await lookUps.submit(keyId)
+  function judge(text: string, key: StoredKey | undefined): Principal | undefined {
     if (!isHashOf(text, key?.hash) || !key) return undefined
     const isLive = key.revokedAt === null && (key.expiresAt === null || key.expiresAt > clock.now())
     return isLive ? principalOf(key) : undefined
+  }
+
+  return (text) => {
+    const keyId = keyIdOf(text)
+    if (keyId === undefined) return undefined
+    const known = remembered.get(keyId)
+    if (known && known.untilMs > performance.now()) return judge(text, known.key)
+    return lookUps.submit(keyId).then(({ key }) => judge(text, key))
   }
 }
 

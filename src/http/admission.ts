@@ -15,28 +15,37 @@ export interface Admitted {
   readonly watch: (signal: AbortSignal, onEnd: (fault: Fault) => void) => void
 }
 
-/** @throws Fault UNAUTHENTICATED; SERVICE_UNAVAILABLE or OVERLOADED where it can't be found out */
-export type Admit = (credentials: Credentials) => Promise<Admitted>
+/**
+ * No promise where it is known already: what a request brings along is then read as it comes, not kept for later first.
+ * @throws Fault UNAUTHENTICATED; SERVICE_UNAVAILABLE or OVERLOADED where it can't be found out
+ */
+export type Admit = (credentials: Credentials) => Admitted | Promise<Admitted>
 
 /** Admits nobody while there is too much to do: that comes before who it is, since it must cost next to nothing. */
 export function shedding(admit: Admit, findOverload: () => Fault | undefined): Admit {
   return (credentials) => {
     const fault = findOverload()
-    return fault ? Promise.reject(fault) : admit(credentials)
+    if (fault) throw fault
+    return admit(credentials)
   }
 }
 
 const statusOf: Partial<Record<FaultCode, number>> = { UNAUTHENTICATED: 401, OVERLOADED: 503, SERVICE_UNAVAILABLE: 503 }
 
 /** Before anything of a request is read: who may not ask is told nothing of what was asked. @throws RefusedRequest 401 or 503 */
-export async function admitRequest(admit: Admit, credentials: Credentials): Promise<Admitted> {
+export function admitRequest(admit: Admit, credentials: Credentials): Admitted | Promise<Admitted> {
   try {
-    return await admit(credentials)
+    const admitted = admit(credentials)
+    return admitted instanceof Promise ? admitted.catch(refuse) : admitted
   } catch (error) {
-    const status = error instanceof Fault ? statusOf[error.code] : undefined
-    if (!(error instanceof Fault) || status === undefined) throw error
-    const { code, message, retryAfterSeconds } = error
-    if (status === 401) throw new RefusedRequest(status, message, { 'www-authenticate': 'Bearer' }, { code })
-    throw new RefusedRequest(status, message, { 'retry-after': String(retryAfterSeconds) }, { code, retryAfterSeconds })
+    return refuse(error)
   }
+}
+
+function refuse(error: unknown): never {
+  const status = error instanceof Fault ? statusOf[error.code] : undefined
+  if (!(error instanceof Fault) || status === undefined) throw error
+  const { code, message, retryAfterSeconds } = error
+  if (status === 401) throw new RefusedRequest(status, message, { 'www-authenticate': 'Bearer' }, { code })
+  throw new RefusedRequest(status, message, { 'retry-after': String(retryAfterSeconds) }, { code, retryAfterSeconds })
 }

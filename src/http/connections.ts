@@ -18,9 +18,6 @@ export class Connections {
       socket.setMaxListeners(0)
       socket.once('close', () => this.#answers.delete(socket))
     })
-    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      this.#begin(request.socket, response)
-    })
   }
 
   /** Sockets that are open, those that carry a WebSocket too. */
@@ -46,11 +43,12 @@ export class Connections {
     for (const socket of this.#answers.keys()) socket.destroy()
   }
 
-  #begin(socket: Socket, response: ServerResponse): void {
+  /** A request has come: its socket is at work until the answer is out. */
+  begin({ socket }: IncomingMessage, response: ServerResponse): void {
     const answers = this.#answers.get(socket)
     answers?.add(response)
     if (this.#isDraining) announceClose(response)
-    response.once('close', () => {
+    response.on('close', () => {
       answers?.delete(response)
       if (this.#isDraining && answers?.size === 0) socket.destroySoon()
     })

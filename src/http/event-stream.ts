@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ExecutionResult } from 'graphql'
 import { cursorOf } from './event-cursor.ts'
-import { resultText } from './result-text.ts'
+import { sharedResultText } from './result-text.ts'
 
 /** Below the minute after which common proxies drop a silent connection, and often enough to meet a dead one soon. */
 const PING_MS = 12_000
@@ -112,7 +112,7 @@ export function sendEvent(
 }
 
 function eventText(result: ExecutionResult): string {
-  return `event: next\ndata: ${resultText(result)}\n\n`
+  return `event: next\ndata: ${sharedResultText(result)}\n\n`
 }
 
 /** Waits until what was written has left for the kernel, or the client. @returns whether not a byte of it did for so long */

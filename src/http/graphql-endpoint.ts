@@ -30,12 +30,12 @@ export function createGraphQLEndpoint(
 ): GraphQLEndpoint {
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
 
-  async function run(
+  function run(
     body: Record<string, unknown>,
     exchange: Exchange,
     mediaTypes: readonly MediaType[],
-  ): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
-    const prepared = await prepareOperation(pipeline, present, exchange, readGraphQLRequest(body))
+  ): ExecutionResult | Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
+    const prepared = prepareOperation(pipeline, present, exchange, readGraphQLRequest(body))
     if (!('run' in prepared)) return presentErrors(exchange, prepared)
     // Before the source exists: nobody would read it.
     if (prepared.isSubscription && !mediaTypes.includes('text/event-stream')) {
@@ -45,7 +45,8 @@ export function createGraphQLEndpoint(
   }
 
   return async (request, response, exchange) => {
-    exchange.admitted = await admitRequest(admit, { authorization: request.headers.authorization })
+    const admitted = admitRequest(admit, { authorization: request.headers.authorization })
+    exchange.admitted = admitted instanceof Promise ? await admitted : admitted
     const mediaTypes = acceptedMediaTypes(request.headers.accept)
     const mediaType = mediaTypes.at(-1)
     if (mediaType === undefined) throw notAcceptable()

@@ -8,9 +8,13 @@ export const bodyLimitBytes = 1024 * 1024
  * @throws RefusedRequest 415 unless it is application/json in UTF-8: what a form of a foreign page can send without the browser
  * asking first is refused, which is the protection against CSRF; 413 above 1 MiB; 400 if it isn't an object
  */
-export async function readJsonObject(request: IncomingMessage): Promise<Record<string, unknown>> {
+export function readJsonObject(request: IncomingMessage): Promise<Record<string, unknown>> {
   assertJson(request)
-  const body = parse(await readText(request))
+  return readText(request).then(parseObject)
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  const body = parse(text)
   if (Array.isArray(body)) throw new RefusedRequest(400, 'Batches are not served: send one operation per request.')
   if (typeof body !== 'object' || body === null) {
     throw new RefusedRequest(400, 'The request body must be a JSON object: {"query": "...", "variables": {...}}.')
@@ -19,7 +23,13 @@ export async function readJsonObject(request: IncomingMessage): Promise<Record<s
 }
 
 function assertJson(request: IncomingMessage): void {
-  const [mediaType = '', ...parameters] = (request.headers['content-type'] ?? '').toLowerCase().split(';')
+  const { 'content-type': contentType = '', 'content-encoding': encoding = 'identity' } = request.headers
+  if (contentType !== 'application/json') assertJsonInUtf8(contentType)
+  if (encoding !== 'identity') throw new RefusedRequest(415, 'Send the request body uncompressed.')
+}
+
+function assertJsonInUtf8(contentType: string): void {
+  const [mediaType = '', ...parameters] = contentType.toLowerCase().split(';')
   const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='))?.split('=')[1]
   const isUtf8 = charset === undefined || ['utf-8', '"utf-8"', 'utf8'].includes(charset.trim())
   if (mediaType.trim() !== 'application/json' || !isUtf8) {
@@ -27,8 +37,6 @@ function assertJson(request: IncomingMessage): void {
       accept: 'application/json',
     })
   }
-  const encoding = request.headers['content-encoding'] ?? 'identity'
-  if (encoding !== 'identity') throw new RefusedRequest(415, 'Send the request body uncompressed.')
 }
 
 /** Reads to the end, also where it is too long: a client that is cut off while it sends never gets to read the 413. */
@@ -41,14 +49,20 @@ function readText(request: IncomingMessage): Promise<string> {
       if (bytes <= bodyLimitBytes) chunks.push(chunk)
       else chunks.length = 0
     })
-    request.once('end', () => {
-      if (bytes <= bodyLimitBytes) resolve(Buffer.concat(chunks).toString('utf8'))
+    request.on('end', () => {
+      if (bytes <= bodyLimitBytes) resolve(textOf(chunks))
       else reject(new RefusedRequest(413, `The request body is over the limit of ${bodyLimitBytes} bytes (1 MiB).`))
     })
-    request.once('error', (cause) => {
+    request.on('error', (cause) => {
       reject(new RefusedRequest(400, 'The request was cut off.', {}, { cause }))
     })
   })
+}
+
+/** Nearly always it is one chunk. */
+function textOf(chunks: readonly Buffer[]): string {
+  const [first] = chunks
+  return (first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)).toString('utf8')
 }
 
 function parse(text: string): unknown {

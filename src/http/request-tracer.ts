@@ -20,7 +20,7 @@ export interface RequestTracer {
 
 /** One HTTP request that is followed. */
 export interface RequestTrace {
-  run<Result>(answer: () => Promise<Result>): Promise<Result>
+  run<Result>(answer: () => Result): Result
   /** When the answer has left, or its stream is open; once is enough. */
   end(status: number): void
 }

@@ -2,15 +2,23 @@ import type { ExecutionResult, GraphQLError, GraphQLFormattedError } from 'graph
 
 const texts = new WeakMap<ExecutionResult, string>()
 
-/** A result as JSON. One that many subscribers share is written once. */
+/** A result as JSON. */
 export function resultText(result: ExecutionResult): string {
+  return JSON.stringify(formatResult(result))
+}
+
+/** A result that many subscribers share as JSON, written once. */
+export function sharedResultText(result: ExecutionResult): string {
   let text = texts.get(result)
-  if (text === undefined) texts.set(result, (text = JSON.stringify(formatResult(result))))
+  if (text === undefined) texts.set(result, (text = resultText(result)))
   return text
 }
 
-function formatResult({ errors, ...rest }: ExecutionResult): object {
-  return errors === undefined ? rest : { errors: errors.map(formatError), ...rest }
+/** JSON leaves out what is undefined. */
+function formatResult(result: ExecutionResult): object {
+  if (result.errors === undefined) return result
+  const { errors, ...rest } = result
+  return { errors: errors.map(formatError), ...rest }
 }
 
 /** Without the HTTP status that a masked error carries for whoever answers. */

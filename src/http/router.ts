@@ -46,27 +46,33 @@ export function createRouter(
     const over = () => {
       if (isOver) return
       isOver = true
-      response.removeListener('close', over)
-      request.socket.removeListener('close', over)
+      if (isWaiting) request.socket.removeListener('close', over)
       const { statusCode: status, writableFinished: isComplete } = response
       if (!isComplete) departure.leave()
       logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { status, isComplete })
       exchange.trace?.end(status)
       if (asksForOperation && !exchange.isStreaming) observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
     }
-    response.once('close', over)
+    response.on('close', over)
     // Of a response that waits behind another one on its connection Node says nothing.
-    request.socket.once('close', over)
+    const isWaiting = response.socket === null
+    if (isWaiting) request.socket.on('close', over)
     try {
       const { trace } = exchange
-      const answered = () => answer(request, response, exchange, path)
-      await (trace ? trace.run(answered) : answered())
+      await (trace
+        ? trace.run(() => answer(request, response, exchange, path))
+        : answer(request, response, exchange, path))
     } catch (error) {
       answerFailure(response, error, exchange, log)
     }
   }
 
-  async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange, path: string) {
+  function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    exchange: Exchange,
+    path: string,
+  ): Promise<void> | undefined {
     const refusal = findRefusal(request)
     if (refusal) throw refusal
     switch (path) {
@@ -74,7 +80,7 @@ export function createRouter(
         allowOrigin(request, response, allowedOrigins)
         if (isAllowedPreflight(request, allowedOrigins)) {
           answerPreflight(response)
-          return
+          return undefined
         }
         if (graphiql && asksForGraphiQL(request)) return sendGraphiQL(request, response)
         assertMethod(
@@ -88,7 +94,7 @@ export function createRouter(
       case '/health':
         assertMethod(request, ['GET', 'HEAD'], 'Ask by GET or HEAD.')
         answerHealth(response)
-        return
+        return undefined
       case '/ready':
         assertMethod(request, ['GET', 'HEAD'], 'Ask by GET or HEAD.')
         return answerReady(response, isReady, log)

@@ -142,8 +142,10 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   })
   const connections = new Connections(server)
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const answered = route(request, response).finally(() => inFlight.delete(answered))
+    connections.begin(request, response)
+    const answered = route(request, response)
     inFlight.add(answered)
+    void answered.then(() => inFlight.delete(answered))
   })
   listenForUpgrades(server, { connections, route, findRefusal, webSockets })
   const port = await listen(server, options)
@@ -161,7 +163,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   }
 }
 
-const admitLocalOperator: Admit = () => Promise.resolve({ principal: localOperator, watch: () => undefined })
+const admitLocalOperator: Admit = () => ({ principal: localOperator, watch: () => undefined })
 
 function createFindRefusal(
   { allowsHost = () => true }: Pick<HttpServerOptions<object>, 'allowsHost'>,

@@ -4,13 +4,19 @@ import { createHmac } from 'node:crypto'
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose'
 import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createAuthenticate } from '../../src/access/authenticate.ts'
+import { createAuthenticate as create } from '../../src/access/authenticate.ts'
 import { hashOf, keyIdOf, makeKey } from '../../src/access/key-format.ts'
 import { allKeys, createKey, revokeKey } from '../../src/access/keys.ts'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { Fault } from '../../src/fault.ts'
 import { localOperator } from '../../src/principal.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+/** Known at once or not, it is a promise here. */
+function createAuthenticate(...given: Parameters<typeof create>) {
+  const authenticate = create(...given)
+  return async (credentials: Parameters<typeof authenticate>[0]) => await authenticate(credentials)
+}
 
 const NO_TOKENS = {
   ...{ jwtIssuer: undefined, jwtAudience: undefined, jwtJwksUrl: undefined },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { encodeNodeId } from '../../src/graphql/node-id.ts'
-import { bookmarkCountSchema, freeTextSchema, identifierProblem, nameProblem } from '../../src/identifier.ts'
+import { bookmarkCountSchema, freeTextSchema, identifierProblem, nameProblem, NODE_TYPES } from '../../src/identifier.ts'
 
 describe('a user or session ID', () => {
   it.each([
@@ -38,7 +38,7 @@ describe('a user or session ID', () => {
     expect(identifierProblem(text)).toBe(problem)
   })
 
-  it.each(['User', 'Checkpoint', 'CrawlSession'])(
+  it.each(NODE_TYPES)(
     'is not the global id of a %s, padded or not, in either alphabet',
     (type) => {
       for (const key of ['alice', 'alice1', 'alice12', '["alice","twitter/bookmarks"]', '>>>???']) {
