@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { encodeNodeId } from '../../src/graphql/node-id.ts'
-import { bookmarkCountSchema, freeTextSchema, identifierProblem, nameProblem, NODE_TYPES } from '../../src/identifier.ts'
+import {
+  bookmarkCountSchema,
+  freeTextSchema,
+  identifierProblem,
+  nameProblem,
+  NODE_TYPES,
+} from '../../src/identifier.ts'
 
 describe('a user or session ID', () => {
   it.each([
@@ -38,17 +44,14 @@ describe('a user or session ID', () => {
     expect(identifierProblem(text)).toBe(problem)
   })
 
-  it.each(NODE_TYPES)(
-    'is not the global id of a %s, padded or not, in either alphabet',
-    (type) => {
-      for (const key of ['alice', 'alice1', 'alice12', '["alice","twitter/bookmarks"]', '>>>???']) {
-        const id = encodeNodeId(type, key)
-        for (const spelling of [id, id.replace(/=+$/, ''), id.replaceAll('+', '-').replaceAll('/', '_')]) {
-          expect(identifierProblem(spelling), spelling).toMatch(/^is a global id; send the natural key/)
-        }
+  it.each(NODE_TYPES)('is not the global id of a %s, padded or not, in either alphabet', (type) => {
+    for (const key of ['alice', 'alice1', 'alice12', '["alice","twitter/bookmarks"]', '>>>???']) {
+      const id = encodeNodeId(type, key)
+      for (const spelling of [id, id.replace(/=+$/, ''), id.replaceAll('+', '-').replaceAll('/', '_')]) {
+        expect(identifierProblem(spelling), spelling).toMatch(/^is a global id; send the natural key/)
       }
-    },
-  )
+    }
+  })
 
   it.each([btoa('Other:alice'), btoa('Userx'), btoa('user:alice'), 'VXNlcj', 'alice', 'User:alice'])(
     'may look a little like one: %s',
