@@ -1,6 +1,8 @@
 /** What RFC 3339 can say, and so what the API can. */
 const EARLIEST = new Date('0001-01-01T00:00:00.000Z')
 const LATEST = new Date('9999-12-31T23:59:59.999Z')
+/** Numbers: to compare a date with a date takes 0.1 µs. */
+const [EARLIEST_MS, LATEST_MS] = [EARLIEST.getTime(), LATEST.getTime()]
 
 /** A time as the driver gives it (Date; a number where it is infinite), or as to_jsonb gives it (ISO text, with " BC" or as a word). */
 export type TimeColumn = Date | number | string
@@ -15,8 +17,9 @@ export function toTime(value: TimeColumn): Date {
     return EARLIEST
   const date = value instanceof Date ? value : new Date(value)
   // A text of more than four digits of a year, infinity, and what is too far away for a Date.
-  if (Number.isNaN(date.getTime()) || date > LATEST) return LATEST
-  return date < EARLIEST ? EARLIEST : date
+  const time = date.getTime()
+  if (Number.isNaN(time) || time > LATEST_MS) return LATEST
+  return time < EARLIEST_MS ? EARLIEST : date
 }
 
 /** SQL: a TIMESTAMPTZ as text that PostgreSQL reads back to the microsecond whatever the session's time zone, and NULL as NULL. */

@@ -19,7 +19,8 @@ export function parseTimestamp(text: string): Date | number {
   const isPlain = text.endsWith('+00') && text[4] === '-' && year >= 1_000 && (end === 19 || text[19] === '.')
   if (!isPlain) return parseAny(text)
   // As a Date does, it cuts off what is less than a millisecond.
-  const milliseconds = end === 19 ? 0 : Number(text.slice(20, Math.min(end, 23)).padEnd(3, '0'))
+  const milliseconds =
+    end < 23 ? Number(text.slice(20, end).padEnd(3, '0')) : digitsAt(text, 20) * 10 + text.charCodeAt(22) - ZERO
   const month = digitsAt(text, 5) - 1
   return new Date(
     Date.UTC(year, month, digitsAt(text, 8), digitsAt(text, 11), digitsAt(text, 14), digitsAt(text, 17), milliseconds),

@@ -6,6 +6,7 @@ import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
 import { UserType } from '../user/graphql.ts'
 import { countSessions, sessionStats } from './count-store.ts'
 import type { SessionFilter } from './filter-store.ts'
+import { columnsOf } from './graphql-columns.ts'
 import { SessionStatusEnum, SessionType } from './graphql.ts'
 import { listSessions, type SessionOrder } from './list-store.ts'
 
@@ -80,13 +81,20 @@ builder.objectField(UserType, 'sessions', (t) =>
       description: "The user's sessions, the newest first.",
       args: { filter: t.arg({ type: SessionFilterInput }) },
       validate: pageArgumentsSchema,
-      resolve: async ({ userId }, args, { loaders, feed, caller }) => {
+      resolve: async ({ userId }, args, { loaders, feed, caller }, info) => {
         requireScope(caller, 'read')
         const feedCursor = feed.cursor(feed.position())
         const filter = toSessionFilter(args.filter ?? {})
         const list = 'sessions STARTED_AT_DESC'
         const page = toKeysetPage(list, 2, args)
-        const rows = await loaders.sessions.ofUser.load({ userId, filter, order: ORDERS.STARTED_AT_DESC, page })
+        const columns = columnsOf(info)
+        const rows = await loaders.sessions.ofUser.load({
+          userId,
+          filter,
+          order: ORDERS.STARTED_AT_DESC,
+          page,
+          columns,
+        })
         return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }), {
           feedCursor,
         })
@@ -106,7 +114,7 @@ builder.queryField('sessions', (t) =>
         orderBy: t.arg({ type: SessionOrderEnum, defaultValue: 'STARTED_AT_DESC' }),
       },
       validate: pageArgumentsSchema,
-      resolve: async (_parent, args, { caller, database, feed }) => {
+      resolve: async (_parent, args, { caller, database, feed }, info) => {
         requireScope(caller, 'read')
         const feedCursor = feed.cursor(feed.position())
         const orderBy = args.orderBy ?? 'STARTED_AT_DESC'
@@ -114,7 +122,7 @@ builder.queryField('sessions', (t) =>
         const filter = toSessionFilter(args.filter ?? {})
         const list = `sessions ${orderBy}`
         const page = toKeysetPage(list, order.by === 'STARTED' ? 2 : 3, args)
-        const rows = await listSessions(database, caller.userIds, filter, order, page)
+        const rows = await listSessions(database, caller.userIds, { filter, order, page, columns: columnsOf(info) })
         return toConnection(list, page, rows, () => countSessions(database, caller.userIds, filter), { feedCursor })
       },
     },

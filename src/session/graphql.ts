@@ -124,14 +124,13 @@ export const SessionType = builder.prismaObject('CrawlSession', {
     attempt: t.exposeInt('attempt', { description: "1, or the resumed session's attempt + 1." }),
     stalled: t.boolean({
       description: 'Alive, but the position has not moved for 5 leases, and it is not rate limited.',
-      resolve: (session, _args, { clock }) =>
-        isStalled({ ...session, status: statusFromColumn(session.status) }, clock.now()),
+      resolve: (session, _args, { clock }) => isStalled(session, clock.now()),
     }),
     commits: t.exposeInt('commits', { description: 'Accepted saves.' }),
     bookmarksPerSecond: t.float({
       nullable: true,
       description: 'From the first save to the last; null until there are two.',
-      resolve: (session) => bookmarksPerSecond({ ...session, status: statusFromColumn(session.status) }),
+      resolve: (session) => bookmarksPerSecond(session),
     }),
     apiRequests: t.exposeInt('apiRequests', { description: 'Requests to the platform, as reported; added up.' }),
     rateLimitHits: t.exposeInt('rateLimitHits', { description: 'Refusals by the platform, as reported; added up.' }),

@@ -9,6 +9,7 @@ import { type DurationStep, durationSteps, earlier } from './duration-steps.ts'
 import { COMPLETED_AT, conditionSql, type SessionFilter } from './filter-store.ts'
 import type { CrawlSession } from './model.ts'
 import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
+import { type SessionColumns, SUMMARY_COLUMNS, SummarizedSession, type SummaryRow } from './summary.ts'
 
 /** STARTED: by (startedAt, sessionId). COMPLETED: by completedAt, running ones as if before all time, then as STARTED. */
 export interface SessionOrder {
@@ -16,15 +17,25 @@ export interface SessionOrder {
   readonly direction: Direction
 }
 
-/** completed_at_text: only of a list in that order. */
-type PagedRow = SessionRow & { readonly started_at_text: string; readonly completed_at_text?: string }
+/** A page as it is asked for. */
+export interface SessionPage {
+  readonly filter: SessionFilter
+  readonly order: SessionOrder
+  readonly page: KeysetPage
+  readonly columns: SessionColumns
+}
 
-const STARTED_COLUMNS = `${SESSION_COLUMNS}, ${timeTextSql('s.started_at')} AS started_at_text`
-const PAGED_COLUMNS = {
-  STARTED: Prisma.raw(STARTED_COLUMNS),
-  COMPLETED: Prisma.raw(
-    `${STARTED_COLUMNS}, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`,
-  ),
+/** completed_at_text: only of a list in that order. */
+type PagedRow = (SummaryRow | SessionRow) & { readonly started_at_text: string; readonly completed_at_text?: string }
+
+const STARTED_TEXT = `${timeTextSql('s.started_at')} AS started_at_text`
+const STARTED_COLUMNS = {
+  summary: `${SUMMARY_COLUMNS}, ${STARTED_TEXT}`,
+  all: `${SESSION_COLUMNS}, ${STARTED_TEXT}`,
+}
+const POSITION_COLUMNS = {
+  STARTED: Prisma.empty,
+  COMPLETED: Prisma.raw(`, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`),
 }
 const STARTED_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
 /** Of those that have completed. */
@@ -32,17 +43,10 @@ const COMPLETED_KEY = [Prisma.sql`s.completed_at`, ...STARTED_KEY]
 const SORT_KEYS = { STARTED: STARTED_KEY, COMPLETED: [COMPLETED_AT, ...STARTED_KEY] }
 
 /** A page of sessions by (startedAt, sessionId). */
-export async function listSessions(
-  database: Database,
-  reach: Reach,
-  filter: SessionFilter,
-  order: SessionOrder,
-  page: KeysetPage,
-): Promise<Page<CrawlSession>> {
-  const rows = await database.query<PagedRow>(
-    pageSql(reach, await namingStreams(database, reach, filter, order), order, page),
-  )
-  return pageOf(rows, page, toEntry)
+export async function listSessions(database: Database, reach: Reach, asked: SessionPage): Promise<Page<CrawlSession>> {
+  const filter = await namingStreams(database, reach, asked)
+  const rows = await database.query<PagedRow>(pageSql(reach, { ...asked, filter }))
+  return pageOf(rows, asked.page, toEntry)
 }
 
 /**
@@ -53,15 +57,18 @@ export async function listSessionsOfUsers(
   database: Database,
   reach: Reach,
   userIds: readonly string[],
-  filter: SessionFilter,
-  order: SessionOrder,
-  page: KeysetPage,
+  asked: SessionPage,
 ): Promise<Map<string, Page<CrawlSession>>> {
   const ofUser = Prisma.sql`s.user_id = owner.id`
-  const statement = isNewest(filter, order, page)
-    ? { name: 'sessions_newest', text: NEWEST_OF_USERS, values: [userIds, reachArray(reach), page.limit + 1] }
+  const { page, columns } = asked
+  const statement = isNewest(asked)
+    ? {
+        name: `sessions_newest_${columns}`,
+        text: NEWEST_OF_USERS[columns],
+        values: [userIds, reachArray(reach), page.limit + 1],
+      }
     : Prisma.sql`SELECT s.* FROM unnest(${userIds}::text[]) WITH ORDINALITY AS owner (id, place)
-      CROSS JOIN LATERAL (${pageSql(reach, filter, order, page, ofUser)}) AS s
+      CROSS JOIN LATERAL (${pageSql(reach, asked, ofUser)}) AS s
       ORDER BY owner.place`
   const rows = await database.query<PagedRow>(statement)
   const byUser = new Map(userIds.map((userId) => [userId, [] as PagedRow[]]))
@@ -85,8 +92,7 @@ interface PageFilter extends SessionFilter {
 async function namingStreams(
   database: Database,
   reach: Reach,
-  filter: SessionFilter,
-  { by }: SessionOrder,
+  { filter, order: { by } }: SessionPage,
 ): Promise<PageFilter> {
   const { platform, userId, stream, statuses } = filter
   if (reach !== 'all' || by === 'STARTED' || !platform || (userId ?? stream ?? statuses)) return filter
@@ -97,13 +103,14 @@ async function namingStreams(
 }
 
 /** What is asked most, always with the same text: prepared. */
-const NEWEST_OF_USERS = `SELECT s.* FROM unnest($1::text[]) WITH ORDINALITY AS owner (id, place)
-  CROSS JOIN LATERAL (SELECT ${STARTED_COLUMNS} FROM crawler.crawl_session s
+const newestSql = (columns: string) => `SELECT s.* FROM unnest($1::text[]) WITH ORDINALITY AS owner (id, place)
+  CROSS JOIN LATERAL (SELECT ${columns} FROM crawler.crawl_session s
     WHERE s.user_id = owner.id AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
     ORDER BY s.started_at DESC, s.session_id DESC LIMIT $3) AS s
   ORDER BY owner.place`
+const NEWEST_OF_USERS = { summary: newestSql(STARTED_COLUMNS.summary), all: newestSql(STARTED_COLUMNS.all) }
 
-function isNewest(filter: SessionFilter, { by, direction }: SessionOrder, page: KeysetPage): boolean {
+function isNewest({ filter, order: { by, direction }, page }: SessionPage): boolean {
   const isFirst = !page.backward && page.after === undefined && page.before === undefined
   return (
     isFirst && by === 'STARTED' && direction === 'DESC' && Object.values(filter).every((value) => value === undefined)
@@ -113,7 +120,7 @@ function isNewest(filter: SessionFilter, { by, direction }: SessionOrder, page: 
 function toEntry(row: PagedRow): { node: CrawlSession; position: string[] } {
   const started = [row.started_at_text, row.session_id]
   return {
-    node: toSession(row),
+    node: 'epoch' in row ? toSession(row) : new SummarizedSession(row),
     position: row.completed_at_text === undefined ? started : [row.completed_at_text, ...started],
   }
 }
@@ -124,14 +131,12 @@ function toEntry(row: PagedRow): { node: CrawlSession; position: string[] } {
  */
 function pageSql(
   reach: Reach,
-  filter: PageFilter,
-  order: SessionOrder,
-  page: KeysetPage,
+  { filter, order, page, columns }: SessionPage & { readonly filter: PageFilter },
   also?: Prisma.Sql,
 ): Prisma.Sql {
   const sorted = keysetSql.orderAndLimit(SORT_KEYS[order.by], order.direction, page)
   const rangeOf = (part: SessionFilter, condition = Prisma.sql`TRUE`, key = SORT_KEYS[order.by]) =>
-    Prisma.sql`SELECT ${PAGED_COLUMNS[order.by]} FROM crawler.crawl_session s
+    Prisma.sql`SELECT ${Prisma.raw(STARTED_COLUMNS[columns])}${POSITION_COLUMNS[order.by]} FROM crawler.crawl_session s
     WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, conditionSql(reach, part), condition, keysetSql.after(key, order.direction, page)], ' AND ')}
     ${keysetSql.orderAndLimit(key, order.direction, page)}`
   const { statuses, platform, startedBefore, startedAfter, completedBefore, completedAfter } = filter

@@ -1,19 +1,15 @@
 import type { Database } from '../database/database.ts'
-import type { KeysetPage, Page } from '../database/keyset.ts'
+import type { Page } from '../database/keyset.ts'
 import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
 import { countSessionsOfUsers } from './count-store.ts'
-import type { SessionFilter } from './filter-store.ts'
-import { listSessionsOfUsers, type SessionOrder } from './list-store.ts'
+import { listSessionsOfUsers, type SessionPage } from './list-store.ts'
 import type { CrawlSession } from './model.ts'
 import { findSessions } from './store.ts'
 
 /** One user's page of sessions. Those that ask for the same page of different users share a statement. */
-export interface SessionsOfUser {
+export interface SessionsOfUser extends SessionPage {
   readonly userId: string
-  readonly filter: SessionFilter
-  readonly order: SessionOrder
-  readonly page: KeysetPage
 }
 
 /** Like the checkpoints' loaders they batch and keep nothing. */
@@ -32,8 +28,8 @@ export function createSessionLoaders(database: Database, reach: Reach) {
       (asked) =>
         eachGroup(
           asked,
-          ({ filter, order, page }) => [filter, order, page],
-          (userIds, { filter, order, page }) => listSessionsOfUsers(database, reach, userIds, filter, order, page),
+          ({ filter, order, page, columns }) => [filter, order, page, columns],
+          (userIds, question) => listSessionsOfUsers(database, reach, userIds, question),
         ),
       JSON.stringify,
       database.readTracer,

@@ -45,8 +45,11 @@ export interface CrawlSession {
   readonly rateLimitHits: number
 }
 
+/** With any text for a status: none but "running" is asked for. */
+type AnySession = Omit<CrawlSession, 'status'> & { readonly status: string }
+
 /** Whether the session owns its stream: it runs, and its lease has not run out. */
-export function isLive(session: CrawlSession, now: Date): boolean {
+export function isLive(session: AnySession, now: Date): boolean {
   return (
     session.status === 'running' && session.epoch > 0 && session.leaseExpiresAt !== null && session.leaseExpiresAt > now
   )
@@ -56,7 +59,7 @@ export function isLive(session: CrawlSession, now: Date): boolean {
 export const STALLED_AFTER_LEASES = 5
 
 /** Alive, but the position has not moved for 5 leases, and it is not rate limited. */
-export function isStalled(session: CrawlSession, now: Date): boolean {
+export function isStalled(session: AnySession, now: Date): boolean {
   if (!isLive(session, now) || session.leaseSeconds === null) return false
   if (session.rateLimitedUntil && session.rateLimitedUntil > now) return false
   const movedAt = session.positionMovedAt ?? session.startedAt
@@ -64,7 +67,7 @@ export function isStalled(session: CrawlSession, now: Date): boolean {
 }
 
 /** Bookmarks a second from the first save to the last; null until there are two at different times. */
-export function bookmarksPerSecond(session: CrawlSession): number | null {
+export function bookmarksPerSecond(session: AnySession): number | null {
   if (!session.firstSaveAt || !session.lastSaveAt || session.commits < 2) return null
   const seconds = (session.lastSaveAt.getTime() - session.firstSaveAt.getTime()) / 1000
   return seconds > 0 ? session.bookmarksSinceFirstSave / seconds : null
