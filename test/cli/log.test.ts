@@ -64,6 +64,23 @@ describe('a server whose log nobody reads', () => {
   })
 })
 
+describe('a log of a process that ends', () => {
+  it.each([
+    ['on purpose', 'process.exit(3)', 3],
+    ['by an error that nobody caught', 'throw new Error("x")', 1],
+  ])('%s has each line that was written before, in order', async (_, end, code) => {
+    const log = fileURLToPath(new URL('../../dist/log.js', import.meta.url))
+    const program =
+      `const { createServerLog } = await import(${JSON.stringify(log)}); const log = createServerLog('info'); ` +
+      `for (let n = 0; n < 1_000; n += 1) log.info({ n }, 'line'); await null; log.info({ n: 1_000 }, 'line'); ${end}`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program])
+    const seen: number[] = []
+    createInterface({ input: child.stdout }).on('line', (text) => seen.push((JSON.parse(text) as { n: number }).n))
+    expect(await once(child, 'close')).toEqual([code, null])
+    expect(seen).toEqual(Array.from({ length: 1_001 }, (_line, n) => n))
+  })
+})
+
 describe('a log of which more is written than is kept', () => {
   const LINES = 60_000
   const talkative = fileURLToPath(new URL('talkative.mjs', import.meta.url))
