@@ -22,14 +22,14 @@ const SAVED = `... on SaveCheckpointSuccess { created checkpoint { ${CHECKPOINT}
 
 /** One after the other, so that each pays for all that it causes: a save for the feed's look, its page and the wake-up too. */
 const operations: readonly (readonly [what: string, kilobytes: number, operation: (n: number) => string])[] = [
-  ['a checkpoint', 66, () => `{ checkpoint(userId: "alice") { ${CHECKPOINT} } }`],
+  ['a checkpoint', 46, () => `{ checkpoint(userId: "alice") { ${CHECKPOINT} } }`],
   [
     'a session with its checkpoint and user',
-    108,
+    75,
     () => `{ session(sessionId: "alice-7") { ${SESSION} user { userId } checkpoint { ${CHECKPOINT} } } }`,
   ],
-  ["a user's 20 newest sessions with checkpoints", 586, () => `{ user(userId: "alice") { ${SESSIONS} } }`],
-  ['a save', 309, (n) => `mutation { saveCheckpoint(input: { userId: "alice", itemId: "${n}" }) { ${SAVED} } }`],
+  ["a user's 20 newest sessions with checkpoints", 187, () => `{ user(userId: "alice") { ${SESSIONS} } }`],
+  ['a save', 296, (n) => `mutation { saveCheckpoint(input: { userId: "alice", itemId: "${n}" }) { ${SAVED} } }`],
 ]
 
 describe('what a request allocates in the server', () => {
