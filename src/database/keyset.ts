@@ -13,8 +13,14 @@ export interface KeysetPage {
   readonly before: Position | undefined
 }
 
+export interface Entry<Node> {
+  readonly node: Node
+  /** undefined: it was not read, since nobody asked for a cursor. */
+  readonly position: Position | undefined
+}
+
 export interface Page<Node> {
-  readonly rows: readonly { readonly node: Node; readonly position: Position }[]
+  readonly rows: readonly Entry<Node>[]
   /** Whether there is at least one more row in the direction of paging. */
   readonly hasMore: boolean
 }
@@ -47,7 +53,7 @@ export const keysetSql = {
 export function pageOf<Row, Node>(
   rows: readonly Row[],
   page: KeysetPage,
-  toEntry: (row: Row) => { readonly node: Node; readonly position: Position },
+  toEntry: (row: Row) => Entry<Node>,
 ): Page<Node> {
   const kept = rows.slice(0, page.limit).map(toEntry)
   return { rows: page.backward ? kept.reverse() : kept, hasMore: rows.length > page.limit }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { KeysetPage, Page } from '../database/keyset.ts'
+import type { KeysetPage, Page, Position } from '../database/keyset.ts'
 import { Fault } from '../fault.ts'
 
 export const DEFAULT_PAGE_SIZE = 20
@@ -79,15 +79,16 @@ export function toConnection<Node>(
 class Edge<Node> {
   readonly node: Node
   readonly #list: string
-  readonly #position: readonly string[]
+  readonly #position: Position | undefined
 
-  constructor(node: Node, list: string, position: readonly string[]) {
+  constructor(node: Node, list: string, position: Position | undefined) {
     this.node = node
     this.#list = list
     this.#position = position
   }
 
   get cursor(): string {
+    if (!this.#position) throw new Error('a cursor was asked for and its position not read')
     return encodeCursor(this.#list, this.#position)
   }
 }

@@ -6,7 +6,7 @@ import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
 import { UserType } from '../user/graphql.ts'
 import { countSessions, sessionStats } from './count-store.ts'
 import type { SessionFilter } from './filter-store.ts'
-import { columnsOf } from './graphql-columns.ts'
+import { readingOf } from './graphql-reading.ts'
 import { SessionStatusEnum, SessionType } from './graphql.ts'
 import { listSessions, type SessionOrder } from './list-store.ts'
 
@@ -87,14 +87,8 @@ builder.objectField(UserType, 'sessions', (t) =>
         const filter = toSessionFilter(args.filter ?? {})
         const list = 'sessions STARTED_AT_DESC'
         const page = toKeysetPage(list, 2, args)
-        const columns = columnsOf(info)
-        const rows = await loaders.sessions.ofUser.load({
-          userId,
-          filter,
-          order: ORDERS.STARTED_AT_DESC,
-          page,
-          columns,
-        })
+        const question = { filter, order: ORDERS.STARTED_AT_DESC, page, ...readingOf(info) }
+        const rows = await loaders.sessions.ofUser.load({ userId, ...question })
         return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }), {
           feedCursor,
         })
@@ -122,7 +116,7 @@ builder.queryField('sessions', (t) =>
         const filter = toSessionFilter(args.filter ?? {})
         const list = `sessions ${orderBy}`
         const page = toKeysetPage(list, order.by === 'STARTED' ? 2 : 3, args)
-        const rows = await listSessions(database, caller.userIds, { filter, order, page, columns: columnsOf(info) })
+        const rows = await listSessions(database, caller.userIds, { filter, order, page, ...readingOf(info) })
         return toConnection(list, page, rows, () => countSessions(database, caller.userIds, filter), { feedCursor })
       },
     },

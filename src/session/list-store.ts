@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
-import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
+import { type Direction, type KeysetPage, keysetSql, pageOf, type Page, type Position } from '../database/keyset.ts'
 import { reachArray } from '../database/reach.ts'
 import type { Reach } from '../principal.ts'
 import { timeTextSql } from '../time-column.ts'
@@ -9,7 +9,7 @@ import { type DurationStep, durationSteps, earlier } from './duration-steps.ts'
 import { COMPLETED_AT, conditionSql, type SessionFilter } from './filter-store.ts'
 import type { CrawlSession } from './model.ts'
 import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
-import { type SessionColumns, SUMMARY_COLUMNS, SummarizedSession, type SummaryRow } from './summary.ts'
+import { type SessionReading, SUMMARY_COLUMNS, SummarizedSession, type SummaryRow } from './summary.ts'
 
 /** STARTED: by (startedAt, sessionId). COMPLETED: by completedAt, running ones as if before all time, then as STARTED. */
 export interface SessionOrder {
@@ -18,24 +18,24 @@ export interface SessionOrder {
 }
 
 /** A page as it is asked for. */
-export interface SessionPage {
+export interface SessionPage extends SessionReading {
   readonly filter: SessionFilter
   readonly order: SessionOrder
   readonly page: KeysetPage
-  readonly columns: SessionColumns
 }
 
-/** completed_at_text: only of a list in that order. */
-type PagedRow = (SummaryRow | SessionRow) & { readonly started_at_text: string; readonly completed_at_text?: string }
+/** The texts: only where positions are read, completed_at_text only of a list in that order. */
+type PagedRow = (SummaryRow | SessionRow) & { readonly started_at_text?: string; readonly completed_at_text?: string }
 
-const STARTED_TEXT = `${timeTextSql('s.started_at')} AS started_at_text`
-const STARTED_COLUMNS = {
-  summary: `${SUMMARY_COLUMNS}, ${STARTED_TEXT}`,
-  all: `${SESSION_COLUMNS}, ${STARTED_TEXT}`,
-}
+const COLUMNS = { summary: SUMMARY_COLUMNS, all: SESSION_COLUMNS }
+const STARTED_TEXT = `, ${timeTextSql('s.started_at')} AS started_at_text`
 const POSITION_COLUMNS = {
-  STARTED: Prisma.empty,
-  COMPLETED: Prisma.raw(`, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`),
+  STARTED: STARTED_TEXT,
+  COMPLETED: `${STARTED_TEXT}, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`,
+}
+
+function columnsSql({ columns, positions }: SessionReading, by: SessionOrder['by']): string {
+  return COLUMNS[columns] + (positions ? POSITION_COLUMNS[by] : '')
 }
 const STARTED_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
 /** Of those that have completed. */
@@ -60,11 +60,11 @@ export async function listSessionsOfUsers(
   asked: SessionPage,
 ): Promise<Map<string, Page<CrawlSession>>> {
   const ofUser = Prisma.sql`s.user_id = owner.id`
-  const { page, columns } = asked
+  const { page } = asked
   const statement = isNewest(asked)
     ? {
-        name: `sessions_newest_${columns}`,
-        text: NEWEST_OF_USERS[columns],
+        name: `sessions_newest_${asked.columns}${asked.positions ? '_placed' : ''}`,
+        text: newestSql(columnsSql(asked, 'STARTED')),
         values: [userIds, reachArray(reach), page.limit + 1],
       }
     : Prisma.sql`SELECT s.* FROM unnest(${userIds}::text[]) WITH ORDINALITY AS owner (id, place)
@@ -102,13 +102,12 @@ async function namingStreams(
     : { ...filter, ofStreams: rows.map((row) => row.stream) }
 }
 
-/** What is asked most, always with the same text: prepared. */
+/** What is asked most, always with one of four texts: prepared. */
 const newestSql = (columns: string) => `SELECT s.* FROM unnest($1::text[]) WITH ORDINALITY AS owner (id, place)
   CROSS JOIN LATERAL (SELECT ${columns} FROM crawler.crawl_session s
     WHERE s.user_id = owner.id AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
     ORDER BY s.started_at DESC, s.session_id DESC LIMIT $3) AS s
   ORDER BY owner.place`
-const NEWEST_OF_USERS = { summary: newestSql(STARTED_COLUMNS.summary), all: newestSql(STARTED_COLUMNS.all) }
 
 function isNewest({ filter, order: { by, direction }, page }: SessionPage): boolean {
   const isFirst = !page.backward && page.after === undefined && page.before === undefined
@@ -117,12 +116,14 @@ function isNewest({ filter, order: { by, direction }, page }: SessionPage): bool
   )
 }
 
-function toEntry(row: PagedRow): { node: CrawlSession; position: string[] } {
-  const started = [row.started_at_text, row.session_id]
-  return {
-    node: 'epoch' in row ? toSession(row) : new SummarizedSession(row),
-    position: row.completed_at_text === undefined ? started : [row.completed_at_text, ...started],
-  }
+function toEntry(row: PagedRow): { node: CrawlSession; position: Position | undefined } {
+  return { node: 'epoch' in row ? toSession(row) : new SummarizedSession(row), position: positionOf(row) }
+}
+
+function positionOf({ session_id, started_at_text, completed_at_text }: PagedRow): Position | undefined {
+  if (started_at_text === undefined) return undefined
+  const started = [started_at_text, session_id]
+  return completed_at_text === undefined ? started : [completed_at_text, ...started]
 }
 
 /**
@@ -131,12 +132,12 @@ function toEntry(row: PagedRow): { node: CrawlSession; position: string[] } {
  */
 function pageSql(
   reach: Reach,
-  { filter, order, page, columns }: SessionPage & { readonly filter: PageFilter },
+  { filter, order, page, ...reading }: SessionPage & { readonly filter: PageFilter },
   also?: Prisma.Sql,
 ): Prisma.Sql {
   const sorted = keysetSql.orderAndLimit(SORT_KEYS[order.by], order.direction, page)
   const rangeOf = (part: SessionFilter, condition = Prisma.sql`TRUE`, key = SORT_KEYS[order.by]) =>
-    Prisma.sql`SELECT ${Prisma.raw(STARTED_COLUMNS[columns])}${POSITION_COLUMNS[order.by]} FROM crawler.crawl_session s
+    Prisma.sql`SELECT ${Prisma.raw(columnsSql(reading, order.by))} FROM crawler.crawl_session s
     WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, conditionSql(reach, part), condition, keysetSql.after(key, order.direction, page)], ' AND ')}
     ${keysetSql.orderAndLimit(key, order.direction, page)}`
   const { statuses, platform, startedBefore, startedAfter, completedBefore, completedAfter } = filter

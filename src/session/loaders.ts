@@ -28,7 +28,7 @@ export function createSessionLoaders(database: Database, reach: Reach) {
       (asked) =>
         eachGroup(
           asked,
-          ({ filter, order, page, columns }) => [filter, order, page, columns],
+          ({ userId: _userId, ...question }) => question,
           (userIds, question) => listSessionsOfUsers(database, reach, userIds, question),
         ),
       JSON.stringify,

@@ -2,8 +2,13 @@ import { toTime } from '../time-column.ts'
 import { type CrawlSession, type SessionStatus, statusFromColumn } from './model.ts'
 import type { SessionRow } from './row.ts'
 
-/** Which columns of a session are read: those of a summary are 7 of 28. */
-export type SessionColumns = 'summary' | 'all'
+/** What is read of a list's sessions. */
+export interface SessionReading {
+  /** Those of a summary are 7 of 28. */
+  readonly columns: 'summary' | 'all'
+  /** Whether their places in the list, of which cursors are made: to write these texts is a seventh of the statement's time. */
+  readonly positions: boolean
+}
 
 /** What most who list sessions ask for, and what lists are in the order of. */
 export type SummaryRow = Pick<

@@ -125,9 +125,10 @@ describe('what is read of sessions', () => {
         return statements.filter((text) => text.includes('crawler.crawl_session s'))
       }
       const [summary, ...others] = await textsOf('id status startedAt platform user { userId } checkpoint { version }')
-      expect(summary).not.toMatch(/lease_seconds|worker|position_moved_at/)
+      expect(summary).not.toMatch(/lease_seconds|worker|position_moved_at|started_at_text/)
       expect(others).toEqual([])
       const [whole] = await textsOf('status worker')
+      expect(whole).not.toMatch(/started_at_text/)
       expect(whole).toMatch(/lease_seconds.*worker.*position_moved_at/s)
     },
   )
