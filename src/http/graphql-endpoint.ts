@@ -30,12 +30,12 @@ export function createGraphQLEndpoint(
 ): GraphQLEndpoint {
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
 
-  function run(
+  async function run(
     body: Record<string, unknown>,
     exchange: Exchange,
     mediaTypes: readonly MediaType[],
-  ): ExecutionResult | Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
-    const prepared = prepareOperation(pipeline, present, exchange, readGraphQLRequest(body))
+  ): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
+    const prepared = await prepareOperation(pipeline, present, exchange, readGraphQLRequest(body))
     if (!('run' in prepared)) return presentErrors(exchange, prepared)
     // Before the source exists: nobody would read it.
     if (prepared.isSubscription && !mediaTypes.includes('text/event-stream')) {

@@ -108,7 +108,7 @@ export interface Present {
   /** Which document a request means. */
   readonly findDocument: FindDocument
   /** Takes points off the caller's minute. @throws Fault RATE_LIMITED */
-  spend(exchange: Exchange, points: number): void
+  spend(exchange: Exchange, points: number): Promise<void>
   /** Takes a place for a stream, before its source exists. @returns gives it back @throws Fault RATE_LIMITED */
   enterStream(exchange: Exchange): () => void
   /** @param leave gives the stream's place back: called when it is over */
@@ -142,9 +142,7 @@ export function createPresent<Ctx extends object>(
       return result
     },
     findDocument,
-    spend({ admitted }, points) {
-      callers.rates.spend(admitted?.principal.subject ?? '', points)
-    },
+    spend: ({ admitted }, points) => callers.rates.spend(admitted?.principal.subject ?? '', points),
     enterStream: ({ admitted }) => callers.streams.enter(admitted?.principal.subject ?? ''),
     stream(exchange, events, leave) {
       logSubscriptionStart(log, exchange)

@@ -16,15 +16,15 @@ export interface PreparedOperation extends ExecutionArgs {
 }
 
 /** Parses and validates by the pipeline, for whichever transport. @returns what to run, or why that can't be; never throws */
-export function prepareOperation(
+export async function prepareOperation(
   pipeline: Pipeline,
   present: Present,
   exchange: Exchange,
   { query, documentId, operationName, variables }: GraphQLRequest,
-): PreparedOperation | readonly GraphQLError[] {
+): Promise<PreparedOperation | readonly GraphQLError[]> {
   try {
     // One before anything is done for it, its objects once they are known: also what is refused has been work.
-    present.spend(exchange, 1)
+    await present.spend(exchange, 1)
     const { schema } = pipeline
     const { document, errors } = pipeline.read(present.findDocument({ query, documentId }))
     if (errors.length > 0) return errors
@@ -33,7 +33,7 @@ export function prepareOperation(
     const objects = objectsOf(schema, document, operation, variables ?? {})
     const excess = findCostExcess(objects)
     if (excess) return [excess]
-    present.spend(exchange, objects)
+    await present.spend(exchange, objects)
     noteOperation(exchange, document, operation)
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
     const contextValue = pipeline.createContext(exchange)
