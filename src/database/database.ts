@@ -115,7 +115,9 @@ export function openDatabase(options: DatabaseOptions): Database {
       try {
         // Two literals: to spread a name that may be missing was 1 to 2 % of a read's processor time.
         const copied = [...values]
-        const result = await pool.query<Row>(name === undefined ? { text, values: copied } : { name, text, values: copied })
+        const result = await pool.query<Row>(
+          name === undefined ? { text, values: copied } : { name, text, values: copied },
+        )
         return result.rows
       } catch (error) {
         throw faultOf(error)
