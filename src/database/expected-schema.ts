@@ -503,7 +503,13 @@ export const expectedSchema: readonly SchemaObject[] = [
     kind: 'function',
     table: null,
     name: 'crawler.save_checkpoints(json,boolean)',
-    definition: '518d79d5249bff78443bd9bb55514442df3debda11f15a505ff32daae5be3afd',
+    definition: 'be641a3e48674fae99825a931629d48b930fc56a0646503454fcb30dc45d07d0',
+  },
+  {
+    kind: 'function',
+    table: null,
+    name: 'crawler.save_plain(json)',
+    definition: '923feda3b611485c86c43771a536fc62fa42b5823f639c1696de4973849ee27c',
   },
   {
     kind: 'function',
