@@ -635,6 +635,13 @@ export const expectedSchema: readonly SchemaObject[] = [
   {
     kind: 'index',
     table: 'crawler.crawl_session',
+    name: 'crawler.crawl_session_platform_running',
+    definition:
+      "CREATE INDEX crawl_session_platform_running ON crawler.crawl_session USING btree (split_part((stream)::text, '/'::text, 1), started_at, session_id) WHERE (crawler.known_status((status)::text) = 'running'::text)",
+  },
+  {
+    kind: 'index',
+    table: 'crawler.crawl_session',
     name: 'crawler.crawl_session_platform_started',
     definition:
       "CREATE INDEX crawl_session_platform_started ON crawler.crawl_session USING btree (split_part((stream)::text, '/'::text, 1), started_at, session_id)",

@@ -71,12 +71,9 @@ export function createGroupCommit<Command, Outcome>(
           set.map(({ command }) => command),
           set.map(({ untilMs }) => untilMs),
         )
-        set.forEach(({ resolve, reject }, place) => {
-          const outcome = outcomes[place]
-          if (outcome === undefined)
-            reject(new Error(`a set of ${set.length} was answered by ${outcomes.length} outcomes`))
-          else resolve(outcome)
-        })
+        // A set that waits is sent first: to make the answers of one takes as long as to write one, and the database would wait.
+        if (gathering.length > 0) settleSoon(set, outcomes)
+        else settle(set, outcomes)
       } catch (error) {
         for (const { reject } of set) reject(error)
         if (isOutage(error)) {
@@ -91,6 +88,27 @@ export function createGroupCommit<Command, Outcome>(
     writing = false
     clearTimeout(patience)
     patience = undefined
+  }
+
+  /** In the next turn of the event loop. */
+  function settleSoon(
+    set: readonly Waiting<Command, Outcome>[],
+    outcomes: readonly (Outcome | PromiseLike<Outcome>)[],
+  ): void {
+    // One that is rejected before it is handed on would else count as nobody's, and end the process.
+    for (const outcome of outcomes) if (outcome instanceof Promise) outcome.catch(() => undefined)
+    setImmediate(settle, set, outcomes)
+  }
+
+  function settle(
+    set: readonly Waiting<Command, Outcome>[],
+    outcomes: readonly (Outcome | PromiseLike<Outcome>)[],
+  ): void {
+    set.forEach(({ resolve, reject }, place) => {
+      const outcome = outcomes[place]
+      if (outcome === undefined) reject(new Error(`a set of ${set.length} was answered by ${outcomes.length} outcomes`))
+      else resolve(outcome)
+    })
   }
 
   /** Fails what has waited for too long. */

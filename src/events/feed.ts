@@ -85,7 +85,7 @@ export interface FeedOptions {
 
 /**
  * Starts the reader: one look a second, and one whenever it is told of news; a statement each. What a look finds final is read by a
- * second one (500 events each), once for all subscribers. What is final: finality.ts. (A reader that remembered the highest ID got
+ * second one (500 events each), once for all subscribers, where there are any. What is final: finality.ts. (A reader that remembered the highest ID got
  * 1,825 of 2,308 events.)
  */
 export async function startFeed(
@@ -131,6 +131,11 @@ export async function startFeed(
     if (look.prunedUpTo > position && upTo > position) {
       // This process was cut off for longer than events are kept, or another was faster: its subscribers are told CURSOR_EXPIRED.
       position = look.prunedUpTo < upTo ? look.prunedUpTo : upTo
+      recent = new RecentEvents(position, RECENT_EVENTS)
+    }
+    if (listeners.size === 0 && position < upTo) {
+      // Nobody waits for them. Who comes later, and asks for some of these, reads them from the outbox.
+      position = upTo
       recent = new RecentEvents(position, RECENT_EVENTS)
     }
     while (position < upTo && !closed) {

@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { withClient } from '../support/database.ts'
+import { countStatements, isPageOfEvents } from '../support/statement-count.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 import { openStream } from './sse.ts'
 
@@ -104,5 +105,28 @@ describe.each([1, 200])('with %s subscribers', (subscribers) => {
     expect(counts.look).toBeLessThanOrEqual((performance.now() - startedAt) / 1_000 + 3)
     expect(counts).toMatchObject({ page: 0, notify: 0, other: 0 })
     expect(counts.reap).toBeLessThanOrEqual(counts.look + 1)
+  })
+})
+
+describe('with no subscriber', () => {
+  it('a change is looked at and its event not read, until somebody asks for what came since', async () => {
+    await using waymark = await startWaymark()
+    await mutate(waymark, 'registerUser', { userId: 'alice' })
+    const { sessions } = await waymark.ask<{ sessions: { feedCursor: string } }>('{ sessions { feedCursor } }')
+    const { statements } = await countStatements(
+      async () => {
+        await mutate(waymark, 'startSession', { sessionId: 'one', userId: 'alice' })
+        const lag = async () =>
+          (await waymark.ask<{ sessions: { feedCursor: string } }>('{ sessions { feedCursor } }')).sessions
+        await expect.poll(lag, within).not.toEqual(sessions)
+      },
+      { isCounted: isPageOfEvents },
+    )
+    expect(statements).toEqual([])
+    const leave = new AbortController()
+    const query = `subscription { told: sessionStatusChanged(after: "${sessions.feedCursor}") { sessionId } }`
+    const stream = await openStream<{ told: { sessionId: string } }>(waymark.url, { query }, leave.signal)
+    expect((await stream.next()).value?.data?.told.sessionId).toBe('one')
+    leave.abort()
   })
 })

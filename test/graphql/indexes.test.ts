@@ -74,6 +74,8 @@ async function readsOf(
 
 const between = 'startedAfter: "2026-01-05T00:00:00Z", startedBefore: "2026-01-06T00:00:00Z"'
 const completedBetween = 'completedAfter: "2026-01-05T00:00:00Z", completedBefore: "2026-01-06T00:00:00Z"'
+/** None is. */
+const runningOnYouTube = 'platform: YOUTUBE, status: [RUNNING]'
 const sessionFilters = [
   '',
   'userId: "u7"',
@@ -99,6 +101,7 @@ const sessionFilters = [
   `stream: "reddit/saved", ${between}`,
   `platform: OTHER, ${between}`,
   `status: [RUNNING], ${between}`,
+  runningOnYouTube,
 ]
 const checkpointFilters = [
   '',
@@ -120,7 +123,8 @@ const inBothDirections = (field: string, filters: readonly string[], order = '')
   filters.flatMap((filter) => ['first', 'last'].map((size) => ({ field, filter, order, size })))
 
 /** Which of two indexes a combination goes by, and what it filters out then, is the planner's to weigh. */
-const isCombination = (filter: string) => filter !== between && filter !== completedBetween && /, [a-z]/.test(filter)
+const isCombination = (filter: string) =>
+  ![between, completedBetween, runningOnYouTube].includes(filter) && /, [a-z]/.test(filter)
 
 describe(`where there are ${SESSIONS} sessions and ${CHECKPOINTS} checkpoints`, () => {
   let waymark: TestWaymark

@@ -40,6 +40,40 @@ describe('group commit', () => {
     expect(await Promise.all([first, ...rest])).toEqual(['A', 'B', 'C', 'D'])
   })
 
+  it('sends the set that waits before it answers the one that is written', async () => {
+    const happened: string[] = []
+    const rest: Promise<unknown>[] = []
+    const { submit } = createGroupCommit<string, string>(
+      async (commands) => {
+        // As the pool does: it hands a connection out on the next tick.
+        await new Promise<void>((resolve) => {
+          process.nextTick(resolve)
+        })
+        happened.push(`sent ${commands.join()}`)
+        if (commands[0] === 'a') rest.push(save('b'))
+        await new Promise((resolve) => setImmediate(resolve))
+        return commands
+      },
+      { maxSetSize: 10 },
+    )
+    const save = async (command: string) => happened.push(`answered ${await submit(command)}`)
+    await save('a')
+    await Promise.all(rest)
+    expect(happened).toEqual(['sent a', 'sent b', 'answered a', 'answered b'])
+  })
+
+  it('hands an outcome on that was rejected while the next set was sent', async () => {
+    const { sets, write } = controlledWrite()
+    const { submit } = createGroupCommit(write, { maxSetSize: 10 })
+    const refused = expect(submit('a')).rejects.toThrow('refused')
+    await expect.poll(() => sets.length).toBe(1)
+    const next = submit('b')
+    sets[0]?.answer([Promise.reject(new Error('refused'))])
+    await refused
+    sets[1]?.answer(['B'])
+    expect(await next).toBe('B')
+  })
+
   it('makes sets of at most the given size', async () => {
     const sizes: number[] = []
     const { submit } = createGroupCommit<number, number>(
