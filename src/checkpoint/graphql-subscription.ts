@@ -37,7 +37,7 @@ const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent'
       type: CheckpointType,
       nullable: true,
       description: 'Read when the event is delivered; null once cleared.',
-      resolve: ({ userId, stream }, _args, { loaders }) => loaders.checkpoints.byKey.load({ userId, stream }),
+      resolve: ({ userId, stream }, _args, { loaders }) => loaders.checkpoints.byKey.all.load({ userId, stream }),
     }),
     session: t.field({
       type: SessionType,

@@ -7,6 +7,7 @@ import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/pagi
 import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
 import { DEFAULT_STREAM, platformOf } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
+import { checkpointReadingOf } from './graphql-reading.ts'
 import { type CheckpointFilter, countCheckpoints, listCheckpoints } from './store.ts'
 
 export const CheckpointType = builder.prismaObject('Checkpoint', {
@@ -94,7 +95,7 @@ builder.nodeRef(CheckpointType, {
   id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
   loadManyWithoutCache: (keys, { loaders, caller }) => {
     requireScope(caller, 'read')
-    return Promise.all(keys.map((key) => loaders.checkpoints.byKey.load(parseCheckpointNodeKey(key))))
+    return Promise.all(keys.map((key) => loaders.checkpoints.byKey.all.load(parseCheckpointNodeKey(key))))
   },
 })
 
@@ -112,9 +113,12 @@ builder.objectField(UserType, 'checkpoint', (t) =>
     nullable: true,
     description: "The user's checkpoint of a stream. null: none saved.",
     args: { stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
-    resolve: ({ userId }, args, { loaders, caller }) => {
+    resolve: ({ userId }, args, { loaders, caller }, info) => {
       requireScope(caller, 'read')
-      return loaders.checkpoints.byKey.load({ userId, stream: requireStream('stream', args.stream ?? DEFAULT_STREAM) })
+      return loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
+        userId,
+        stream: requireStream('stream', args.stream ?? DEFAULT_STREAM),
+      })
     },
   }),
 )
@@ -123,9 +127,9 @@ builder.objectField(UserType, 'checkpoints', (t) =>
   t.field({
     type: [CheckpointType],
     description: "All of the user's checkpoints, by stream.",
-    resolve: async ({ userId }, _args, { loaders, caller }) => {
+    resolve: async ({ userId }, _args, { loaders, caller }, info) => {
       requireScope(caller, 'read')
-      return [...(await loaders.checkpoints.ofUser.load(userId))]
+      return [...(await loaders.checkpoints.ofUser[checkpointReadingOf(info)].load(userId))]
     },
   }),
 )
@@ -136,9 +140,9 @@ builder.queryField('checkpoint', (t) =>
     nullable: true,
     description: 'The checkpoint of a user and stream: where the next run resumes. null: none saved.',
     args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
-    resolve: (_parent, { userId, stream }, { caller, loaders }) => {
+    resolve: (_parent, { userId, stream }, { caller, loaders }, info) => {
       requireScope(caller, 'read')
-      return loaders.checkpoints.byKey.load({
+      return loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
         userId: requireIdentifier('userId', userId),
         stream: requireStream('stream', stream ?? DEFAULT_STREAM),
       })
@@ -192,14 +196,14 @@ builder.queryField('checkpoints', (t) =>
         orderBy: t.arg({ type: CheckpointOrderEnum, defaultValue: 'DESC' }),
       },
       validate: pageArgumentsSchema,
-      resolve: async (_parent, args, { caller, database, feed }) => {
+      resolve: async (_parent, args, { caller, database, feed }, info) => {
         requireScope(caller, 'read')
         const feedCursor = feed.cursor(feed.position())
         const direction = args.orderBy ?? 'DESC'
         const filter = toCheckpointFilter(args.filter ?? {})
         const list = `checkpoints ${direction}`
         const page = toKeysetPage(list, 3, args)
-        const rows = await listCheckpoints(database, caller.userIds, filter, direction, page)
+        const rows = await listCheckpoints(database, caller.userIds, filter, direction, page, checkpointReadingOf(info))
         return toConnection(list, page, rows, () => countCheckpoints(database, caller.userIds, filter), { feedCursor })
       },
     },

@@ -2,30 +2,17 @@ import type { Database } from '../database/database.ts'
 import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
+import type { CheckpointReading } from './row.ts'
 import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.ts'
 
-/** For all operations of callers with one reach: what they ask for at the same time is one statement. They keep nothing. */
+/**
+ * For all operations of callers with one reach: what they ask for at the same time is one statement, or one a reading. They keep
+ * nothing.
+ */
 export function createCheckpointLoaders(database: Database, reach: Reach) {
   return {
-    byKey: createSharedReads<CheckpointKey, Checkpoint | null>(
-      async (keys) => {
-        const found = await findCheckpoints(database, reach, keys)
-        const byKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
-        return keys.map((key) => byKey.get(textOf(key)) ?? null)
-      },
-      textOf,
-      database.readTracer,
-    ),
-    ofUser: createSharedReads<string, readonly Checkpoint[]>(
-      async (userIds) => {
-        const found = await findCheckpointsOfUsers(database, reach, userIds)
-        const byUser = new Map(userIds.map((userId) => [userId, [] as Checkpoint[]]))
-        for (const checkpoint of found) byUser.get(checkpoint.userId)?.push(checkpoint)
-        return userIds.map((userId) => byUser.get(userId) ?? [])
-      },
-      (userId) => userId,
-      database.readTracer,
-    ),
+    byKey: { literal: byKey(database, reach, 'literal'), all: byKey(database, reach, 'all') },
+    ofUser: { literal: ofUser(database, reach, 'literal'), all: ofUser(database, reach, 'all') },
     /** Item IDs of a head or of anchors. */
     itemList: createSharedReads<bigint, readonly string[]>(
       async (listIds) => {
@@ -36,6 +23,31 @@ export function createCheckpointLoaders(database: Database, reach: Reach) {
       database.readTracer,
     ),
   }
+}
+
+function byKey(database: Database, reach: Reach, reading: CheckpointReading) {
+  return createSharedReads<CheckpointKey, Checkpoint | null>(
+    async (keys) => {
+      const found = await findCheckpoints(database, reach, keys, reading)
+      const ofKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
+      return keys.map((key) => ofKey.get(textOf(key)) ?? null)
+    },
+    textOf,
+    database.readTracer,
+  )
+}
+
+function ofUser(database: Database, reach: Reach, reading: CheckpointReading) {
+  return createSharedReads<string, readonly Checkpoint[]>(
+    async (userIds) => {
+      const found = await findCheckpointsOfUsers(database, reach, userIds, reading)
+      const byUser = new Map(userIds.map((userId) => [userId, [] as Checkpoint[]]))
+      for (const checkpoint of found) byUser.get(checkpoint.userId)?.push(checkpoint)
+      return userIds.map((userId) => byUser.get(userId) ?? [])
+    },
+    (userId) => userId,
+    database.readTracer,
+  )
 }
 
 /** The length says where the user's ID ends, whatever characters another program wrote. */

@@ -1,16 +1,10 @@
-import { type TimeColumn, toTime } from '../time-column.ts'
+import { toTime } from '../time-column.ts'
+import { LITERAL_COLUMNS, LiteralCheckpoint, type LiteralRow } from './literal.ts'
 import type { Checkpoint, CheckpointState } from './model.ts'
 
-/** A row as the driver gives it or as to_jsonb gives it. */
-export interface CheckpointRow {
-  readonly user_id: string
-  readonly stream: string
-  readonly last_tweet_id: string
-  readonly last_crawled_at: TimeColumn
-  readonly bookmarks_count: number
-  readonly created_at: TimeColumn
-  readonly updated_at: TimeColumn
-  readonly state: StateRow | null
+export interface CheckpointRow extends LiteralRow {
+  /** undefined: not read. null: there is none. */
+  readonly state?: StateRow | null
 }
 
 /** crawler.crawl_state as to_jsonb gives it. */
@@ -25,13 +19,22 @@ export interface StateRow {
   readonly complete: boolean
 }
 
-/** The columns of a CheckpointRow, of crawl_checkpoint AS c and CHECKPOINT_STATE. */
-export const CHECKPOINT_COLUMNS =
-  'c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at, to_jsonb(st) AS state'
+/** The columns of a CheckpointRow with its state, of crawl_checkpoint AS c and CHECKPOINT_STATE. */
+export const CHECKPOINT_COLUMNS = `${LITERAL_COLUMNS}, to_jsonb(st) AS state`
 
 export const CHECKPOINT_STATE = 'LEFT JOIN crawler.crawl_state st ON st.user_id = c.user_id AND st.stream = c.stream'
 
+/** What is read of checkpoints: their own columns, or crawler.crawl_state too. */
+export type CheckpointReading = 'literal' | 'all'
+
+/** What a statement selects and joins to crawl_checkpoint AS c. */
+export const READINGS: Readonly<Record<CheckpointReading, { readonly columns: string; readonly join: string }>> = {
+  literal: { columns: LITERAL_COLUMNS, join: '' },
+  all: { columns: CHECKPOINT_COLUMNS, join: CHECKPOINT_STATE },
+}
+
 export function toCheckpoint(row: CheckpointRow): Checkpoint {
+  if (row.state === undefined) return new LiteralCheckpoint(row)
   return {
     userId: row.user_id,
     stream: row.stream,

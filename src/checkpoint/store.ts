@@ -8,18 +8,20 @@ import { DEFAULT_STREAM } from '../stream/model.ts'
 import { type Platform } from '../stream/platform.ts'
 import { platformSql } from '../stream/store.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
-import { CHECKPOINT_COLUMNS, CHECKPOINT_STATE, type CheckpointRow, toCheckpoint } from './row.ts'
+import { type CheckpointReading, type CheckpointRow, READINGS, toCheckpoint } from './row.ts'
 
 /** The stored ones among the keys, in no order. */
 export async function findCheckpoints(
   database: Database,
   reach: Reach,
   keys: readonly CheckpointKey[],
+  reading: CheckpointReading,
 ): Promise<Checkpoint[]> {
+  const { columns, join } = READINGS[reading]
   const rows = await database.query<CheckpointRow>({
-    name: 'checkpoints_by_key',
-    text: `SELECT ${CHECKPOINT_COLUMNS} FROM unnest($1::text[], $2::text[]) AS k (user_id, stream)
-      JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream ${CHECKPOINT_STATE}
+    name: `checkpoints_by_key_${reading}`,
+    text: `SELECT ${columns} FROM unnest($1::text[], $2::text[]) AS k (user_id, stream)
+      JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream ${join}
       WHERE $3::text[] IS NULL OR c.user_id = ANY ($3)`,
     values: [keys.map((key) => key.userId), keys.map((key) => key.stream), reachArray(reach)],
   })
@@ -31,10 +33,12 @@ export async function findCheckpointsOfUsers(
   database: Database,
   reach: Reach,
   userIds: readonly string[],
+  reading: CheckpointReading,
 ): Promise<Checkpoint[]> {
+  const { columns, join } = READINGS[reading]
   const rows = await database.query<CheckpointRow>({
-    name: 'checkpoints_by_user',
-    text: `SELECT ${CHECKPOINT_COLUMNS} FROM crawler.crawl_checkpoint c ${CHECKPOINT_STATE}
+    name: `checkpoints_by_user_${reading}`,
+    text: `SELECT ${columns} FROM crawler.crawl_checkpoint c ${join}
       WHERE c.user_id = ANY ($1::text[]) AND ($2::text[] IS NULL OR c.user_id = ANY ($2)) ORDER BY c.user_id, c.stream`,
     values: [userIds, reachArray(reach)],
   })
@@ -57,11 +61,13 @@ export async function listCheckpoints(
   filter: CheckpointFilter,
   direction: Direction,
   page: KeysetPage,
+  reading: CheckpointReading,
 ): Promise<Page<Checkpoint>> {
+  const { columns, join } = READINGS[reading]
   const key = [Prisma.sql`c.last_crawled_at`, Prisma.sql`c.user_id`, Prisma.sql`c.stream`]
   const rows = await database.query<CheckpointRow & { crawled_at_text: string }>(
-    Prisma.sql`SELECT ${Prisma.raw(CHECKPOINT_COLUMNS)}, ${Prisma.raw(timeTextSql('c.last_crawled_at'))} AS crawled_at_text
-      FROM crawler.crawl_checkpoint c ${Prisma.raw(CHECKPOINT_STATE)}
+    Prisma.sql`SELECT ${Prisma.raw(columns)}, ${Prisma.raw(timeTextSql('c.last_crawled_at'))} AS crawled_at_text
+      FROM crawler.crawl_checkpoint c ${Prisma.raw(join)}
       WHERE ${conditionSql(reach, filter)} AND ${keysetSql.after(key, direction, page)}
       ${keysetSql.orderAndLimit(key, direction, page)}`,
   )

@@ -1,5 +1,6 @@
 import { requireScope } from '../principal.ts'
 import { CheckpointType } from '../checkpoint/graphql.ts'
+import { checkpointReadingOf } from '../checkpoint/graphql-reading.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
 import { UserErrorInterface } from '../graphql/errors.ts'
@@ -138,7 +139,8 @@ export const SessionType = builder.prismaObject('CrawlSession', {
       type: CheckpointType,
       nullable: true,
       description: "The current checkpoint of the session's user and stream.",
-      resolve: ({ userId, stream }, _args, { loaders }) => loaders.checkpoints.byKey.load({ userId, stream }),
+      resolve: ({ userId, stream }, _args, { loaders }, info) =>
+        loaders.checkpoints.byKey[checkpointReadingOf(info)].load({ userId, stream }),
     }),
   }),
 })

@@ -107,7 +107,7 @@ export async function resumePlan(
 ): Promise<ResumePlan | undefined> {
   requireScope(caller, 'read')
   const [[checkpoint], previous] = await Promise.all([
-    findCheckpoints(database, caller.userIds, [key]),
+    findCheckpoints(database, caller.userIds, [key], 'all'),
     findLatestSession(database, caller.userIds, key),
   ])
   // Either one promises the user, by its foreign key.
