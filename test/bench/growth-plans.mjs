@@ -1,7 +1,10 @@
 // How PostgreSQL carries out what Waymark asks of it: the very statements, with their values, taken from a Waymark in this process.
-import pg from 'pg'
+import { createRequire } from 'node:module'
 import { pino } from 'pino'
 import { bodyOf } from './works.mjs'
+
+// The server's own, whose statements are listened to; bare 'pg' is this folder's, a copy of which the server knows nothing.
+const pg = createRequire(new URL('../../dist/app.js', import.meta.url))('pg')
 
 /** Of tables that hold more than this it is told who reads them from end to end. */
 const FEW_ROWS = 1_000
@@ -116,6 +119,7 @@ async function withWaymark({ databaseUrl }, _log, run) {
       const response = await fetch(app.url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
       const { errors } = await response.json()
       if (errors) throw new Error(`${body}: ${errors[0].message}`)
+      if (sent.length === 0) throw new Error(`${body}: no statement was seen`)
       return sent
     })
   } finally {

@@ -20,7 +20,7 @@ const SESSION = 'sessionId stream status startedAt completedAt bookmarksProcesse
 const SESSIONS = `sessions(first: 20) { nodes { ${SESSION} checkpoint { ${CHECKPOINT} } } }`
 const SAVED = `... on SaveCheckpointSuccess { created checkpoint { ${CHECKPOINT} } }`
 
-/** One after the other, so that each pays for all that it causes: a save for the feed's look, its page and the wake-up too. */
+/** One after the other, so that each pays for all that it causes: a save for the feed's look and the wake-up too. */
 const operations: readonly (readonly [what: string, kilobytes: number, operation: (n: number) => string])[] = [
   ['a checkpoint', 46, () => `{ checkpoint(userId: "alice") { ${CHECKPOINT} } }`],
   [
