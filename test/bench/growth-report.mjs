@@ -32,7 +32,7 @@ export async function reportGrowth({ sets, results, scans, plans, saver, rounds,
     '## Lookups and lists',
     '',
     `Target: each within ${LIST_TARGET} times of the small database. ${lists.length - over.length} of ${lists.length} are${over.length === 0 ? '' : `; not: ${over.map(({ work }) => work.name).join('; ')}`}.`,
-    'Of checkpoints, the small database has only 10 with the rare stream: there the large one answers twice as many.',
+    'Of checkpoints, the small database has only 10 with the rare stream: of these a page of 10 is asked of both.',
     `Median of all ratios: ${fixed(median(lists.map(ratioOf)), 2)}; the largest: ${fixed(Math.max(...lists.map(ratioOf)), 2)}.`,
     ...(scans
       ? [
