@@ -4,6 +4,7 @@ import { Prisma } from '../database/generated/client.ts'
 import { reachSql } from '../database/reach.ts'
 import { timeTextSql } from '../time-column.ts'
 import type { Reach } from '../principal.ts'
+import { COMPLETED_AT } from './filter-store.ts'
 import type { SessionStatus } from './model.ts'
 
 /** Which ended sessions. Running ones, and those that ended less than 24 h ago by the database's clock, never are. */
@@ -23,7 +24,7 @@ const COMPLETED_AT_TEXT = Prisma.raw(timeTextSql('s.completed_at'))
 const STARTED_AT_TEXT = Prisma.raw(timeTextSql('s.started_at'))
 
 /** As the index crawl_session_completed has it. */
-const KEY = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz), s.started_at, s.session_id`
+const KEY = Prisma.sql`${COMPLETED_AT}, s.started_at, s.session_id`
 
 export async function countPrunable(database: Database, reach: Reach, filter: PruneFilter): Promise<number> {
   const [row] = await database.query<{ count: number }>(

@@ -1,3 +1,4 @@
+import { LITERAL_COLUMNS } from '../checkpoint/literal.ts'
 import type { Checkpoint } from '../checkpoint/model.ts'
 import { CHECKPOINT_COLUMNS, CHECKPOINT_STATE, type CheckpointRow, toCheckpoint } from '../checkpoint/row.ts'
 import type { Database } from '../database/database.ts'
@@ -94,11 +95,11 @@ export async function findOldestCheckpoints(
 ): Promise<Map<string, Checkpoint>> {
   const within = reach === 'all' ? '' : 'AND c.user_id = ANY ($2::text[])'
   const oldestIn = (partition: string, condition: string) => `
-    SELECT c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at
+    SELECT ${LITERAL_COLUMNS}
     FROM crawler.${partition} c WHERE ${condition} ${within} ORDER BY c.last_crawled_at, c.user_id LIMIT 1`
   // By >= and in the index's order: of = the planner would look for a stream, and for one that isn't there, through all others by time.
   const oldestOther = `SELECT next.* FROM (
-      SELECT c.user_id, c.stream, c.last_tweet_id, c.last_crawled_at, c.bookmarks_count, c.created_at, c.updated_at
+      SELECT ${LITERAL_COLUMNS}
       FROM crawler.crawl_checkpoint_other c WHERE c.stream >= asked.name ORDER BY c.stream, c.last_crawled_at, c.user_id LIMIT 1
     ) AS next WHERE next.stream = asked.name`
   const rows = await database.query<CheckpointRow>({
