@@ -1,8 +1,8 @@
-// Builds, then runs a benchmark of test/bench in this very process: npm run bench:feed -- --rounds 3
+// Builds, then runs a benchmark of bench in this very process: npm run bench:feed -- --rounds 3
 import { prepare } from './prepare.mjs'
 
 prepare()
 const [name] = process.argv.splice(2, 1)
 // The large database is a benchmark of its own.
 const file = name === 'speed' && process.argv.includes('--large') ? 'growth' : name
-await import(`../test/bench/${file}.mjs`)
+await import(`../bench/${file}.mjs`)

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { bodyOf } from './works.mjs'
 
 // The server's own, whose statements are listened to; bare 'pg' is this folder's, a copy of which the server knows nothing.
-const pg = createRequire(new URL('../../dist/app.js', import.meta.url))('pg')
+const pg = createRequire(new URL('../dist/app.js', import.meta.url))('pg')
 
 /** Of tables that hold more than this it is told who reads them from end to end. */
 const FEW_ROWS = 1_000
@@ -86,8 +86,8 @@ function planOf({ name, kind }, reads) {
 
 /** @param run is given what asks it and answers the statements that it sent for that */
 async function withWaymark({ databaseUrl }, _log, run) {
-  const { startApp } = await import('../../dist/app.js')
-  const { readConfig } = await import('../../dist/config.js')
+  const { startApp } = await import('../dist/app.js')
+  const { readConfig } = await import('../dist/config.js')
   const settings = { PORT: '0', DATABASE_URL: databaseUrl, LOG_LEVEL: 'silent', HISTORY_RETENTION_DAYS: '36500' }
   const app = await startApp(
     readConfig({ ...settings, DATABASE_STATEMENT_TIMEOUT_MS: '60000' }),

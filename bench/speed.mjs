@@ -45,11 +45,13 @@ const say = (text) => process.stderr.write(`${text}\n`)
 
 if (!existsSync(here('node_modules'))) {
   say('installing the servers to compare with (once)')
-  await run('npm', ['ci', '--prefix', here('.'), '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'])
+  const install = ['ci', '--prefix', here('.'), '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error']
+  // With the whole environment: npm's proxy and certificates are settings of the machine.
+  await run('npm', install, process.env)
 }
 const { default: pg } = await import('pg')
-const { startEmbedded } = await import('../../dist/database/embedded.js')
-const { migrate } = await import('../../dist/database/migrate.js')
+const { startEmbedded } = await import('../dist/database/embedded.js')
+const { migrate } = await import('../dist/database/migrate.js')
 
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
 // As root PostgreSQL runs as another user.

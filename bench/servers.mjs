@@ -43,7 +43,7 @@ export const replicated = [
 
 /** With an API key, its log and its limits, as in production; only that one caller may ask for more than 300,000 objects a minute. */
 export function startWaymark({ databaseUrl, nodeFlags, settings }) {
-  return startServer([...nodeFlags, here('../../dist/main.js'), 'serve'], {
+  return startServer([...nodeFlags, here('../dist/main.js'), 'serve'], {
     DATABASE_URL: databaseUrl,
     AUTHENTICATION: 'keys',
     RATE_LIMIT_POINTS_PER_MINUTE: '1000000000',
@@ -59,7 +59,7 @@ export const startBare = () => startServer([here('servers/bare.mjs')], {})
 
 /** @returns the text of a new key */
 export async function createKey(databaseUrl, scopes = 'read,crawl') {
-  const args = [here('../../dist/main.js'), 'key', 'create', 'bench', '--scopes', scopes]
+  const args = [here('../dist/main.js'), 'key', 'create', 'bench', '--scopes', scopes]
   return (await run(process.execPath, args, { DATABASE_URL: databaseUrl })).trim().split('\n').at(-1)
 }
 

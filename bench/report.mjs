@@ -18,7 +18,7 @@ export const ratio = (samples, others, of) =>
 /** Which command, when, of what, and where. */
 export function sourceOf(command) {
   const git = (...args) => execFileSync('git', args, { cwd: here('.'), encoding: 'utf8' }).trim()
-  const changed = git('status', '--porcelain', '--', '../../src', '../../prisma') === '' ? '' : ', with changes'
+  const changed = git('status', '--porcelain', '--', '../src', '../prisma') === '' ? '' : ', with changes'
   return `\`${command} ${process.argv.slice(2).join(' ')}\`, ${new Date().toISOString().slice(0, 16)}Z, commit ${git('rev-parse', '--short', 'HEAD')}${changed}.
 ${cpus()[0]?.model.trim()} x ${cpus().length}, ${Math.round(totalmem() / 2 ** 30)} GiB; load generator, servers and database share it. Node ${process.version}`
 }

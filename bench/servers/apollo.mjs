@@ -5,8 +5,8 @@ import { startStandaloneServer } from '@apollo/server/standalone'
 import { GraphQLScalarType } from 'graphql'
 import { toStatus, typeDefs } from '../schema.mjs'
 
-const { PrismaClient } = await import('../../../dist/database/generated/client.js')
-const { PrismaPg } = createRequire(new URL('../../../package.json', import.meta.url))('@prisma/adapter-pg')
+const { PrismaClient } = await import('../../dist/database/generated/client.js')
+const { PrismaPg } = createRequire(new URL('../../package.json', import.meta.url))('@prisma/adapter-pg')
 // Waymark's triggers keep history and events; without them its saves are plain upserts like the others'.
 const options = '-c session_replication_role=replica'
 const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL, options }) })

@@ -26,7 +26,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const QUERY =
   'subscription { sessionStatusChanged { cursor kind occurredAt sessionId userId stream previousStatus status } }'
 
-const { startEmbedded } = await import('../../dist/database/embedded.js')
+const { startEmbedded } = await import('../dist/database/embedded.js')
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
 // As root PostgreSQL runs as another user.
 await chmod(folder, 0o755)
@@ -34,7 +34,7 @@ const quiet = { info() {}, warn() {}, error() {}, debug() {} }
 const postgres = await startEmbedded({ dataDir: folder, log: quiet })
 const children = []
 try {
-  const waymark = await startServer([here('../../dist/main.js'), 'serve'], /Waymark serves (http:\S+)/)
+  const waymark = await startServer([here('../dist/main.js'), 'serve'], /Waymark serves (http:\S+)/)
   const raw = await startServer([here('raw-feed-server.mjs')], /serves (http:\S+)/)
   const writer = new pg.Client({ connectionString: postgres.url })
   await writer.connect()

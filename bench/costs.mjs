@@ -42,8 +42,7 @@ export async function measureCosts(databaseUrl, headers) {
 async function productionSize() {
   const folder = await mkdtemp(join(tmpdir(), 'waymark-size-'))
   try {
-    for (const file of ['package.json', 'package-lock.json', '.npmrc'])
-      await cp(here(`../../${file}`), join(folder, file))
+    for (const file of ['package.json', 'package-lock.json', '.npmrc']) await cp(here(`../${file}`), join(folder, file))
     await run('npm', [
       'ci',
       '--prefix',
@@ -56,7 +55,7 @@ async function productionSize() {
       '--no-fund',
     ])
     const [, trimming = 'false'] =
-      /^RUN (find node_modules[^\n]*)$/m.exec(await readFile(here('../../Dockerfile'), 'utf8')) ?? []
+      /^RUN (find node_modules[^\n]*)$/m.exec(await readFile(here('../Dockerfile'), 'utf8')) ?? []
     await run('sh', ['-c', `cd ${folder} && ${trimming}`])
     const said = await run('du', ['-sm', '--apparent-size', join(folder, 'node_modules')])
     return `${said.split('\t')[0]} MB`
