@@ -48,7 +48,7 @@ export function createGraphQLEndpoint(
     const admitted = admitRequest(admit, { authorization: request.headers.authorization })
     exchange.admitted = admitted instanceof Promise ? await admitted : admitted
     const mediaTypes = acceptedMediaTypes(request.headers.accept)
-    const mediaType = mediaTypes.at(-1)
+    const [mediaType] = mediaTypes
     if (mediaType === undefined) throw notAcceptable()
     const body = await readJsonObject(request)
     exchange.operationName = safeName(body['operationName'])

@@ -10,20 +10,19 @@ export interface GraphQLRequest {
   readonly variables?: Record<string, unknown> | null | undefined
 }
 
-const PARAMETERS = new Set(['query', 'documentId', 'operationName', 'variables', 'extensions'])
-
-/** @throws RefusedRequest 400 for a body that is no request: https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters */
+/**
+ * Reads the members of a request that we know. Others are ignored, as the specification demands: clients add some of their own.
+ * @throws RefusedRequest 400 for a body that is no request: https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters
+ */
 export function readGraphQLRequest(body: Record<string, unknown>): GraphQLRequest {
   const { query = '', operationName, variables, extensions } = body
-  const unknown = Object.keys(body).find((name) => body[name] != null && !PARAMETERS.has(name))
-  if (unknown !== undefined) throw refuse(`has a member that is none of ${[...PARAMETERS].join(', ')}`)
   if (operationName != null && typeof operationName !== 'string') throw refuse('must have a string as operationName')
   if (!isObjectOrNothing(variables)) throw refuse('must have an object as variables')
   if (!isObjectOrNothing(extensions)) throw refuse('must have an object as extensions')
   const documentId = documentIdOf({ documentId: body['documentId'], extensions })
   const isNamed = query === null || body['query'] === undefined
   if (isNamed ? documentId === undefined : typeof query !== 'string') {
-    throw refuse('must have a member "query", a string')
+    throw refuse('must have a member "query", a string (or "documentId", the ID of a persisted one)')
   }
   return { query: typeof query === 'string' ? query : '', documentId, operationName, variables }
 }

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { bodyLimitBytes } from '../../src/http/read-body.ts'
 import { askTogether } from '../support/together.ts'
 import { post, rawRequest, schemaOf, send, serve } from './http-support.ts'
+import { openSocket } from './socket-client.ts'
 
 let saved: string[] = []
 beforeEach(() => {
@@ -142,7 +143,7 @@ describe.each([
     const answer = await post(
       server,
       { query: '{ hello }' },
-      { accept: `${accept}, application/json`, origin: 'https://elsewhere.example' },
+      { accept: `application/json, ${accept};q=0.9`, origin: 'https://elsewhere.example' },
     )
     const names = [...Object.keys(preflight.headers), ...answer.headers.keys()]
     expect(names.filter((name) => name.startsWith('access-control'))).toEqual([])
@@ -200,10 +201,45 @@ describe('a request that is refused before it is run', () => {
     expect(saved).toEqual([])
   })
 
-  it('a parameter that GraphQL over HTTP does not have', async () => {
+  it.each([
+    ['no query', { variables: {} }],
+    ['a query that is no text', { query: 1 }],
+    ['an ID that is no text, and no query', { documentId: 1 }],
+    ['variables that are a list', { query: '{ hello }', variables: [1] }],
+    ['an operation name that is no text', { query: '{ hello }', operationName: 1 }],
+    ['extensions that are a text', { query: '{ hello }', extensions: 'x' }],
+  ])('a request with %s, whose members are known and wrong', async (_, members) => {
     const headers = { 'content-type': 'application/json' }
-    const answer = await send(await serve(schema()), { body: '{"query": "{ hello }", "id": 1}', headers })
+    const answer = await send(await serve(schema()), { body: JSON.stringify(members), headers })
     expect([answer.status, answer.errors?.[0]?.extensions]).toEqual([400, { code: 'BAD_USER_INPUT' }])
+  })
+})
+
+describe('a request with members that GraphQL over HTTP does not have', () => {
+  it.each([
+    ['an ID, as Relay’s network layers send it', { id: null, cacheConfig: { force: true }, uploadables: null }],
+    ['the kind of the operation, as Apollo’s recipe for event streams sends it', { operationType: 'query' }],
+    ['a key and an option, as graphql-hooks sends them', { key: 17, useCache: true, responseReducer: [] }],
+    ['names from JavaScript’s depths', JSON.parse('{"__proto__": {"query": 1}, "constructor": 1}') as object],
+    ['extensions that nobody knows', { extensions: { clientLibrary: { name: '@apollo/client' } } }],
+  ])('is served as if they were not there: %s', async (_, members) => {
+    const server = await serve(schema())
+    const body = `${JSON.stringify(members).slice(0, -1)}, "query": "{ hello }"}`
+    for (const accept of ['application/json', 'text/event-stream']) {
+      const response = await fetch(server.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept },
+        body,
+      })
+      expect([response.status, await response.text()]).toEqual([
+        200,
+        expect.stringContaining('{"data":{"hello":"hello you"}}'),
+      ])
+    }
+    const socket = await openSocket(server)
+    socket.send({ type: 'subscribe', id: '1', payload: JSON.parse(body) as object })
+    expect((await socket.told('1', 'next')).at(0)?.payload).toEqual({ data: { hello: 'hello you' } })
+    socket.socket.terminate()
   })
 })
 

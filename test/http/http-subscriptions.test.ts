@@ -161,8 +161,8 @@ describe('a subscription', () => {
     expect(await stream.readToEnd()).toContain('event: next\ndata: {"data":{"hello":"hello"}}\n\nevent: complete')
   })
 
-  it('answers a query by JSON where both are accepted', async () => {
-    const accept = 'text/event-stream, application/json'
+  it('answers a query by JSON where both are accepted and JSON is preferred', async () => {
+    const accept = 'application/json, text/event-stream'
     const answer = await post(await serve(tickSource().schema), { query: '{ hello }' }, { accept })
     expect(answer.data).toEqual({ hello: 'hello' })
   })
