@@ -21,7 +21,7 @@ import { Fault } from './fault.ts'
 import { createContext, createLoadersOf } from './graphql/context.ts'
 import { schema } from './graphql/schema.ts'
 import type { Admitted } from './http/admission.ts'
-import type { Readiness } from './http/health.ts'
+import { type Readiness, shareReadiness } from './http/health.ts'
 import { type Load, watchLoad } from './http/load.ts'
 import { readManifest } from './http/persisted-operations.ts'
 import { startHttpServer } from './http/server.ts'
@@ -162,7 +162,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       ...(config.authentication.length === 0 && { allowsHost: namesLoopback }),
       observer: metrics?.requests,
       tracer: tracing?.requests,
-      isReady: () => readiness(database, feed, load),
+      isReady: shareReadiness(() => readiness(database, feed, load)),
       toFault: (error) => {
         const fault = faultOf(error)
         return fault instanceof Fault ? fault : undefined

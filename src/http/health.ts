@@ -18,6 +18,26 @@ export function answerHealth(response: ServerResponse): void {
   sendJson(response, 200, { status: 'ok' })
 }
 
+/** An answer to GET /ready is at most this old, milliseconds. */
+const MOST_AGE_MS = 1_000
+
+/**
+ * The same check for everybody who asks within a second: whoever asks without end costs the database one statement a second.
+ * @param check never called while it runs
+ */
+export function shareReadiness(check: () => Promise<Readiness>): () => Promise<Readiness> {
+  let latest: Promise<Readiness> | undefined
+  let sinceMs = 0
+  let isRunning = false
+  return () => {
+    if (latest && (isRunning || performance.now() - sinceMs < MOST_AGE_MS)) return latest
+    sinceMs = performance.now()
+    isRunning = true
+    latest = check().finally(() => (isRunning = false))
+    return latest
+  }
+}
+
 /** GET /ready: whether requests should be sent here now, and how far the feed is behind; 503 with the reason if not. */
 export async function answerReady(
   response: ServerResponse,

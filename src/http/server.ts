@@ -142,10 +142,11 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   })
   const connections = new Connections(server)
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    connections.begin(request, response)
-    const answered = route(request, response)
-    inFlight.add(answered)
-    void answered.then(() => inFlight.delete(answered))
+    connections.begin(request, response, () => {
+      const answered = route(request, response)
+      inFlight.add(answered)
+      void answered.then(() => inFlight.delete(answered))
+    })
   })
   listenForUpgrades(server, { connections, route, findRefusal, webSockets })
   const port = await listen(server, options)

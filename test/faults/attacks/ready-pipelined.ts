@@ -1,0 +1,26 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Attack, Target } from '../attack.ts'
+import { rounds } from '../rounds.ts'
+
+const REQUESTS = rounds(60_000, 6_000)
+const LISTENS_MS = rounds(20_000, 2_000)
+
+/** Sends requests in one packet after the other, without waiting for answers, and reads what comes. */
+async function pipeline({ port }: Target, path: string): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  const closed = once(socket, 'close')
+  socket.resume()
+  const request = `GET ${path} HTTP/1.1\r\nhost: localhost:${port}\r\n\r\n`
+  socket.write(request.repeat(REQUESTS))
+  await Promise.race([closed, delay(LISTENS_MS, undefined, { ref: false })])
+  socket.destroy()
+  await closed
+}
+
+export const attack: Attack = {
+  title: 'thousands of pipelined GET /ready by somebody without credentials',
+  ways: { HTTP: (target) => pipeline(target, '/ready') },
+}
