@@ -1,4 +1,4 @@
-# Waymark without a database of its own: give it DATABASE_URL. README.md, "In a container", has the command.
+# Waymark without a database of its own: give it DATABASE_URL. docs/operations.md, "In a container", has the command.
 # The build needs nothing but a registry of npm packages, Debian's packages and the base image, which is a Debian.
 ARG NODE_IMAGE=node:24-slim
 

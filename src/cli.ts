@@ -20,7 +20,7 @@ const USAGE = `usage: waymark <command>
 ${KEY_USAGE}
   seed           fill the database with a small data set to try things on
   print-schema   print the API as SDL
-Settings come from the environment and from .env; README.md lists them.`
+Settings come from the environment and from .env; docs/settings.md lists them.`
 
 /** What closing may take beyond the drain of requests: feed, pool and embedded database, milliseconds. */
 const STOP_MARGIN_MS = 3_000

@@ -80,7 +80,7 @@ const settings = z.object({
   JWT_USER_IDS_CLAIM: z.string().min(1).default('waymark_user_ids'),
 })
 
-/** Every setting of the server, with its unit in its name. README's settings table says what each one does. */
+/** Every setting of the server, with its unit in its name. docs/settings.md says what each one does. */
 export interface Config {
   readonly host: string
   /** 0 lets the system choose a free port. */
@@ -145,7 +145,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const parsed = settings.safeParse(given)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-    throw new StartupError(`bad setting: ${problems.join('; ')}. README.md's settings table lists what each accepts.`)
+    throw new StartupError(`bad setting: ${problems.join('; ')}. docs/settings.md says what each accepts.`)
   }
   const { data } = parsed
   const authentication = [...new Set(data.AUTHENTICATION ?? [])]

@@ -5,12 +5,14 @@ import { readDocument, root } from './markdown.ts'
 
 const adrs = await readdir(join(root, 'docs/adr'))
 const guides = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'))
+const results = (await readdir(join(root, 'bench'))).filter((name) => name.endsWith('.md'))
 const documents = [
   'README.md',
   'CHANGELOG.md',
   'examples/README.md',
   ...guides.map((name) => `docs/${name}`),
   ...adrs.map((name) => `docs/adr/${name}`),
+  ...results.map((name) => `bench/${name}`),
 ]
 
 describe('every link', () => {

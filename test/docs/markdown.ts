@@ -21,6 +21,13 @@ export function codeBlocks(markdown: string): CodeBlock[] {
   )
 }
 
+/** The texts of a document's blocks of a language and name. @throws Error where it has none */
+export function blocksNamed(markdown: string, language: string, name: string): string[] {
+  const found = codeBlocks(markdown).filter((block) => block.language === language && block.name === name)
+  if (found.length === 0) throw new Error(`there is no block "${language} ${name}"`)
+  return found.map(({ text }) => text)
+}
+
 /** What stands below a heading of the second level, with the heading. */
 export function sectionOf(markdown: string, heading: string): string {
   const section = markdown.split(/^## /m).find((text) => text.startsWith(`${heading}\n`))

@@ -19,7 +19,7 @@ const JWT = {
 }
 
 describe('the settings', () => {
-  it('have the defaults that README’s table gives', () => {
+  it('have the defaults that docs/settings.md gives', () => {
     expect(readConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4000,
@@ -196,7 +196,7 @@ describe('the settings', () => {
     { JWT_JWKS_URL: '/etc/jwks.json' },
   ])('refuse %j, naming the setting and where to look', (env) => {
     const [name = ''] = Object.keys(env)
-    expect(refusal(env)).toMatch(new RegExp(`^bad setting: ${name}: [^\\n]*README`))
+    expect(refusal(env)).toMatch(new RegExp(`^bad setting: ${name}: [^\\n]*docs/settings\\.md`))
   })
 
   it('name every bad one at once', () => {
