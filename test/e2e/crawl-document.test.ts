@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { codeBlocks, patternOf, readDocument, tableRows } from '../docs/markdown.ts'
+import { codeBlocks, patternOf, readDocument, sectionOf } from '../docs/markdown.ts'
 import { controlClock } from '../support/clock.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
@@ -14,7 +14,6 @@ afterAll(() => waymark[Symbol.asyncDispose]())
 
 it('docs/crawling.md shows a crawl that is answered as it says, from the first page over a crash to the end', async () => {
   const clock = await controlClock(waymark.database)
-  await mutate(waymark, 'registerUser', { userId: 'grace' })
   const before: Record<string, () => Promise<unknown>> = {
     // The crawler dies.
     resume: async () => {
@@ -23,7 +22,7 @@ it('docs/crawling.md shows a crawl that is answered as it says, from the first p
     },
     end: () => mutate(waymark, 'startSession', { userId: 'grace', sessionId: 'crawl-2' }),
   }
-  expect(blocks).toHaveLength(10)
+  expect(blocks).toHaveLength(12)
   for (const [place, { language, name, text }] of blocks.entries()) {
     if (language !== 'graphql') continue
     await before[name]?.()
@@ -36,7 +35,8 @@ it('docs/crawling.md shows a crawl that is answered as it says, from the first p
 })
 
 it('docs/crawling.md says what to do at each refusal that a crawler can meet', async () => {
-  const codes = tableRows(document, 'What a refusal asks for').map(([code = '']) => code.replaceAll('`', ''))
+  const section = sectionOf(document, 'What to do after a refusal')
+  const codes = [...section.matchAll(/^- `([A-Z_]+)`/gm)].map(([, code]) => code)
   const { __type } = await waymark.ask('{ __type(name: "ErrorCode") { enumValues { name } } }')
   const known = (__type.enumValues as { name: string }[]).map(({ name }) => name)
   // Those of a rollback are an operator's.
