@@ -10,6 +10,12 @@ export type Scope = (typeof SCOPES)[number]
 /** The users that exist for a principal: everybody, or these. Every store function takes one; the rest is as if it were not there. */
 export type Reach = 'all' | ReadonlySet<string>
 
+/** What a client shows of itself, whichever transport it uses. */
+export interface Credentials {
+  /** The Authorization header, or `authorization` of a WebSocket's connection parameters. */
+  readonly authorization: string | undefined
+}
+
 /** Who calls, what they may do and which users exist for them. Every service takes one, as its caller. */
 export interface Principal {
   /** For the history, the log and limits: "local", "key:<client>" or "jwt:<subject>". */

@@ -1,16 +1,11 @@
 import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import { Fault } from '../fault.ts'
-import { localOperator, type Principal } from '../principal.ts'
+import { type Credentials, localOperator, type Principal } from '../principal.ts'
 import { createKeySet } from './jwks.ts'
 import { principalOfToken } from './jwt.ts'
 import { createKeyCheck } from './key-check.ts'
 import { isKeyLike } from './key-format.ts'
-
-/** What a client shows, whichever way it comes: the text of an Authorization header. */
-export interface Credentials {
-  readonly authorization: string | undefined
-}
 
 /**
  * Says who calls, for every transport alike.

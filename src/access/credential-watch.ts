@@ -1,7 +1,7 @@
 import type { DatabaseClock } from '../database/clock.ts'
 import { Fault } from '../fault.ts'
-import type { Principal } from '../principal.ts'
-import type { Authenticate, Credentials } from './authenticate.ts'
+import type { Credentials, Principal } from '../principal.ts'
+import type { Authenticate } from './authenticate.ts'
 
 /** How often the credentials of what lives on are looked at again, milliseconds; with the time that a key is believed: seen within 20 s. */
 const LOOK_MS = 10_000

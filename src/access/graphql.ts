@@ -27,6 +27,7 @@ const ViewerType = builder.objectRef<Principal>('Viewer').implement({
 builder.queryField('viewer', (t) =>
   t.field({
     type: ViewerType,
+    scope: 'none',
     description: 'Who you are here. Needs no scope.',
     resolve: (_parent, _args, { caller }) => caller,
   }),

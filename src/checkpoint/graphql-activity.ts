@@ -32,6 +32,7 @@ const ActivityBucketType = builder.objectRef<ActivityBucket>('ActivityBucket').i
 builder.queryField('activity', (t) =>
   t.field({
     type: [ActivityBucketType],
+    scope: 'read',
     description:
       'What happened in each bucket that holds a moment from `from` up to, but not including, `to`; whole UTC buckets, empty ones included, at most 500. `from` must be within the retention of history. Pruned sessions are not counted.',
     extensions: { pricedItems: 500 },

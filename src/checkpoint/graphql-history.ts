@@ -1,4 +1,3 @@
-import { requireScope } from '../principal.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
@@ -62,7 +61,6 @@ const RevisionType = builder.prismaObject('CheckpointRevision', {
 builder.nodeRef(RevisionType, {
   id: { resolve: revisionNodeKey, description: 'Opaque and global; the natural key is (userId, stream, version).' },
   loadManyWithoutCache: async (keys, { database, caller }) => {
-    requireScope(caller, 'read')
     const found = await findRevisions(database, caller.userIds, keys.map(parseRevisionNodeKey))
     const byKey = new Map(found.map((revision) => [revisionNodeKey(revision), revision]))
     return keys.map((key) => byKey.get(key))
@@ -78,12 +76,12 @@ builder.queryField('checkpointHistory', (t) =>
   t.connection(
     {
       type: RevisionType,
+      scope: 'read',
       description:
         'Every change of a checkpoint, the newest first; also where it has been cleared. Kept as long as the settings say.',
       args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database }) => {
-        requireScope(caller, 'read')
         const key = {
           userId: requireIdentifier('userId', args.userId),
           stream: requireStream('stream', args.stream ?? DEFAULT_STREAM),
@@ -124,6 +122,7 @@ const RollbackCheckpointSuccess = builder.objectRef<RolledBackCheckpoint>('Rollb
     }),
     target: t.field({
       type: RevisionType,
+      scope: 'read',
       description: 'What it was rolled back to.',
       resolve: ({ target }) => target,
     }),
@@ -152,6 +151,7 @@ const RollbackCheckpointResult = builder.errorUnion('RollbackCheckpointResult', 
 builder.mutationField('rollbackCheckpoint', (t) =>
   t.field({
     type: RollbackCheckpointResult,
+    scope: 'operate',
     description:
       'Makes a checkpoint what it was at a version or a time, with token, head, anchors and count, over everybody’s writes. Appends a version.',
     args: { input: t.arg({ type: RollbackCheckpointInputType, required: true }) },

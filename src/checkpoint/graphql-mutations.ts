@@ -91,6 +91,7 @@ const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
 builder.mutationField('saveCheckpoint', (t) =>
   t.field({
     type: SaveCheckpointResult,
+    scope: 'crawl',
     description: 'Moves the checkpoint of a user and stream to the last item processed. Makes it where there is none.',
     args: { input: t.arg({ type: SaveCheckpointInputType, required: true }) },
     resolve: async (_parent, { input }, context) => {
@@ -104,6 +105,7 @@ builder.mutationField('saveCheckpoint', (t) =>
 builder.mutationField('saveCheckpoints', (t) =>
   t.field({
     type: [SaveCheckpointResult],
+    scope: ({ import: importing }) => (importing ? 'operate' : 'crawl'),
     description:
       'Up to 10,000 saves; each is judged alone, in order; a result each. A value of the wrong type still rejects the whole request.',
     args: {
@@ -169,6 +171,8 @@ const ClearCheckpointResult = builder.errorUnion('ClearCheckpointResult', {
 builder.mutationField('clearCheckpoint', (t) =>
   t.field({
     type: ClearCheckpointResult,
+    // A crawler may clear with its own session, which must own the stream.
+    scope: ({ input }) => (input.sessionId == null ? 'operate' : ['crawl', 'operate']),
     description: 'Forgets the checkpoint of a user and stream.',
     args: { input: t.arg({ type: ClearCheckpointInputType, required: true }) },
     resolve: async (_parent, { input }, { database, caller, feed }) => {

@@ -52,6 +52,7 @@ const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent'
 builder.subscriptionField('checkpointChanged', (t) =>
   t.field({
     type: CheckpointEventType,
+    scope: 'read',
     description: 'Each new version of a checkpoint, in the order in which they were made.',
     args: {
       filter: t.arg({ type: CheckpointFilterInput, description: 'Only these; times are BAD_USER_INPUT here.' }),

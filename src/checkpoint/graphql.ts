@@ -1,4 +1,3 @@
-import { requireScope } from '../principal.ts'
 import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
 import type { Context } from '../graphql/context.ts'
@@ -93,10 +92,8 @@ export const CheckpointType = builder.prismaObject('Checkpoint', {
 
 builder.nodeRef(CheckpointType, {
   id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
-  loadManyWithoutCache: (keys, { loaders, caller }) => {
-    requireScope(caller, 'read')
-    return Promise.all(keys.map((key) => loaders.checkpoints.byKey.all.load(parseCheckpointNodeKey(key))))
-  },
+  loadManyWithoutCache: (keys, { loaders }) =>
+    Promise.all(keys.map((key) => loaders.checkpoints.byKey.all.load(parseCheckpointNodeKey(key)))),
 })
 
 /** The items of a head or of anchors; none where there is no list. */
@@ -111,26 +108,25 @@ builder.objectField(UserType, 'checkpoint', (t) =>
   t.field({
     type: CheckpointType,
     nullable: true,
+    scope: 'read',
     description: "The user's checkpoint of a stream. null: none saved.",
     args: { stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
-    resolve: ({ userId }, args, { loaders, caller }, info) => {
-      requireScope(caller, 'read')
-      return loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
+    resolve: ({ userId }, args, { loaders }, info) =>
+      loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
         userId,
         stream: requireStream('stream', args.stream ?? DEFAULT_STREAM),
-      })
-    },
+      }),
   }),
 )
 
 builder.objectField(UserType, 'checkpoints', (t) =>
   t.field({
     type: [CheckpointType],
+    scope: 'read',
     description: "All of the user's checkpoints, by stream.",
-    resolve: async ({ userId }, _args, { loaders, caller }, info) => {
-      requireScope(caller, 'read')
-      return [...(await loaders.checkpoints.ofUser[checkpointReadingOf(info)].load(userId))]
-    },
+    resolve: async ({ userId }, _args, { loaders }, info) => [
+      ...(await loaders.checkpoints.ofUser[checkpointReadingOf(info)].load(userId)),
+    ],
   }),
 )
 
@@ -138,15 +134,14 @@ builder.queryField('checkpoint', (t) =>
   t.field({
     type: CheckpointType,
     nullable: true,
+    scope: 'read',
     description: 'The checkpoint of a user and stream: where the next run resumes. null: none saved.',
     args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
-    resolve: (_parent, { userId, stream }, { caller, loaders }, info) => {
-      requireScope(caller, 'read')
-      return loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
+    resolve: (_parent, { userId, stream }, { loaders }, info) =>
+      loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
         userId: requireIdentifier('userId', userId),
         stream: requireStream('stream', stream ?? DEFAULT_STREAM),
-      })
-    },
+      }),
   }),
 )
 
@@ -189,6 +184,7 @@ builder.queryField('checkpoints', (t) =>
   t.connection(
     {
       type: CheckpointType,
+      scope: 'read',
       description:
         'Checkpoints of all users. One that is saved while the list is paged moves in it, and may be missed or met twice.',
       args: {
@@ -197,7 +193,6 @@ builder.queryField('checkpoints', (t) =>
       },
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database, feed }, info) => {
-        requireScope(caller, 'read')
         const feedCursor = feed.cursor(feed.position())
         const direction = args.orderBy ?? 'DESC'
         const filter = toCheckpointFilter(args.filter ?? {})

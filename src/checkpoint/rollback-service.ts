@@ -1,4 +1,4 @@
-import { type Principal, requireScope } from '../principal.ts'
+import type { Principal } from '../principal.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError, type InputIssue } from '../domain-error.ts'
 import { issuesOf } from '../input-issues.ts'
@@ -40,7 +40,6 @@ export async function rollbackCheckpoint(
   caller: Principal,
   input: RollbackCheckpointInput,
 ): Promise<RolledBackCheckpoint | RollbackRefusal> {
-  requireScope(caller, 'operate')
   const issues = rollbackIssues(input)
   if (issues.length > 0) return new InvalidInputError(issues)
   const key = { userId: input.userId, stream: input.stream }

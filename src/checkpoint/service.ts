@@ -1,4 +1,4 @@
-import { type Principal, type Reach, requireScope } from '../principal.ts'
+import type { Principal, Reach } from '../principal.ts'
 import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import type { Submit } from '../database/group-commit.ts'
@@ -69,7 +69,6 @@ export async function saveCheckpoint(
   caller: Principal,
   input: SaveCheckpointInput,
 ): Promise<SavedCheckpoint | SaveRefusal> {
-  requireScope(caller, 'crawl')
   const [saved] = await saveAll(saving, caller, [{ input, path: ['input'] }], { importing: false })
   if (saved === undefined) throw new Error('a save was not answered')
   return saved
@@ -86,7 +85,6 @@ export async function saveCheckpoints(
   inputs: readonly SaveCheckpointInput[],
   { importing }: { readonly importing: boolean },
 ): Promise<(SavedCheckpoint | SaveRefusal)[]> {
-  requireScope(caller, importing ? 'operate' : 'crawl')
   if (inputs.length > MAX_INPUTS) {
     throw new Fault('BAD_USER_INPUT', `inputs: ${inputs.length} are too many; send at most ${MAX_INPUTS} at once.`)
   }
@@ -239,9 +237,6 @@ export async function clearCheckpoint(
   caller: Principal,
   input: ClearCheckpointInput,
 ): Promise<ClearedCheckpoint | ClearRefusal> {
-  // A crawler may clear with its own session: below that must own the stream.
-  if (input.sessionId == null) requireScope(caller, 'operate')
-  else requireScope(caller, 'crawl', 'operate')
   const key = { userId: input.userId, stream: input.stream ?? DEFAULT_STREAM }
   const sessionId = input.sessionId ?? undefined
   const expectedVersion = input.expectedVersion ?? undefined

@@ -10,6 +10,7 @@ import { getDatamodel } from './generated/pothos-types.ts'
 import type PrismaTypes from './generated/pothos-types.ts'
 import { decodeNodeId, encodeNodeId } from './node-id.ts'
 import { DateTime } from './scalars.ts'
+import ScopePlugin from './scope-plugin.ts'
 
 const NODES_AT_ONCE = 100
 
@@ -23,7 +24,7 @@ export const builder = new SchemaBuilder<{
   Connection: { totalCount: () => Promise<number>; feedCursor?: string }
 }>({
   // The errors plugin first: it must wrap what the others make of a resolver.
-  plugins: [ErrorsPlugin, PrismaPlugin, RelayPlugin, ValidationPlugin],
+  plugins: [ErrorsPlugin, ScopePlugin, PrismaPlugin, RelayPlugin, ValidationPlugin],
   defaultFieldNullability: false,
   prisma: {
     client: ({ database }) => database.prisma,
@@ -38,9 +39,11 @@ export const builder = new SchemaBuilder<{
     encodeGlobalID: encodeNodeId,
     decodeGlobalID: decodeNodeId,
     nodeQueryOptions: {
+      scope: 'read',
       description: 'Any object by its `id`. null: there is no such object (any more).',
     },
     nodesQueryOptions: {
+      scope: 'read',
       validate: z.looseObject({
         ids: z.array(z.unknown()).max(NODES_AT_ONCE, `must not be more than ${NODES_AT_ONCE} at once`),
       }),

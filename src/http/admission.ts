@@ -1,12 +1,6 @@
 import { Fault, type FaultCode } from '../fault.ts'
-import type { Principal } from '../principal.ts'
+import type { Credentials, Principal } from '../principal.ts'
 import { RefusedRequest } from './refused-request.ts'
-
-/** What a client shows, whichever way it comes. */
-export interface Credentials {
-  /** The Authorization header, or `authorization` of a WebSocket's connection parameters. */
-  readonly authorization: string | undefined
-}
 
 /** A caller who was let in. */
 export interface Admitted {

@@ -1,4 +1,3 @@
-import { requireScope } from '../principal.ts'
 import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
@@ -78,11 +77,11 @@ builder.objectField(UserType, 'sessions', (t) =>
   t.connection(
     {
       type: SessionType,
+      scope: 'read',
       description: "The user's sessions, the newest first.",
       args: { filter: t.arg({ type: SessionFilterInput }) },
       validate: pageArgumentsSchema,
-      resolve: async ({ userId }, args, { loaders, feed, caller }, info) => {
-        requireScope(caller, 'read')
+      resolve: async ({ userId }, args, { loaders, feed }, info) => {
         const feedCursor = feed.cursor(feed.position())
         const filter = toSessionFilter(args.filter ?? {})
         const list = 'sessions STARTED_AT_DESC'
@@ -102,6 +101,7 @@ builder.queryField('sessions', (t) =>
   t.connection(
     {
       type: SessionType,
+      scope: 'read',
       description: 'Sessions of all users.',
       args: {
         filter: t.arg({ type: SessionFilterInput }),
@@ -109,7 +109,6 @@ builder.queryField('sessions', (t) =>
       },
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database, feed }, info) => {
-        requireScope(caller, 'read')
         const feedCursor = feed.cursor(feed.position())
         const orderBy = args.orderBy ?? 'STARTED_AT_DESC'
         const order = ORDERS[orderBy]
@@ -139,11 +138,10 @@ const SessionStatsType = builder.objectRef<Awaited<ReturnType<typeof sessionStat
 builder.queryField('sessionStats', (t) =>
   t.field({
     type: SessionStatsType,
+    scope: 'read',
     description: 'Counts over all sessions that the filter matches.',
     args: { filter: t.arg({ type: SessionFilterInput }) },
-    resolve: (_parent, { filter }, { caller, database }) => {
-      requireScope(caller, 'read')
-      return sessionStats(database, caller.userIds, toSessionFilter(filter ?? {}))
-    },
+    resolve: (_parent, { filter }, { caller, database }) =>
+      sessionStats(database, caller.userIds, toSessionFilter(filter ?? {})),
   }),
 )

@@ -144,6 +144,7 @@ const EndSessionResult = builder.errorUnion('EndSessionResult', {
 builder.mutationField('startSession', (t) =>
   t.field({
     type: StartSessionResult,
+    scope: 'crawl',
     description: 'Begins a run of a crawler, and says where it resumes.',
     args: { input: t.arg({ type: StartSessionInputType, required: true }) },
     resolve: async (_parent, { input }, { database, caller, feed }) => {
@@ -157,6 +158,7 @@ builder.mutationField('startSession', (t) =>
 builder.mutationField('heartbeat', (t) =>
   t.field({
     type: HeartbeatResult,
+    scope: 'crawl',
     description: 'Says that the crawler lives, and how far its session is.',
     args: { input: t.arg({ type: HeartbeatInputType, required: true }) },
     resolve: async (_parent, { input }, { database, clock, caller }) =>
@@ -167,6 +169,7 @@ builder.mutationField('heartbeat', (t) =>
 builder.mutationField('completeSession', (t) =>
   t.field({
     type: EndSessionResult,
+    scope: 'crawl',
     description: 'Ends a session whose crawl reached the end.',
     args: { input: t.arg({ type: CompleteSessionInputType, required: true }) },
     resolve: async (_parent, { input }, { database, caller, feed }) => {
@@ -180,6 +183,7 @@ builder.mutationField('completeSession', (t) =>
 builder.mutationField('stopSession', (t) =>
   t.field({
     type: EndSessionResult,
+    scope: 'crawl',
     description: 'Ends a session that was asked to stop before the end.',
     args: { input: t.arg({ type: StopSessionInputType, required: true }) },
     resolve: async (_parent, { input }, { database, caller, feed }) => {
@@ -193,6 +197,7 @@ builder.mutationField('stopSession', (t) =>
 builder.mutationField('failSession', (t) =>
   t.field({
     type: EndSessionResult,
+    scope: 'crawl',
     description: 'Ends a session that could not go on.',
     args: { input: t.arg({ type: FailSessionInputType, required: true }) },
     resolve: async (_parent, { input }, { database, caller, feed }) => {
@@ -222,6 +227,7 @@ const RequestStopResult = builder.errorUnion('RequestStopResult', {
 builder.mutationField('requestStop', (t) =>
   t.field({
     type: RequestStopResult,
+    scope: 'operate',
     description:
       'Asks a running session to stop: it finishes its page, saves and ends as STOPPED. Asking again changes nothing.',
     args: { input: t.arg({ type: RequestStopInputType, required: true }) },

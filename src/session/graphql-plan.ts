@@ -40,6 +40,7 @@ export const ResumePlanType = builder.objectRef<ResumePlan>('ResumePlan').implem
 builder.queryField('resumePlan', (t) =>
   t.field({
     type: ResumePlanType,
+    scope: 'read',
     nullable: true,
     description: 'What the next crawl of a stream has to do, without starting it. null: no such user.',
     args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },

@@ -35,6 +35,7 @@ const PruneSessionsResult = builder.errorUnion('PruneSessionsResult', {
 builder.mutationField('pruneSessions', (t) =>
   t.field({
     type: PruneSessionsResult,
+    scope: 'operate',
     description: 'Deletes old sessions that have ended. Their watchers hear of it.',
     args: { input: t.arg({ type: PruneSessionsInputType, required: true }) },
     resolve: async (_parent, { input }, { database, caller, feed }) => {

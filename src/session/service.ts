@@ -1,5 +1,5 @@
 import { v7 as uuidv7, validate as isUuid } from 'uuid'
-import { type Principal, requireScope } from '../principal.ts'
+import type { Principal } from '../principal.ts'
 import type { Checkpoint, CheckpointKey } from '../checkpoint/model.ts'
 import { findCheckpoints } from '../checkpoint/store.ts'
 import type { DatabaseClock } from '../database/clock.ts'
@@ -52,7 +52,6 @@ export async function startSession(
   caller: Principal,
   input: StartSessionInput,
 ): Promise<StartedSession | InvalidInputError | UserNotFoundError | SessionExistsError | StreamBusyError> {
-  requireScope(caller, 'crawl')
   const issues = issuesOf(sessionInputs.start.safeParse(input), ['input'])
   // Whether an ID is taken by a user out of reach is told by the refusal: it must be no ID that can be guessed.
   if (caller.userIds !== 'all' && input.sessionId != null && !isUuid(input.sessionId)) {
@@ -105,7 +104,6 @@ export async function resumePlan(
   caller: Principal,
   key: CheckpointKey,
 ): Promise<ResumePlan | undefined> {
-  requireScope(caller, 'read')
   const [[checkpoint], previous] = await Promise.all([
     findCheckpoints(database, caller.userIds, [key], 'all'),
     findLatestSession(database, caller.userIds, key),
@@ -124,7 +122,6 @@ export async function heartbeat(
   caller: Principal,
   input: HeartbeatInput,
 ): Promise<CrawlSession | WriteRefusal> {
-  requireScope(caller, 'crawl')
   const issues = issuesOf(sessionInputs.heartbeat.safeParse(input), ['input'])
   const limitProblem = input.rateLimitedUntil && rateLimitProblem(input.rateLimitedUntil, clock.now())
   if (limitProblem) issues.push({ path: ['input', 'rateLimitedUntil'], message: limitProblem })
@@ -187,7 +184,6 @@ async function end(
   parsed: Parameters<typeof issuesOf>[0],
   sessionEnd: SessionEnd,
 ): Promise<CrawlSession | WriteRefusal> {
-  requireScope(caller, 'crawl')
   const issues = issuesOf(parsed, ['input'])
   if (issues.length > 0) return new InvalidInputError(issues)
   return toResult(await endSession(database, caller.userIds, sessionId, sessionEnd, caller.subject), sessionId)
@@ -199,7 +195,6 @@ export async function requestStop(
   caller: Principal,
   input: RequestStopInput,
 ): Promise<CrawlSession | InvalidInputError | SessionNotFoundError | SessionClosedError> {
-  requireScope(caller, 'operate')
   const issues = issuesOf(sessionInputs.requestStop.safeParse(input), ['input'])
   if (issues.length > 0) return new InvalidInputError(issues)
   const asked = await markStopRequested(database, caller.userIds, input.sessionId)

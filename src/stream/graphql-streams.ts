@@ -1,7 +1,6 @@
 import { CheckpointType } from '../checkpoint/graphql.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { builder } from '../graphql/builder.ts'
-import { requireScope } from '../principal.ts'
 import { PlatformEnum } from './graphql.ts'
 import { platformOf, type Stream } from './model.ts'
 import { allStreams, configureStream } from './service.ts'
@@ -27,7 +26,6 @@ const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
   description: 'A list that is crawled, of however many users.',
   id: { resolve: ({ name }) => name, description: 'Opaque and global; the natural key is the name.' },
   loadManyWithoutCache: async (names, { database, caller }) => {
-    requireScope(caller, 'read')
     const found = new Map((await findStreams(database, caller.userIds, names)).map((stream) => [stream.name, stream]))
     return names.map((name) => found.get(name))
   },
@@ -54,6 +52,7 @@ const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
 builder.queryField('streams', (t) =>
   t.field({
     type: [StreamType],
+    scope: 'read',
     description: 'Each stream that has a checkpoint, a session or a setting, by name.',
     resolve: (_parent, _args, { database, caller }) => allStreams(database, caller),
   }),
@@ -81,6 +80,7 @@ const ConfigureStreamResult = builder.errorUnion('ConfigureStreamResult', {
 builder.mutationField('configureStream', (t) =>
   t.field({
     type: ConfigureStreamResult,
+    scope: 'operate',
     description: 'Sets what a stream demands of its saves, for all users.',
     args: { input: t.arg({ type: ConfigureStreamInputType, required: true }) },
     resolve: async (_parent, { input }, { database, caller }) => {

@@ -2,7 +2,6 @@ import { builder } from '../graphql/builder.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
-import { requireScope } from '../principal.ts'
 import type { User } from './model.ts'
 import { registerUser } from './service.ts'
 import { countUsers, listUsers } from './store.ts'
@@ -18,22 +17,17 @@ export const UserType = builder.prismaObject('User', {
 
 builder.nodeRef(UserType, {
   id: { resolve: ({ userId }: User) => userId, description: 'Opaque and global; the natural key is userId.' },
-  loadManyWithoutCache: (userIds, { loaders, caller }) => {
-    requireScope(caller, 'read')
-    return Promise.all(userIds.map((userId) => loaders.users.byId.load(userId)))
-  },
+  loadManyWithoutCache: (userIds, { loaders }) => Promise.all(userIds.map((userId) => loaders.users.byId.load(userId))),
 })
 
 builder.queryField('user', (t) =>
   t.field({
     type: UserType,
+    scope: 'read',
     nullable: true,
     description: 'A user by their ID. null: there is none.',
     args: { userId: t.arg.string({ required: true }) },
-    resolve: (_parent, { userId }, { caller, loaders }) => {
-      requireScope(caller, 'read')
-      return loaders.users.byId.load(requireIdentifier('userId', userId))
-    },
+    resolve: (_parent, { userId }, { loaders }) => loaders.users.byId.load(requireIdentifier('userId', userId)),
   }),
 )
 
@@ -46,10 +40,10 @@ builder.queryField('users', (t) =>
   t.connection(
     {
       type: UserType,
+      scope: 'read',
       description: 'All users, by ID.',
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database }) => {
-        requireScope(caller, 'read')
         const page = toKeysetPage('users', 1, args)
         return toConnection('users', page, await listUsers(database, caller.userIds, page), () =>
           countUsers(database, caller.userIds),
@@ -87,6 +81,7 @@ const RegisterUserResult = builder.errorUnion('RegisterUserResult', {
 builder.mutationField('registerUser', (t) =>
   t.field({
     type: RegisterUserResult,
+    scope: 'operate',
     description: 'Makes a user known, so that their lists can be crawled. Again for a known one: returns it.',
     args: { input: t.arg({ type: RegisterUserInputType, required: true }) },
     resolve: async (_parent, { input }, { caller, database }) => {

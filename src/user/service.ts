@@ -1,4 +1,4 @@
-import { type Principal, requireScope } from '../principal.ts'
+import type { Principal } from '../principal.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { identifierProblem } from '../identifier.ts'
@@ -14,7 +14,6 @@ export async function registerUser(
   caller: Principal,
   input: { readonly userId: string },
 ): Promise<User | InvalidInputError> {
-  requireScope(caller, 'operate')
   const { userId } = input
   const refuse = (message: string) => new InvalidInputError([{ path: ['input', 'userId'], message }])
   const problem = identifierProblem(userId)
