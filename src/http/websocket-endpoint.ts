@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { CloseCode, handleProtocols, makeServer } from 'graphql-ws'
+import { CloseCode, makeServer } from 'graphql-ws'
 import type { Logger } from 'pino'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Admit } from './admission.ts'
@@ -11,6 +11,7 @@ import { SLOW_CLIENT_CLOSE, slowClientReason } from './slow-client.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
 import { createSocketHooks, type SocketContext } from './websocket-hooks.ts'
 import { SocketOperations, type Watchers } from './websocket-operations.ts'
+import { chooseSubprotocol, SUBPROTOCOL_NOT_ACCEPTABLE, SUBPROTOCOL_REFUSAL } from './websocket-subprotocol.ts'
 
 /** GraphQL over WebSocket, subprotocol graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
 export interface WebSocketEndpoint {
@@ -43,7 +44,7 @@ export function createWebSocketEndpoint(
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: bodyLimitBytes,
-    handleProtocols,
+    handleProtocols: chooseSubprotocol,
   })
 
   function serve(socket: WebSocket, { headers: { authorization } }: IncomingMessage): void {
@@ -70,7 +71,7 @@ export function createWebSocketEndpoint(
         protocol: subprotocol,
         send: (text) => connection.send(text),
         close: (code = 1000, reason = '') => {
-          connection.close(code, reason)
+          connection.close(code, code === SUBPROTOCOL_NOT_ACCEPTABLE ? SUBPROTOCOL_REFUSAL : reason)
         },
         onMessage,
       },

@@ -1,9 +1,11 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Repeater } from 'graphql-yoga'
 import { createClient } from 'graphql-ws'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { Fault } from '../../src/fault.ts'
+import { SUBPROTOCOL_REFUSAL } from '../../src/http/websocket-subprotocol.ts'
 import { floodSource, rawRequest, schemaOf, serve, until } from './http-support.ts'
 import { addressOf, openSocket, refusedUpgrade } from './socket-client.ts'
 
@@ -241,9 +243,21 @@ describe('a WebSocket', () => {
     }
   })
 
-  it('closes with 4406 without the subprotocol', async () => {
-    const client = await opened(await serve(everything().schema), { protocol: '', init: false })
-    expect(await client.closed).toMatchObject({ code: 4406 })
+  it.each(['', 'graphql-ws', 'mqtt'])(
+    'closes with 4406 where the subprotocol is not ours, and says which is: "%s"',
+    async (protocol) => {
+      const client = await opened(await serve(everything().schema), { protocol, init: false })
+      expect(client.socket.protocol).toBe(protocol)
+      expect(await client.closed).toEqual({ code: 4406, reason: SUBPROTOCOL_REFUSAL })
+    },
+  )
+
+  it('prefers ours where a client offers several subprotocols', async () => {
+    const server = await serve(everything().schema)
+    const socket = new WebSocket(addressOf(server), ['graphql-ws', 'graphql-transport-ws'])
+    await once(socket, 'open')
+    expect(socket.protocol).toBe('graphql-transport-ws')
+    socket.terminate()
   })
 
   it('closes as the protocol says on messages that it can’t mean', async () => {
