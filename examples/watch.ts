@@ -1,4 +1,4 @@
-// Follows every checkpoint: what there is, then each change. Whatever breaks, it goes on after the last change that it has handled:
+// Follows all checkpoints: lists them, then watches each change. Continues after the last change that it handled:
 //   node watch.js [URL of Waymark] [file that keeps the cursor]
 import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,7 +25,7 @@ while (await sleep(1_000, true)) {
   }
 }
 
-/** Handles what there is, page by page. @returns the feed's place when the first page was read: all that changed since comes after it */
+/** Handles every checkpoint, page by page. @returns the first page's feed cursor: later changes come after it */
 async function readList(endCursor: string | null = null): Promise<string> {
   const query = `query ($endCursor: String) { page: checkpoints(first: 100, after: $endCursor) {
     feedCursor pageInfo { hasNextPage endCursor } nodes { ${fields} } } }`
