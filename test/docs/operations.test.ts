@@ -49,11 +49,13 @@ describe('docs/operations.md', () => {
   })
 
   it('gives each of ours its type and its labels', () => {
-    const rows = sectionOf(guide, 'Metrics')
-      .split('\n')
-      .filter((line) => line.startsWith('| `waymark_'))
-      .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
-    const told = rows.map(([, name = '', type, labels = '']) => ({ name, type, labels: labels.split(/,\s*/).sort() }))
+    // - `waymark_streams` (gauge; `transport`): ...
+    const entries = sectionOf(guide, 'Metrics').matchAll(/^- `(waymark_\w+)` \((\w+)(?:; ([^)]+))?\):/gm)
+    const told = [...entries].map(([, name = '', type, labels = '']) => {
+      return { name, type, labels: labels.replaceAll('`', '').split(/,\s*/).sort() }
+    })
+    const ours = [...families].filter((name) => name.startsWith('waymark_'))
+    expect(told.map(({ name }) => name).sort()).toEqual(ours.sort())
     const series = [...parseMetrics(text).keys()]
     const real = told.map(({ name }) => {
       const one = series.find((candidate) => new RegExp(`^${name}(_bucket)?(\\{|$)`).test(candidate)) ?? ''
