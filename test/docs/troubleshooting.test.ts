@@ -10,7 +10,7 @@ import { migrate } from '../../src/database/migrate.ts'
 import { createTestDatabase, type TestDatabase, urlOfDatabase, withClient } from '../support/database.ts'
 import { runCommand, startServer } from '../support/server-process.ts'
 import { clientOf, mutate, startOn, startWaymark } from '../support/waymark.ts'
-import { codeBlocks, patternOf, readDocument, tableRows } from './markdown.ts'
+import { codeBlocks, patternOf, readDocument, sectionOf } from './markdown.ts'
 
 const guide = await readDocument('docs/troubleshooting.md')
 // The one of the image is provoked in dockerfile.test.ts.
@@ -189,9 +189,12 @@ describe('docs/troubleshooting.md', () => {
     const withoutDatabase = urlOfDatabase(server.toString(), 'waymark_none')
     const withSsl = new URL(server)
     withSsl.searchParams.set('sslmode', 'verify-full')
-    const patterns = tableRows(guide, 'Cannot connect').flatMap(([reasons = '']) =>
-      [...reasons.matchAll(/`([^`]+)`/g)].map(([, reason = '']) => patternOf(reason)),
+    // - `<reason>` or `<reason>`: the cause, and what to do.
+    const reasons = [...sectionOf(guide, 'Cannot connect').matchAll(/^- (`[^:]+?`):/gm)].map(
+      ([, reason = '']) => reason,
     )
+    const patterns = reasons.flatMap((text) => [...text.matchAll(/`([^`]+)`/g)].map(([, one = '']) => patternOf(one)))
+    expect(patterns.length).toBeGreaterThan(10)
     for (const url of ['postgresql://127.0.0.1:1/x', 'postgresql://host.invalid/x', withoutDatabase, withSsl.href]) {
       const reason = /\): (.+)\. Check that/.exec(await refusal(['serve'], { DATABASE_URL: url }))?.[1]
       expect(
@@ -214,7 +217,8 @@ describe('SERVICE_UNAVAILABLE', () => {
     expect(await ready()).toBe(503)
     await proxy.open()
     await expect.poll(async () => (await waymark.send(read)).errors).toBeUndefined()
-    expect(await ready()).toBe(200)
+    // The check is shared for up to a second.
+    await expect.poll(ready, { timeout: 5_000 }).toBe(200)
   })
 })
 
