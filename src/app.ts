@@ -90,21 +90,19 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       return Promise.resolve()
     })
 
-    const feed = await startFeed(database, log, { readers: forCaller(database, () => new Patience()), ...paces })
+    const feed = await startFeed(database, log, {
+      readers: forCaller(database, () => new Patience()),
+      // What the feed reads when it is told of news is for all who watch, and no part of the request that made them.
+      alone: tracing?.alone,
+      ...paces,
+    })
     releasers.push(() => feed.close())
 
-    const reaper = startReaper(database, log, () => {
-      feed.announce()
-    })
+    const reaper = startReaper(database, log)
     releasers.push(() => reaper.close())
 
-    const prunedFeed = {
-      onSessionsPruned: () => {
-        feed.announce()
-      },
-      pruneEvents: (limit: number) => feed.prune({ retentionHours: config.feedRetentionHours, limit }),
-    }
-    const retention = startRetention(database, config, log, prunedFeed, paces.pruneEachMs)
+    const pruneEvents = (limit: number) => feed.prune({ retentionHours: config.feedRetentionHours, limit })
+    const retention = startRetention(database, config, log, pruneEvents, paces.pruneEachMs)
     releasers.push(() => retention.close())
 
     const metrics = await prepareMetrics(config, log)
@@ -124,7 +122,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       database,
       clock,
       submitSave: tracing ? tracing.saves.submit(saves.submit) : saves.submit,
-      feed: tracing ? announcedAlone(feed, tracing.alone) : feed,
+      feed,
       // A set of reads belongs to many operations: it has a patience of its own.
       loadersOf: createLoadersOf(forCaller(database, () => new Patience())),
       historyRetentionDays: config.historyRetentionDays,
@@ -226,16 +224,6 @@ async function prepareTracing({ tracesUrl: url }: Config): Promise<Tracing | und
   if (url === undefined) return undefined
   const { startTracing } = await import('./tracing/tracing.ts')
   return startTracing({ url, version })
-}
-
-/** What the feed reads when it is told of news is for all who watch, and no part of the request that made them. */
-function announcedAlone(feed: Feed, alone: Tracing['alone']): Feed {
-  const announce = () => {
-    alone(() => {
-      feed.announce()
-    })
-  }
-  return Object.assign(Object.create(feed) as Feed, { announce })
 }
 
 /** A replica whose feed is held back is ready: what it is asked for it answers, and the others are held back as well. */

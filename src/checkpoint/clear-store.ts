@@ -20,7 +20,7 @@ export async function clearCheckpointRow(
   { userId, stream }: CheckpointKey,
   by: { readonly sessionId: string | undefined; readonly expectedVersion: number | undefined; readonly actor: string },
 ): Promise<ClearOutcome> {
-  const [row] = await database.query<{
+  const [row] = await database.write<{
     outcome: ClearOutcome['outcome']
     checkpoint: CheckpointRow | null
     session: SessionRow | null

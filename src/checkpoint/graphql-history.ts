@@ -155,10 +155,6 @@ builder.mutationField('rollbackCheckpoint', (t) =>
     description:
       'Makes a checkpoint what it was at a version or a time, with token, head, anchors and count, over everybody’s writes. Appends a version.',
     args: { input: t.arg({ type: RollbackCheckpointInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      const rolledBack = await rollbackCheckpoint(database, caller, input)
-      feed.announce()
-      return rolledBack
-    },
+    resolve: (_parent, { input }, { database, caller }) => rollbackCheckpoint(database, caller, input),
   }),
 )

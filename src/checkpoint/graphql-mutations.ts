@@ -94,11 +94,7 @@ builder.mutationField('saveCheckpoint', (t) =>
     scope: 'crawl',
     description: 'Moves the checkpoint of a user and stream to the last item processed. Makes it where there is none.',
     args: { input: t.arg({ type: SaveCheckpointInputType, required: true }) },
-    resolve: async (_parent, { input }, context) => {
-      const saved = await saveCheckpoint(context, context.caller, input)
-      context.feed.announce()
-      return saved
-    },
+    resolve: (_parent, { input }, context) => saveCheckpoint(context, context.caller, input),
   }),
 )
 
@@ -116,11 +112,8 @@ builder.mutationField('saveCheckpoints', (t) =>
           'For operators: makes missing users, records IMPORT; headItemIds become the anchors and, where given, the checkpoint is complete.',
       }),
     },
-    resolve: async (_parent, { inputs, import: importing }, context) => {
-      const saved = await saveCheckpoints(context, context.caller, inputs, { importing: importing ?? false })
-      context.feed.announce()
-      return saved
-    },
+    resolve: (_parent, { inputs, import: importing }, context) =>
+      saveCheckpoints(context, context.caller, inputs, { importing: importing ?? false }),
   }),
 )
 
@@ -175,10 +168,6 @@ builder.mutationField('clearCheckpoint', (t) =>
     scope: ({ input }) => (input.sessionId == null ? 'operate' : ['crawl', 'operate']),
     description: 'Forgets the checkpoint of a user and stream.',
     args: { input: t.arg({ type: ClearCheckpointInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      const cleared = await clearCheckpoint(database, caller, input)
-      feed.announce()
-      return cleared
-    },
+    resolve: (_parent, { input }, { database, caller }) => clearCheckpoint(database, caller, input),
   }),
 )

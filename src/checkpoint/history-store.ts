@@ -114,7 +114,7 @@ async function judge(
   { userId, stream }: CheckpointKey,
   rollback: Rollback,
 ): Promise<JudgedRow | undefined> {
-  const [row] = await database.query<JudgedRow>({
+  const [row] = await database.write<JudgedRow>({
     name: 'rollback_checkpoint',
     text: 'SELECT * FROM crawler.rollback_checkpoint($1, $2, $3, $4, $5, $6, $7, $8)',
     values: [

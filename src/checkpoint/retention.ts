@@ -57,14 +57,6 @@ function deleteOldSessions(
   return inBatches<PrunePosition>((after) => deletePrunable(database, 'all', old, after, isPruner), signal)
 }
 
-/** The feed of which retention takes its part. */
-export interface PrunedFeed {
-  /** Called after sessions were deleted, whose watchers then are told. */
-  readonly onSessionsPruned: () => void
-  /** Removes up to so many events that are past their retention; answers how many. */
-  readonly pruneEvents: (limit: number) => Promise<number>
-}
-
 /** Prunes again and again; every replica runs one. */
 export interface Retention {
   /** Whether the last run failed. */
@@ -74,13 +66,14 @@ export interface Retention {
 }
 
 /**
+ * @param pruneEvents removes up to so many events of the feed that are past their retention; answers how many
  * @param pauseMs before the first run, and from one run to the next
  */
 export function startRetention(
   database: Database,
   settings: RetentionSettings,
   log: Logger,
-  feed: PrunedFeed,
+  pruneEvents: (limit: number) => Promise<number>,
   pauseMs = PAUSE_MS,
 ): Retention {
   const stopping = new AbortController()
@@ -94,7 +87,7 @@ export function startRetention(
 
   function pruneFeed(): Promise<number> {
     return inBatches<true>(async () => {
-      const count = await feed.pruneEvents(MAX_BATCH_SIZE)
+      const count = await pruneEvents(MAX_BATCH_SIZE)
       return { count, next: count === MAX_BATCH_SIZE || undefined }
     }, stopping.signal)
   }
@@ -106,7 +99,6 @@ export function startRetention(
       const events = await pruneFeed()
       const counts = { ...pruned, events }
       if (Object.values(counts).some((count) => count > 0)) log.info(counts, 'pruned what was past its retention')
-      if (pruned.sessions > 0) feed.onSessionsPruned()
       failing = false
     } catch (error) {
       failing = true

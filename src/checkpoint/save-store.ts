@@ -111,11 +111,14 @@ async function saveSet(
   commands: readonly SaveCommand[],
   { skipBusy }: { skipBusy: boolean },
 ): Promise<(SaveOutcome | 'BUSY')[]> {
-  const rows = await database.query<OutcomeRow>({
-    name: 'save_checkpoints',
-    text: `SELECT outcome, created, checkpoint, session, detail FROM crawler.save_checkpoints($1, $2) ORDER BY command`,
-    values: [JSON.stringify(commands.map(toJson)), skipBusy],
-  })
+  const rows = await database.write<OutcomeRow>(
+    {
+      name: 'save_checkpoints',
+      text: `SELECT outcome, created, checkpoint, session, detail FROM crawler.save_checkpoints($1, $2) ORDER BY command`,
+      values: [JSON.stringify(commands.map(toJson)), skipBusy],
+    },
+    (answered) => answered.some(({ outcome }) => outcome === 'SAVED'),
+  )
   return rows.map(toOutcome)
 }
 

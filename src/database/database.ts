@@ -26,8 +26,15 @@ export interface Database {
   readonly gate: Gate
   /** Follows what operations read together; undefined: nobody does. */
   readonly readTracer: ReadTracer | undefined
-  /** Runs one statement in a transaction of its own. For what the server itself does; one that a caller causes goes by forCaller. */
+  /** Runs one statement that reads, in a transaction of its own. For what the server itself does; one that a caller causes goes by forCaller. */
   query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
+  /**
+   * Runs a statement that writes. Once it is committed, the listeners of onNews are told, so that no caller has to tell them.
+   * @param hasNews whether what it answered means that the outbox has grown. Default: always
+   */
+  write<Row extends pg.QueryResultRow>(statement: Statement, hasNews?: (rows: Row[]) => boolean): Promise<Row[]>
+  /** Calls back after each write with news. @returns what takes the listener off again */
+  onNews(listener: () => void): () => void
   /** Costs no statement. */
   pool(): PoolState
   /** A connection outside the pool, for LISTEN; whoever asks closes it. */
@@ -75,7 +82,11 @@ const KEEP_ALIVE_MS = 10_000
  * @param patienceOf how long a statement may wait: the same patience for all of one operation
  */
 export function forCaller(database: Database, patienceOf: () => Patience): Database {
-  return { ...database, query: (statement) => database.gate.run(() => database.query(statement), patienceOf()) }
+  return {
+    ...database,
+    query: (statement) => database.gate.run(() => database.query(statement), patienceOf()),
+    write: (statement, hasNews) => database.gate.run(() => database.write(statement, hasNews), patienceOf()),
+  }
 }
 
 /** Opens no connection yet: a database that is down now may be up for the first request. */
@@ -107,21 +118,34 @@ export function openDatabase(options: DatabaseOptions): Database {
   const gate = new Gate({ mostRunning: options.poolSize - ownConnections(options.poolSize), mostWaiting: MOST_WAITING })
   if (options.tracer) traceStatements(pool, options.tracer)
   const prisma = createPrisma(pool, gate)
+  const newsListeners = new Set<() => void>()
+
+  async function query<Row extends pg.QueryResultRow>({ name, text, values }: Statement): Promise<Row[]> {
+    try {
+      // Two literals: to spread a name that may be missing was 1 to 2 % of a read's processor time.
+      const copied = [...values]
+      const result = await pool.query<Row>(
+        name === undefined ? { text, values: copied } : { name, text, values: copied },
+      )
+      return result.rows
+    } catch (error) {
+      throw faultOf(error)
+    }
+  }
+
   return {
     prisma,
     gate,
     readTracer: options.readTracer,
-    async query<Row extends pg.QueryResultRow>({ name, text, values }: Statement) {
-      try {
-        // Two literals: to spread a name that may be missing was 1 to 2 % of a read's processor time.
-        const copied = [...values]
-        const result = await pool.query<Row>(
-          name === undefined ? { text, values: copied } : { name, text, values: copied },
-        )
-        return result.rows
-      } catch (error) {
-        throw faultOf(error)
-      }
+    query,
+    async write<Row extends pg.QueryResultRow>(statement: Statement, hasNews: (rows: Row[]) => boolean = () => true) {
+      const rows = await query<Row>(statement)
+      if (hasNews(rows)) for (const listener of newsListeners) listener()
+      return rows
+    },
+    onNews(listener) {
+      newsListeners.add(listener)
+      return () => newsListeners.delete(listener)
     },
     pool: () => ({
       inUse: pool.totalCount - pool.idleCount,

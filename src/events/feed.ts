@@ -61,8 +61,6 @@ export interface Feed {
   /** Calls back whenever the position has moved, and when the feed is closed. @returns what takes the listener off again */
   onMove(listener: () => void): () => void
   readonly closed: boolean
-  /** Call after a commit that wrote the outbox: this process reads at once, the others are told. */
-  announce(): void
   /** Removes up to `limit` events that are older than the retention; answers how many. */
   prune(options: { readonly retentionHours: number; readonly limit: number }): Promise<number>
   /** Costs no statement. */
@@ -73,10 +71,18 @@ export interface Feed {
   close(): Promise<void>
 }
 
+/** The feed as whoever starts it has it. */
+export interface OwnFeed extends Feed {
+  /** Reads at once, and tells the other replicas. The feed does so by itself after each write of its database. */
+  announce(): void
+}
+
 /** Paces of the reader that no setting changes; tests do. */
 export interface FeedOptions {
   /** The database for what subscribers cause, as opposed to the feed's own looks. Default: the same. */
   readonly readers?: Database
+  /** Runs what a write causes as nobody's work, whoever wrote (tracing). Default: just runs it. */
+  readonly alone?: ((run: () => void) => void) | undefined
   readonly startWaitMs?: number
   readonly warnAfterMs?: number
   readonly tickMs?: number
@@ -93,12 +99,15 @@ export async function startFeed(
   log: Logger,
   {
     readers = database,
+    alone = (run) => {
+      run()
+    },
     startWaitMs = START_WAIT_MS,
     warnAfterMs = WARN_AFTER_MS,
     tickMs = TICK_MS,
     noteEachMs = NOTE_EACH_MS,
   }: FeedOptions = {},
-): Promise<Feed> {
+): Promise<OwnFeed> {
   let { generation, finality } = await beginGeneration(database, startWaitMs, () => false)
   let position = finality.position
   let noted = { position, atMs: performance.now() }
@@ -176,6 +185,13 @@ export async function startFeed(
 
   const wakeUp = listenForWakeUps(database, log, reading.trigger)
   const tick = setInterval(reading.trigger, tickMs)
+  const announce = () => {
+    alone(() => {
+      reading.trigger()
+      wakeUp.send()
+    })
+  }
+  const stopHearing = database.onNews(announce)
 
   const cursor = (eventId: bigint) => encodeFeedCursor({ generation, eventId })
 
@@ -231,10 +247,7 @@ export async function startFeed(
       if (remembered) return remembered
       return (await pages.read(after)).slice(0, limit)
     },
-    announce() {
-      reading.trigger()
-      wakeUp.send()
-    },
+    announce,
     state: () => ({
       heldBackMs: Math.round(finality.heldBack(performance.now())?.forMs ?? 0),
       lagEvents: lagEvents(),
@@ -244,6 +257,7 @@ export async function startFeed(
     },
     async close() {
       closed = true
+      stopHearing()
       clearInterval(tick)
       clearTimeout(relook)
       signalMovement()

@@ -147,11 +147,7 @@ builder.mutationField('startSession', (t) =>
     scope: 'crawl',
     description: 'Begins a run of a crawler, and says where it resumes.',
     args: { input: t.arg({ type: StartSessionInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      const started = await startSession(database, caller, input)
-      feed.announce()
-      return started
-    },
+    resolve: (_parent, { input }, { database, caller }) => startSession(database, caller, input),
   }),
 )
 
@@ -172,11 +168,8 @@ builder.mutationField('completeSession', (t) =>
     scope: 'crawl',
     description: 'Ends a session whose crawl reached the end.',
     args: { input: t.arg({ type: CompleteSessionInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      const ended = await completeSession(database, caller, input)
-      feed.announce()
-      return inSuccess(ended)
-    },
+    resolve: async (_parent, { input }, { database, caller }) =>
+      inSuccess(await completeSession(database, caller, input)),
   }),
 )
 
@@ -186,11 +179,7 @@ builder.mutationField('stopSession', (t) =>
     scope: 'crawl',
     description: 'Ends a session that was asked to stop before the end.',
     args: { input: t.arg({ type: StopSessionInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      const ended = await stopSession(database, caller, input)
-      feed.announce()
-      return inSuccess(ended)
-    },
+    resolve: async (_parent, { input }, { database, caller }) => inSuccess(await stopSession(database, caller, input)),
   }),
 )
 
@@ -200,11 +189,7 @@ builder.mutationField('failSession', (t) =>
     scope: 'crawl',
     description: 'Ends a session that could not go on.',
     args: { input: t.arg({ type: FailSessionInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      const ended = await failSession(database, caller, input)
-      feed.announce()
-      return inSuccess(ended)
-    },
+    resolve: async (_parent, { input }, { database, caller }) => inSuccess(await failSession(database, caller, input)),
   }),
 )
 
@@ -231,11 +216,7 @@ builder.mutationField('requestStop', (t) =>
     description:
       'Asks a running session to stop: it finishes its page, saves and ends as STOPPED. Asking again changes nothing.',
     args: { input: t.arg({ type: RequestStopInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      const asked = await requestStop(database, caller, input)
-      feed.announce()
-      return inSuccess(asked)
-    },
+    resolve: async (_parent, { input }, { database, caller }) => inSuccess(await requestStop(database, caller, input)),
   }),
 )
 

@@ -38,14 +38,9 @@ builder.mutationField('pruneSessions', (t) =>
     scope: 'operate',
     description: 'Deletes old sessions that have ended. Their watchers hear of it.',
     args: { input: t.arg({ type: PruneSessionsInputType, required: true }) },
-    resolve: async (_parent, { input }, { database, caller, feed }) => {
-      try {
-        const pruned = await pruneSessions(database, caller, input)
-        return pruned instanceof Error ? pruned : { count: pruned }
-      } finally {
-        // Also where it failed half way: the batches before are committed.
-        feed.announce()
-      }
+    resolve: async (_parent, { input }, { database, caller }) => {
+      const pruned = await pruneSessions(database, caller, input)
+      return pruned instanceof Error ? pruned : { count: pruned }
     },
   }),
 )

@@ -48,7 +48,7 @@ export async function deletePrunable(
   const position = after
     ? Prisma.sql`(${KEY}) > (${after[0]}::timestamptz, ${after[1]}::timestamptz, ${after[2]})`
     : Prisma.sql`TRUE`
-  const rows = await database.query<{ count: number; completed_at: string; started_at: string; session_id: string }>(
+  const rows = await database.write<{ count: number; completed_at: string; started_at: string; session_id: string }>(
     Prisma.sql`WITH chosen AS MATERIALIZED (
         SELECT s.session_id, s.completed_at, s.started_at FROM crawler.crawl_session s
         WHERE ${gate} AND ${conditionSql(reach, filter)} AND ${position}
@@ -59,6 +59,7 @@ export async function deletePrunable(
       SELECT (SELECT count(*) FROM deleted)::integer AS count, ${COMPLETED_AT_TEXT} AS completed_at,
         ${STARTED_AT_TEXT} AS started_at, s.session_id
       FROM chosen s ORDER BY s.completed_at DESC, s.started_at DESC, s.session_id DESC LIMIT 1`,
+    ([last]) => last !== undefined && last.count > 0,
   )
   const [last] = rows
   if (!last) return { count: 0, next: undefined }

@@ -17,8 +17,7 @@ export interface Reaper {
   close(): Promise<void>
 }
 
-/** @param onReaped called after sessions were ended, whose watchers then are told */
-export function startReaper(database: Database, log: Logger, onReaped: () => void): Reaper {
+export function startReaper(database: Database, log: Logger): Reaper {
   let reaping: Promise<void> | undefined
   let failing = false
   let ended = 0
@@ -27,10 +26,7 @@ export function startReaper(database: Database, log: Logger, onReaped: () => voi
     try {
       const count = await reapSessions(database)
       ended += count
-      if (count > 0) {
-        log.info({ count }, 'ended sessions whose lease had run out')
-        onReaped()
-      }
+      if (count > 0) log.info({ count }, 'ended sessions whose lease had run out')
       failing = false
     } catch (error) {
       if (!failing) log.warn({ err: error }, 'the reaper cannot reach the database; it tries again each second')

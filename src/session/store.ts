@@ -47,12 +47,9 @@ export async function findLatestSession(
 
 /** Ends the sessions whose lease has run out; answers how many. */
 export async function reapSessions(database: Database): Promise<number> {
-  const [row] = await database.query<{ reaped: number }>({
-    name: 'session_reap',
-    text: 'SELECT crawler.reap() AS reaped',
-    values: [],
-  })
-  return row?.reaped ?? 0
+  const reap = { name: 'session_reap', text: 'SELECT crawler.reap() AS reaped', values: [] }
+  const countOf = ([row]: { reaped: number }[]) => row?.reaped ?? 0
+  return countOf(await database.write<{ reaped: number }>(reap, (rows) => countOf(rows) > 0))
 }
 
 /** Sessions that hold a lease, whichever replica they were started at, and for how long the oldest lease has been over, seconds. */

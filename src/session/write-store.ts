@@ -39,7 +39,7 @@ export async function insertSession(
   attempt = 1,
 ): Promise<StartOutcome> {
   try {
-    const [row] = await database.query<{
+    const [row] = await database.write<{
       outcome: StartOutcome['outcome']
       session: SessionRow | null
       checkpoint: CheckpointRow | null
@@ -85,6 +85,9 @@ export type SessionWriteOutcome =
   | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
   | { readonly outcome: 'SESSION_NOT_FOUND' | 'COUNT_OVERFLOW' }
 
+/** A heartbeat is no event. */
+const hasNone = () => false
+
 interface WriteRow {
   readonly outcome: SessionWriteOutcome['outcome']
   readonly session: SessionRow | null
@@ -102,7 +105,7 @@ export async function recordHeartbeat(
     readonly rateLimitedUntil: Date | undefined
   },
 ): Promise<SessionWriteOutcome> {
-  const rows = await database.query<WriteRow>({
+  const statement = {
     name: 'session_heartbeat',
     text: 'SELECT * FROM crawler.heartbeat($1, $2, $3, $4, $5, $6)',
     values: [
@@ -113,7 +116,8 @@ export async function recordHeartbeat(
       report.rateLimitedUntil ?? null,
       reachArray(reach),
     ],
-  })
+  }
+  const rows = await database.write<WriteRow>(statement, hasNone)
   return toOutcome(rows)
 }
 
@@ -132,7 +136,7 @@ export async function endSession(
   end: SessionEnd,
   actor: string,
 ): Promise<SessionWriteOutcome> {
-  const rows = await database.query<WriteRow>({
+  const rows = await database.write<WriteRow>({
     name: 'session_end',
     text: 'SELECT * FROM crawler.end_session($1, $2, $3, $4, $5, $6, $7)',
     values: [
@@ -154,7 +158,7 @@ export async function markStopRequested(
   reach: Reach,
   sessionId: string,
 ): Promise<CrawlSession | undefined> {
-  const rows = await database.query<SessionRow>({
+  const rows = await database.write<SessionRow>({
     name: 'session_request_stop',
     text: `UPDATE crawler.crawl_session s SET stop_requested_at = coalesce(s.stop_requested_at, crawler.clock())
       WHERE s.session_id = $1 AND s.status = 'running' AND ($2::text[] IS NULL OR s.user_id = ANY ($2))

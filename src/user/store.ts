@@ -27,11 +27,13 @@ export async function insertUsers(
   })
   if (missing.length === 0) return 'ok'
   try {
-    await database.query({
+    const insert = {
       name: 'users_insert',
       text: 'INSERT INTO public."user" (id) SELECT unnest($1::text[]) ON CONFLICT (id) DO NOTHING',
       values: [missing.map(({ id }) => id)],
-    })
+    }
+    // Users are in no feed.
+    await database.write(insert, () => false)
     return 'ok'
   } catch (error) {
     const state = sqlState(error)

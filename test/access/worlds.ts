@@ -1,9 +1,10 @@
 import { type DocumentNode, execute, type ExecutionResult, parse, validate } from 'graphql'
+import pg from 'pg'
 import { pino } from 'pino'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from '../../src/checkpoint/save-store.ts'
 import type { SaveCommand } from '../../src/checkpoint/save-input.ts'
 import { createDatabaseClock } from '../../src/database/clock.ts'
-import { type Database, openDatabase } from '../../src/database/database.ts'
+import { type Database, openDatabase, type Statement } from '../../src/database/database.ts'
 import { createGroupCommit } from '../../src/database/group-commit.ts'
 import { startFeed } from '../../src/events/feed.ts'
 import { readSealSecret } from '../../src/events/sealed-feed.ts'
@@ -21,19 +22,27 @@ export interface World extends AsyncDisposable {
   statementsSent(): string[]
 }
 
-export async function createWorld(): Promise<World> {
+/** @param options.readOnly what goes by Database.query fails if it writes */
+export async function createWorld({ readOnly = false } = {}): Promise<World> {
   const testDatabase = await createTestDatabase()
   const log = pino({ level: 'silent' })
   const real = openDatabase({
     ...{ url: testDatabase.url, poolSize: 4, connectTimeoutMs: 4_000, statementTimeoutMs: 30_000 },
     log,
   })
+  const reader = readOnly
+    ? new pg.Pool({ connectionString: testDatabase.url, max: 2, options: '-c default_transaction_read_only=on' })
+    : undefined
   const statements = new Set<string>()
   const database: Database = {
     ...real,
     query: (statement) => {
       statements.add(statement.text)
-      return real.query(statement)
+      return reader ? readBy(reader, statement) : real.query(statement)
+    },
+    write: (statement, hasNews) => {
+      statements.add(statement.text)
+      return real.write(statement, hasNews)
     },
   }
   const clock = createDatabaseClock(database)
@@ -62,9 +71,14 @@ export async function createWorld(): Promise<World> {
     async [Symbol.asyncDispose]() {
       await feed.close()
       await real.close()
+      await reader?.end()
       await testDatabase[Symbol.asyncDispose]()
     },
   }
+}
+
+async function readBy<Row extends pg.QueryResultRow>(reader: pg.Pool, { text, values }: Statement): Promise<Row[]> {
+  return (await reader.query<Row>(text, [...values])).rows
 }
 
 const documents = new Map<string, DocumentNode>()

@@ -287,13 +287,8 @@ describe('retention', () => {
   it('goes on by itself, tells of deleted sessions, and stops when closed', async () => {
     let told = 0
     const settings = { ...DEFAULTS, sessionRetentionDays: 1 }
-    const retention = startRetention(
-      database,
-      settings,
-      log,
-      { onSessionsPruned: () => (told += 1), pruneEvents: () => Promise.resolve(0) },
-      10,
-    )
+    const stopHearing = database.onNews(() => (told += 1))
+    const retention = startRetention(database, settings, log, () => Promise.resolve(0), 10)
     try {
       for (const sessionId of ['s1', 's2']) {
         await mutate(waymark, 'startSession', { userId, sessionId })
@@ -305,6 +300,7 @@ describe('retention', () => {
       }
     } finally {
       await retention.close()
+      stopHearing()
     }
     expect(told).toBe(2)
   })

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import { type Database, openDatabase } from '../../src/database/database.ts'
-import { type Feed, type FeedOptions, startFeed } from '../../src/events/feed.ts'
+import { type FeedOptions, type OwnFeed, startFeed } from '../../src/events/feed.ts'
 import type { FeedEvent } from '../../src/events/outbox.ts'
 import { FeedWatch } from '../../src/events/watch.ts'
 
@@ -9,7 +9,7 @@ export type LogLine = Record<string, unknown> & { readonly level: number; readon
 
 /** The real reader over a pool of its own, without the server around it. */
 export interface OpenFeed extends AsyncDisposable {
-  readonly feed: Feed
+  readonly feed: OwnFeed
   readonly database: Database
   readonly log: readonly LogLine[]
   /** Everything from now on that a subscriber is told, until the feed is closed. */
