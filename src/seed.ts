@@ -1,41 +1,24 @@
 import { pino } from 'pino'
-import { openDatabase } from './database/database.ts'
+import type { CheckpointKey } from './checkpoint/model.ts'
+import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
+import type { SaveCommand } from './checkpoint/save-input.ts'
+import { saveCheckpoint, type Saving } from './checkpoint/service.ts'
+import { findCheckpoints } from './checkpoint/store.ts'
+import { createDatabaseClock } from './database/clock.ts'
+import { type Database, openDatabase } from './database/database.ts'
+import { createGroupCommit } from './database/group-commit.ts'
+import { DomainError } from './domain-error.ts'
+import { localOperator } from './principal.ts'
+import { type Crawl, CRAWLS, USERS } from './seed-crawls.ts'
+import { SessionClosedError, SessionExistsError, StaleEpochError, StreamBusyError } from './session/model.ts'
+import { completeSession, failSession, heartbeat, requestStop, startSession, stopSession } from './session/service.ts'
+import { findSessions } from './session/store.ts'
 import { StartupError } from './startup-error.ts'
 import { insertUsers } from './user/store.ts'
 
-const USERS = ['alice', 'bob', 'carol', 'dan']
-
-/** A small believable data set; every row of it has a fixed key, so that seeding again changes nothing. */
-const SEED_SQL = `
-INSERT INTO crawler.crawl_session (session_id, user_id, stream, started_at, completed_at, status, bookmarks_processed,
-    direct_import, enable_summarization, output_file_path, error_message)
-SELECT session_id, user_id, stream, now() - age, now() - age + took, status, processed, direct, summarize, path, error
-FROM (VALUES
-  ('seed-alice-1', 'alice', 'twitter/bookmarks', interval '9 days', interval '14 minutes', 'completed', 412, false, true, '/data/alice/twitter.json', NULL),
-  ('seed-alice-2', 'alice', 'twitter/bookmarks', interval '2 days', interval '3 minutes', 'failed', 140, false, true, NULL, 'HTTP 429 from the API: rate limit exceeded, reset in 900 s'),
-  ('seed-alice-3', 'alice', 'twitter/bookmarks', interval '4 minutes', NULL, 'running', 60, false, true, NULL, NULL),
-  ('seed-alice-4', 'alice', 'reddit/saved', interval '1 day', interval '2 minutes', 'completed', 87, true, false, '/data/alice/reddit.json', NULL),
-  ('seed-bob-1', 'bob', 'twitter/bookmarks', interval '5 days', interval '1 hour', 'completed', 2310, true, false, '/data/bob/twitter.json', NULL),
-  ('seed-bob-2', 'bob', 'mastodon/bookmarks', interval '3 hours', interval '40 seconds', 'stopped', 25, false, false, NULL, NULL),
-  ('seed-carol-1', 'carol', 'linkedin/saved-posts', interval '6 hours', interval '5 minutes', 'failed', 0, false, false, NULL, 'HTTP 401 from the API: the token has expired'),
-  ('seed-carol-2', 'carol', 'bluesky/bookmarks', interval '30 minutes', interval '1 minute', 'completed', 33, false, true, NULL, NULL),
-  ('seed-carol-3', 'carol', 'pinboard/all', interval '2 minutes', NULL, 'running', 500, true, false, NULL, NULL)
-) AS sessions (session_id, user_id, stream, age, took, status, processed, direct, summarize, path, error)
-ON CONFLICT (session_id) DO NOTHING;
-INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id, last_crawled_at, bookmarks_count)
-SELECT user_id, stream, item_id, now() - age, count
-FROM (VALUES
-  ('alice', 'twitter/bookmarks', '2107472788858387122', interval '3 minutes', 612),
-  ('alice', 'reddit/saved', 't3_1nx0k2p', interval '1 day', 87),
-  ('bob', 'twitter/bookmarks', '2107108321689016154', interval '5 days', 2310),
-  ('bob', 'mastodon/bookmarks', '115326948573012345', interval '3 hours', 25),
-  ('carol', 'bluesky/bookmarks', '3lzabcdefgh2k', interval '29 minutes', 33),
-  ('carol', 'pinboard/all', 'https://pinboard.in/u:carol/b:0a1b2c', interval '1 minute', 500)
-) AS checkpoints (user_id, stream, item_id, age, count)
-ON CONFLICT (user_id, stream) DO NOTHING`
-
 /**
- * Fills a migrated database with users, checkpoints and sessions to try things on. Rows that are there already are left as they are.
+ * Fills a migrated database with users, and with what their crawlers would have left: each crawl of seed-crawls.ts starts, saves and
+ * ends as a crawler does. Seeding again changes nothing, and so do lists that have a checkpoint of somebody else's or a crawl that runs.
  * @returns one sentence on what is there now
  * @throws StartupError where the users of this database are not ours to make
  */
@@ -53,9 +36,89 @@ export async function seed(databaseUrl: string): Promise<string> {
         'cannot seed: another application makes the users of this database (public."user" needs more than an id). Seed a database of your own.',
       )
     }
-    await database.query({ text: SEED_SQL, values: [] })
-    return 'seeded: users alice, bob, carol and dan, with 6 checkpoints and 9 sessions (rows that were there are unchanged)'
+    const left = await crawlAll(database)
+    if (left.length === 0) return 'seeded: users alice, bob, carol and dan, with 6 checkpoints and 9 sessions'
+    return `seeded: ${CRAWLS.length - left.length} of ${CRAWLS.length} crawls; what was there is unchanged: ${nameLists(left)}`
   } finally {
     await database.close()
   }
+}
+
+/** @returns the crawls that were left out */
+async function crawlAll(database: Database): Promise<readonly Crawl[]> {
+  const clock = createDatabaseClock(database)
+  await clock.measure()
+  const saves = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), { maxSetSize: MAX_SET_SIZE })
+  const saving: Saving = { database, clock, submitSave: saves.submit }
+  const taken = await findTakenLists(database)
+  const left: Crawl[] = []
+  for (const crawl of CRAWLS) {
+    if (taken.has(nameList(crawl)) || !(await run(saving, crawl))) left.push(crawl)
+  }
+  return left
+}
+
+/** Lists that somebody crawls, or wrote by hand, and this seed never did. */
+async function findTakenLists(database: Database): Promise<ReadonlySet<string>> {
+  const sessionIds = CRAWLS.map(({ sessionId }) => sessionId)
+  const sessions = await findSessions(database, 'all', sessionIds)
+  const ours = new Set(sessions.map(nameList))
+  const checkpoints = await findCheckpoints(database, 'all', CRAWLS, 'all')
+  return new Set(checkpoints.map(nameList).filter((list) => !ours.has(list)))
+}
+
+/**
+ * Crawls as a crawler would. One that was interrupted goes on: each step has its idempotency key.
+ * @returns false: it has ended already, or somebody else crawls this list
+ */
+async function run(saving: Saving, crawl: Crawl): Promise<boolean> {
+  const { database, clock } = saving
+  const { sessionId, userId, stream, directImport, enableSummarization, pages, rateLimitHits } = crawl
+  const started = await startSession(database, localOperator, {
+    ...{ userId, stream, sessionId, directImport, enableSummarization },
+    ...{ idempotencyKey: sessionId, worker: 'seed' },
+  })
+  if (started instanceof StreamBusyError || started instanceof SessionExistsError) return false
+  if (expectDone(started).session.status !== 'running') return false
+  for (const [place, page] of pages.entries()) {
+    const input = { userId, stream, sessionId, ...page, idempotencyKey: `${sessionId}/page-${place + 1}` }
+    const saved = await saveCheckpoint(saving, localOperator, input)
+    if (hasEnded(saved)) return false
+    expectDone(saved)
+  }
+  const metrics = { apiRequests: pages.length + 1, rateLimitHits: rateLimitHits ?? 0 }
+  const beaten = await heartbeat(database, clock, localOperator, { sessionId, metrics })
+  if (hasEnded(beaten)) return false
+  expectDone(beaten)
+  expectDone(await endCrawl(database, crawl))
+  return true
+}
+
+/** Another seed that runs at the same time was quicker, or an operator ended the session. */
+function hasEnded(result: unknown): boolean {
+  return result instanceof SessionClosedError || result instanceof StaleEpochError
+}
+
+async function endCrawl(database: Database, { sessionId, end, outputFilePath }: Crawl) {
+  switch (end.as) {
+    case 'completed':
+      return completeSession(database, localOperator, { sessionId, outputFilePath })
+    case 'failed':
+      return failSession(database, localOperator, { sessionId, errorMessage: end.errorMessage })
+    case 'stopped':
+      expectDone(await requestStop(database, localOperator, { sessionId }))
+      return stopSession(database, localOperator, { sessionId })
+  }
+}
+
+/** @throws StartupError for a refusal: somebody works on the same rows */
+function expectDone<Result>(result: Result): Exclude<Result, DomainError> {
+  if (result instanceof DomainError) throw new StartupError(`cannot seed: ${result.message}`, { cause: result })
+  return result as Exclude<Result, DomainError>
+}
+
+const nameList = ({ userId, stream }: CheckpointKey) => `${userId}'s ${stream}`
+
+function nameLists(crawls: readonly Crawl[]): string {
+  return [...new Set(crawls.map(nameList))].join(', ')
 }

@@ -4,12 +4,12 @@ export interface Example {
   readonly query: string
 }
 
-/** GraphiQL's tabs. Each runs as it stands against what `npm run seed` made, and can be run again. */
+/** GraphiQL's tabs. Each runs as it stands on what `npm run seed` made, in any order and as often as one likes: no two write to one list. */
 export const graphiqlExamples: readonly Example[] = [
   {
     name: 'Checkpoints',
     query: `# Where does every crawl stand? Ctrl-Enter runs it.
-# The next tabs save, start a crawl and watch.
+# The next tabs plan, save, watch and start a crawl.
 query Checkpoints {
   checkpoints(first: 10) {
     totalCount
@@ -60,9 +60,33 @@ query Sessions {
 `,
   },
   {
+    name: 'ResumePlan',
+    query: `# What would the next crawl of a list do, and why?
+# Here are one of each: INCREMENTAL, RESUME and FULL.
+query ResumePlan {
+  resumePlan(userId: "alice", stream: "reddit/saved") {
+    mode
+    untilItemIds
+    reason
+  }
+  interrupted: resumePlan(userId: "bob", stream: "mastodon/bookmarks") {
+    mode
+    afterItemId
+    pageToken
+    reason
+  }
+  untouched: resumePlan(userId: "dan") {
+    mode
+    reason
+  }
+}
+`,
+  },
+  {
     name: 'SaveCheckpoint',
-    query: `# After each page: the last item processed, and how
-# many more were done. Creates the checkpoint or moves it.
+    query: `# After each page: the last item processed, and how many
+# more were done. Creates the checkpoint or moves it; each
+# run counts one more. A crawler sends its sessionId too.
 mutation SaveCheckpoint {
   saveCheckpoint(input: { userId: "alice", itemId: "1868123456789012480", bookmarksAdded: 1 }) {
     ... on SaveCheckpointSuccess {
@@ -84,7 +108,8 @@ mutation SaveCheckpoint {
   {
     name: 'WatchSessions',
     query: `# Runs until you stop it or leave this tab. Meanwhile run
-# StartSession in a second window: its session appears here.
+# StartSession in a second window: its session appears here,
+# and 60 s later its end: nobody renews its lease.
 subscription WatchSessions {
   sessionStatusChanged {
     kind
@@ -100,20 +125,23 @@ subscription WatchSessions {
   },
   {
     name: 'StartSession',
-    query: `# A crawl begins by asking where to resume. End it with
-# completeSession, stopSession or failSession.
-# takeover lets you run this twice; a crawler leaves it out,
-# and is told STREAM_BUSY while another one owns the stream.
+    query: `# A crawl begins by asking what to do. takeover lets you
+# run this again; a crawler leaves it out, and is told
+# STREAM_BUSY while another session owns the list.
+# End it with completeSession, stopSession or failSession;
+# or its lease ends after 60 s, and the session is FAILED.
 mutation StartSession {
-  startSession(input: { userId: "alice", takeover: true }) {
+  startSession(input: { userId: "alice", stream: "reddit/saved", takeover: true }) {
     ... on StartSessionSuccess {
       session {
         sessionId
         status
         startedAt
+        leaseExpiresAt
       }
-      checkpoint {
-        lastItemId
+      plan {
+        mode
+        reason
       }
     }
     ... on UserError {

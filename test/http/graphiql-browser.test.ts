@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Kind, OperationTypeNode, parse } from 'graphql'
 import type { App } from '../../src/app.ts'
 import { graphiqlExamples } from '../../src/http/graphiql-examples.ts'
+import { seed } from '../../src/seed.ts'
 import { findChromium, needsChromium } from '../support/chromium.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { scrape } from '../support/metrics.ts'
@@ -39,7 +40,7 @@ describe.skipIf(!executablePath)(`GraphiQL in a browser${executablePath ? '' : `
   beforeAll(async () => {
     database = await createTestDatabase()
     app = await startOn(database.url, { METRICS_PORT: '0' })
-    await mutate(clientOf(app.url), 'registerUser', { userId: 'alice' })
+    await seed(database.url)
     browser = await chromium.launch({
       executablePath: executablePath ?? '',
       chromiumSandbox: false,
@@ -82,8 +83,9 @@ describe.skipIf(!executablePath)(`GraphiQL in a browser${executablePath ? '' : `
   const streams = async () => (await scrape(app.metricsUrl ?? '')).get('waymark_streams{transport="sse"}')
   const streamsAre = (count: number) => expect.poll(streams, patience).toBe(count)
 
-  it.for(examples.filter(({ name }) => name !== watchName))(
-    'runs the example $name as its tab has it',
+  const ordinary = examples.filter(({ name }) => name !== watchName)
+  it.for([...ordinary, ...ordinary.toReversed()])(
+    'runs the example $name as its tab has it, in their order and then in the opposite one',
     limit,
     async ({ name, rootField }) => {
       await run(name)

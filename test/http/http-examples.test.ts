@@ -14,29 +14,63 @@ const watching = graphiqlExamples.filter(({ query }) => isSubscription(query))
 
 describe('GraphiQL’s examples, on what `npm run seed` made,', () => {
   let waymark: TestWaymark
+  /** Runs a tab, and checks that it shows something: a refusal or an empty list would be a poor example. */
+  async function run(name: string): Promise<Record<string, any>> {
+    const answer = await waymark.send(graphiqlExamples.find((example) => example.name === name)?.query ?? '')
+    expect(answer, name).toMatchObject({ status: 200 })
+    expect(answer.errors, name).toBeUndefined()
+    expect(JSON.stringify(answer.data), name).not.toMatch(/"code":|"nodes":\[\]|"totalCount":0/)
+    return answer.data ?? {}
+  }
   beforeAll(async () => {
     waymark = await startWaymark()
     await seed(waymark.database.url)
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
 
-  it.each(answered)('$name answers without an error, again and again, and shows something', async ({ query }) => {
-    for (let round = 0; round < 2; round += 1) {
-      const answer = await waymark.send(query)
-      expect(answer).toMatchObject({ status: 200 })
-      expect(answer.errors).toBeUndefined()
-      const text = JSON.stringify(answer.data)
-      // A refusal, or an empty list, would be a poor example.
-      expect(text).not.toMatch(/"code":|"nodes":\[\]|"totalCount":0/)
-    }
+  it('are these', () => {
+    expect(answered.map(({ name }) => name)).toEqual([
+      'Checkpoints',
+      'Sessions',
+      'ResumePlan',
+      'SaveCheckpoint',
+      'StartSession',
+    ])
+    expect(watching.map(({ name }) => name)).toEqual(['WatchSessions'])
   })
 
-  it('there is one to watch with', () => {
-    expect(watching).toHaveLength(1)
+  it('each run after each other, and again, and still do what they say', async () => {
+    let [saves, starts] = [0, 0]
+    /** What each says that it does. */
+    const check: Record<string, (data: Record<string, any>) => void> = {
+      Checkpoints: ({ checkpoints }) => expect(checkpoints.totalCount).toBe(6),
+      Sessions: ({ sessions, sessionStats }) => {
+        expect(sessions.totalCount).toBe(9 + starts)
+        expect(sessionStats).toMatchObject({ completed: 5, stopped: 1, running: Math.min(starts, 1) })
+      },
+      ResumePlan: ({ resumePlan, interrupted, untouched }) => {
+        expect([resumePlan.mode, interrupted.mode, untouched.mode]).toEqual(['INCREMENTAL', 'RESUME', 'FULL'])
+        expect([resumePlan.untilItemIds.length, interrupted.pageToken]).toEqual([3, 'max_id=1290331'])
+      },
+      SaveCheckpoint: ({ saveCheckpoint }) => {
+        saves += 1
+        expect(saveCheckpoint).toMatchObject({ created: false, checkpoint: { bookmarksCount: 612 + saves } })
+      },
+      StartSession: ({ startSession }) => {
+        starts += 1
+        expect(startSession).toMatchObject({ session: { status: 'RUNNING' }, plan: { mode: 'INCREMENTAL' } })
+      },
+    }
+    const names = answered.map(({ name }) => name)
+    for (const first of names) {
+      for (const second of names) {
+        for (const name of [first, second]) check[name]?.(await run(name))
+      }
+    }
+    expect([saves, starts]).toEqual([10, 10])
   })
 
   it.each(watching)('$name shows the session that StartSession starts', async ({ query }) => {
-    const start = graphiqlExamples.find(({ name }) => name === 'StartSession')?.query ?? ''
     const client = createClient({ url: waymark.url, retryAttempts: 0 })
     const iterator = client.iterate<{ sessionStatusChanged: { sessionId: string; kind: string } }>({ query })
     const seen: unknown[] = []
@@ -46,7 +80,7 @@ describe('GraphiQL’s examples, on what `npm run seed` made,', () => {
     // The subscription listens once it has told one; until then start another.
     await expect
       .poll(async () => {
-        await waymark.ask(start)
+        await run('StartSession')
         return seen.length
       })
       .toBeGreaterThan(0)
