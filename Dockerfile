@@ -5,7 +5,7 @@ ARG NODE_IMAGE=node:24-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /waymark
 COPY package.json package-lock.json .npmrc ./
-COPY scripts/build.mjs scripts/prepare.mjs ./scripts/
+COPY scripts/build.mjs scripts/prepare.mjs scripts/children.mjs ./scripts/
 COPY tsconfig.json tsconfig.build.json ./
 COPY prisma ./prisma
 COPY src ./src

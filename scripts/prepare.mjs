@@ -1,13 +1,12 @@
 // Brings a checkout to where it can run: installs, generates and builds what is missing or was made from other sources.
 // Plain JavaScript without dependencies, because on a fresh clone there are none yet.
-import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
+import { pause, root, run } from './children.mjs'
 
-export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const LOCK_LOOK_MS = 200
 
 /** Each remembers in its stamp file what it was made from; the stamps lie where a clean-up takes them along. */
 const steps = [
@@ -16,22 +15,23 @@ const steps = [
     inputs: () => ['package-lock.json'],
     // A link leads to somebody else's: npm ci would empty that folder.
     isOthers: () => lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() ?? false,
-    run() {
+    run(onStart) {
       process.stderr.write('waymark: installing dependencies (once)\n')
-      run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'])
+      return run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error'], { onStart })
     },
   },
   {
     stamp: 'src/database/generated/.waymark-generated',
     inputs: () => ['package-lock.json', 'prisma/schema.prisma'],
     outputs: ['src/graphql/generated/pothos-types.ts'],
-    run() {
+    run(onStart) {
       // Any file that exists keeps Prisma from downloading its schema engine, which generate does not need.
-      run('prisma', ['generate', '--schema', 'prisma/schema.prisma', '--no-hints'], {
+      const env = {
         PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
         PRISMA_HIDE_UPDATE_MESSAGE: '1',
         CHECKPOINT_DISABLE: '1',
-      })
+      }
+      return run('prisma', ['generate', '--schema', 'prisma/schema.prisma', '--no-hints'], { env, onStart })
     },
   },
   {
@@ -43,68 +43,31 @@ const steps = [
       'tsconfig.build.json',
       ...sourcesBelow('src'),
     ],
-    run() {
+    run(onStart) {
       process.stderr.write('waymark: building\n')
       rmSync(join(root, 'dist'), { recursive: true, force: true })
-      run('tsc', ['-p', 'tsconfig.build.json'])
+      return run('tsc', ['-p', 'tsconfig.build.json'], { onStart })
     },
   },
 ]
 
-/** Makes the checkout ready to run. Where it is, that takes some milliseconds. Exits the process where a step fails. */
-export function prepare() {
+/**
+ * Makes the checkout ready to run. Where it is, that takes some milliseconds. Ends the process where a step fails, and the step
+ * where the process is told to end.
+ */
+export async function prepare() {
   if (steps.every(isDone)) return
-  exclusively(() => {
+  await exclusively(async (onStart) => {
     for (const step of steps) {
       if (isDone(step)) continue
       const content = contentOf(step)
-      step.run()
+      await step.run(onStart)
       const stamp = join(root, step.stamp)
       mkdirSync(dirname(stamp), { recursive: true })
       writeFileSync(stamp, content)
     }
   })
 }
-
-/** Runs a program of node_modules or of the machine, its output on stderr; exits the process where it fails. */
-export function run(command, args, env = {}) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: environment(env) })
-  if (result.status === 0) return
-  tellFailure([command, ...args], result.error)
-  // Not process.exit: the lock has to be let go on the way out.
-  throw new StepFailed()
-}
-
-/** The same of several at once, which share the machine's cores; waits for all of them, so that all that is wrong is told. */
-export async function runTogether(commands) {
-  const succeeded = await Promise.all(
-    commands.map(async ([command, ...args]) => {
-      const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2], env: environment() })
-      const [error, status] = await new Promise((resolve) => {
-        child.once('error', (reason) => resolve([reason]))
-        child.once('close', (code) => resolve([undefined, code]))
-      })
-      if (status !== 0) tellFailure([command, ...args], error)
-      return status === 0
-    }),
-  )
-  if (!succeeded.every(Boolean)) throw new StepFailed()
-}
-
-function environment(env = {}) {
-  const binaries = join(root, 'node_modules', '.bin')
-  return { ...process.env, PATH: `${binaries}${delimiter}${process.env.PATH ?? ''}`, ...env }
-}
-
-function tellFailure(command, error) {
-  process.stderr.write(`waymark: "${command.join(' ')}" failed: ${error ? error.message : 'see above'}\n`)
-}
-
-class StepFailed extends Error {}
-process.on('uncaughtException', (error) => {
-  if (!(error instanceof StepFailed)) console.error(error)
-  process.exit(1)
-})
 
 function isDone(step) {
   if (step.isOthers?.()) return true
@@ -132,13 +95,17 @@ function sourcesBelow(folder) {
 
 /**
  * Lets one process at a time change node_modules and dist; the others wait, and then find everything done.
- * A lock whose process is gone is taken over.
+ * A lock is taken over once its process is gone, and with it the program that it ran, which outlives a kill -9.
  */
-function exclusively(change) {
+async function exclusively(change) {
   const lock = join(tmpdir(), `waymark-prepare-${createHash('sha256').update(root).digest('hex').slice(0, 16)}`)
-  while (!tryLock(lock)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  for (let looks = 0; !tryLock(lock); looks += 1) {
+    if (looks === 1)
+      process.stderr.write(`waymark: another process installs or builds this checkout (${lock}): waiting\n`)
+    await pause(LOCK_LOOK_MS)
+  }
   try {
-    change()
+    await change((program) => writeFileSync(lock, `${process.pid} ${program}`))
   } finally {
     rmSync(lock, { force: true })
   }
@@ -152,11 +119,19 @@ function tryLock(lock) {
     if (error.code !== 'EEXIST') throw error
   }
   try {
-    // Empty for the moment between its making and its writing: then its owner lives.
-    const owner = Number(readFileSync(lock, 'utf8'))
-    if (owner > 0) process.kill(owner, 0)
+    // Process IDs, and process groups' as negative numbers. Empty (0): just made, and its owner has not written to it yet.
+    const owners = readFileSync(lock, 'utf8').split(' ').map(Number)
+    if (owners.every((owner) => owner !== 0 && isGone(owner))) rmSync(lock, { force: true })
   } catch (error) {
-    if (error.code === 'ESRCH') rmSync(lock, { force: true })
+    if (error.code !== 'ENOENT') throw error
   }
   return false
+}
+
+function isGone(owner) {
+  try {
+    return !process.kill(owner, 0)
+  } catch (error) {
+    return error.code === 'ESRCH'
+  }
 }

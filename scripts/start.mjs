@@ -1,7 +1,8 @@
-// Runs a command of Waymark from a checkout: node scripts/start.mjs serve | migrate | verify | seed | print-schema
+// Runs a command of Waymark from a checkout: node scripts/start.mjs [serve | migrate | verify | seed | key ... | print-schema]
 // In this very process, so that signals sent to it reach the server.
+import { parentPid } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
-prepare()
+await prepare()
 const { main } = await import('../dist/cli.js')
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2), { parentPid })

@@ -1,15 +1,15 @@
 // Everything that must hold before a commit: types, lint, format, schema.graphql, all tests. --quick leaves the tests out.
 // Further arguments go to vitest: npm test -- test/checkpoint
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { prepare, root, runTogether } from './prepare.mjs'
+import { root, runToEnd, runTogether } from './children.mjs'
+import { prepare } from './prepare.mjs'
 
 const quick = process.argv.includes('--quick')
 const rest = process.argv.slice(2).filter((argument) => argument !== '--quick')
 
-prepare()
+await prepare()
 if (rest.length === 0) {
   await runTogether([
     ['tsc', '--noEmit', '-p', 'tsconfig.json'],
@@ -20,27 +20,26 @@ if (rest.length === 0) {
 if (quick) process.exit(0)
 
 const folder = mkdtempSync(join(tmpdir(), 'waymark-report-'))
-const report = join(folder, 'report.json')
-const vitest = spawnSync(
-  process.execPath,
-  [
-    join(root, 'node_modules/vitest/vitest.mjs'),
-    'run',
+try {
+  const report = join(folder, 'report.json')
+  const options = [
     '--config',
     'test/vitest.config.ts',
     '--reporter=default',
     '--reporter=json',
     `--outputFile=${report}`,
-    ...rest,
-  ],
-  { cwd: root, stdio: 'inherit' },
-)
-const results = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined
-rmSync(folder, { recursive: true, force: true })
-if (results) {
-  const skipped = results.numPendingTests + results.numTodoTests
+  ]
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+  const status = await runToEnd(process.execPath, [vitest, 'run', ...options, ...rest], { stdio: 'inherit' })
+  process.exitCode = status ?? 1
+  if (existsSync(report)) tellCounts(JSON.parse(readFileSync(report, 'utf8')))
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function tellCounts({ numPassedTests, numFailedTests, numPendingTests, numTodoTests }) {
+  const skipped = numPendingTests + numTodoTests
   process.stdout.write(
-    `\nTests: ${results.numPassedTests} passed, ${results.numFailedTests} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+    `\nTests: ${numPassedTests} passed, ${numFailedTests} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
   )
 }
-process.exit(vitest.status ?? 1)

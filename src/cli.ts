@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Logger, pino } from 'pino'
-import { KEY_USAGE, runKeyCommand } from './access/cli-keys.ts'
+import { KEY_USAGE, readKeyArguments, runKeyCommand } from './access/cli-keys.ts'
 import { type App, startApp } from './app.ts'
 import { type Config, loadConfig } from './config.ts'
 import { joinEmbedded } from './database/embedded.ts'
@@ -11,8 +11,9 @@ import { printApi } from './graphql/schema.ts'
 import { createServerLog } from './log.ts'
 import { seed } from './seed.ts'
 import { StartupError } from './startup-error.ts'
+import { exitCodeOf, stopRequest, type StopReason } from './stop-request.ts'
 
-const USAGE = `usage: waymark <command>
+const USAGE = `usage: waymark [<command>], in a checkout: npm start -- [<command>]
   serve          serve the API (default)
   migrate        bring the database to this version's schema
   verify         name each difference between the database and this version's schema; exit 1 if there is any
@@ -24,12 +25,21 @@ Settings come from the environment and from .env; docs/settings.md lists them.`
 
 /** What closing may take beyond the drain of requests: feed, pool and embedded database, milliseconds. */
 const STOP_MARGIN_MS = 3_000
+/** A start that is to be stopped is let come to its end for so long: an initdb, migrations. */
+const START_PATIENCE_MS = 5_000
 const LINGER_MS = 200
 
-const commands: Record<string, (config: Config) => Promise<number>> = {
+/** What a command runs with. */
+interface Run {
+  readonly config: Config
+  /** Begins to listen for what asks the process to stop. */
+  readonly stopRequest: () => Promise<StopReason>
+}
+
+const commands: Record<string, (run: Run) => Promise<number>> = {
   serve,
-  migrate: (config) =>
-    onDatabase(config, async (databaseUrl) => {
+  migrate: (run) =>
+    onDatabase(run, async (databaseUrl) => {
       const { applied, present } = await migrate({ databaseUrl, log: pino({ level: 'warn' }) })
       print(
         applied.length > 0
@@ -38,14 +48,14 @@ const commands: Record<string, (config: Config) => Promise<number>> = {
       )
       return 0
     }),
-  verify: (config) =>
-    onDatabase(config, async (databaseUrl) => {
+  verify: (run) =>
+    onDatabase(run, async (databaseUrl) => {
       const differences = await verifySchema({ databaseUrl })
       print(differences.length > 0 ? differences.join('\n') : 'the schema is as it should be')
       return differences.length > 0 ? 1 : 0
     }),
-  'feed reset': (config) =>
-    onDatabase(config, async (databaseUrl) => {
+  'feed reset': (run) =>
+    onDatabase(run, async (databaseUrl) => {
       const { generation, previous } = await resetFeed({ databaseUrl })
       print(
         `the feeds begin anew: generation ${generation} instead of ${previous}. Every cursor given out before is CURSOR_EXPIRED; its holder lists again.\n` +
@@ -53,8 +63,8 @@ const commands: Record<string, (config: Config) => Promise<number>> = {
       )
       return 0
     }),
-  seed: (config) =>
-    onDatabase(config, async (databaseUrl) => {
+  seed: (run) =>
+    onDatabase(run, async (databaseUrl) => {
       await migrate({ databaseUrl })
       print(await seed(databaseUrl))
       return 0
@@ -65,15 +75,33 @@ const commands: Record<string, (config: Config) => Promise<number>> = {
   },
 }
 
-async function serve(config: Config): Promise<number> {
+async function serve({ config, stopRequest }: Run): Promise<number> {
   const log = createServerLog(config.debug ? 'debug' : config.logLevel)
-  const stopped = stopSignal()
-  const app = await startApp(config, log)
-  const line = `Waymark serves ${app.url} (${app.notes.join('; ')})`
+  const stopped = stopRequest()
+  const starting = startApp(config, log)
+  const started = await Promise.race([starting, stopped])
+  if (typeof started === 'string') {
+    tellStop(started, log)
+    return stopStart(starting, started, config, log)
+  }
+  const line = `Waymark serves ${started.url} (${started.notes.join('; ')})`
   if (process.stdout.isTTY || !log.isLevelEnabled('info')) print(line)
-  log.info({ url: app.url }, line)
-  const signal = await stopped
-  log.info({ signal }, 'stopping')
+  log.info({ url: started.url }, line)
+  tellStop(await stopped, log)
+  return stop(started, config, log)
+}
+
+/** Ends a server that was asked to stop before it served. */
+async function stopStart(starting: Promise<App>, reason: StopReason, config: Config, log: Logger): Promise<number> {
+  const late = delay(START_PATIENCE_MS, undefined, { ref: false })
+  const app = await Promise.race([starting, late])
+  if (app) return stop(app, config, log)
+  log.warn('the start did not come to an end in time: ended without it')
+  // What it has started ends with this process.
+  process.exit(exitCodeOf(reason))
+}
+
+async function stop(app: App, config: Config, log: Logger): Promise<number> {
   await closeInTime(app, config, log)
   log.info('stopped')
   // A database that has stopped answering never closes its connections; they must not keep the process.
@@ -81,9 +109,18 @@ async function serve(config: Config): Promise<number> {
   return 0
 }
 
-function keyCommand(args: readonly string[]): (config: Config) => Promise<number> {
-  return (config) =>
-    onDatabase(config, (databaseUrl) => runKeyCommand(databaseUrl, args, { mayMigrate: config.migrateOnStart, print }))
+function tellStop(reason: StopReason, log: Logger): void {
+  if (reason === 'NPM_GONE') log.warn('npm, which started this server, is gone: stopping')
+  else log.info({ signal: reason }, 'stopping')
+}
+
+function keyCommand(args: readonly string[]): (run: Run) => Promise<number> {
+  return (run) => {
+    // Before a database is started for it.
+    const command = readKeyArguments(args)
+    const { migrateOnStart: mayMigrate } = run.config
+    return onDatabase(run, (databaseUrl) => runKeyCommand(databaseUrl, command, { mayMigrate, print }))
+  }
 }
 
 /** Closes the server; gives it up where that takes longer than its drain and a margin: it is killed after 10 s in many places. */
@@ -99,26 +136,21 @@ async function closeInTime(app: App, { drainTimeoutMs }: Config, log: Logger): P
   }
 }
 
-/** Also remembers a signal that comes while the server still starts. A second one ends the process at once. */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => process.exit(1))
-        resolve(signal)
-      })
-    }
-  })
-}
-
 /** Runs a command on DATABASE_URL, or on the embedded database: a running server's, or one started for as long as that takes. */
-async function onDatabase(config: Config, run: (databaseUrl: string) => Promise<number>): Promise<number> {
+async function onDatabase(
+  { config, stopRequest }: Run,
+  run: (databaseUrl: string) => Promise<number>,
+): Promise<number> {
   if (config.databaseUrl !== undefined) return run(config.databaseUrl)
+  const stopped = stopRequest()
   const embedded = await joinEmbedded({ dataDir: config.dataDir, log: pino({ level: 'warn' }) })
+  let stopReason: StopReason | undefined
   try {
-    return await run(embedded.url)
+    return await Promise.race([run(embedded.url), stopped.then((reason) => exitCodeOf((stopReason = reason)))])
   } finally {
     await embedded.stop()
+    // What the command has begun is cut off with its database.
+    if (stopReason) process.exit(exitCodeOf(stopReason))
   }
 }
 
@@ -126,24 +158,31 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
 
+function printError(line: string): void {
+  process.stderr.write(`waymark: ${line}\n`)
+}
+
 /**
  * Runs one command.
  * @param argv what follows the program's name
+ * @param options.parentPid the process that started this one, read as early as can be
  * @returns the exit code: 0, 1 where the command's answer is no, 2 where it could not begin (one line on stderr says why)
  */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], { parentPid }: { readonly parentPid: number }): Promise<number> {
   const name = argv.join(' ') || 'serve'
   const command = argv[0] === 'key' ? keyCommand(argv.slice(1)) : commands[name]
-  if (!command) {
-    const wantsHelp = ['help', '--help', '-h'].includes(name)
+  const wantsHelp = argv[0] === 'help' || argv.some((argument) => argument === '--help' || argument === '-h')
+  if (!command || wantsHelp) {
     ;(wantsHelp ? process.stdout : process.stderr).write(`${USAGE}\n`)
     return wantsHelp ? 0 : 2
   }
   try {
-    return await command(loadConfig())
+    const config = loadConfig(printError)
+    const npmParentPid = config.isStartedByNpm ? parentPid : undefined
+    return await command({ config, stopRequest: () => stopRequest(npmParentPid) })
   } catch (error) {
     if (!(error instanceof StartupError)) throw error
-    process.stderr.write(`waymark: ${error.message}\n`)
+    printError(error.message)
     return 2
   }
 }

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { toPostgresUrl } from './database-url.ts'
+import { findMisspelt } from './misspelt-settings.ts'
 import { StartupError } from './startup-error.ts'
 
 const flag = z
@@ -80,6 +81,9 @@ const settings = z.object({
   JWT_USER_IDS_CLAIM: z.string().min(1).default('waymark_user_ids'),
 })
 
+/** The names of the environment variables that are read. */
+export const settingNames: readonly string[] = Object.keys(settings.shape)
+
 /** Every setting of the server, with its unit in its name. docs/settings.md says what each one does. */
 export interface Config {
   readonly host: string
@@ -133,6 +137,8 @@ export interface Config {
   readonly jwtAlgorithms: readonly string[]
   /** The claim of a token that binds it to users. */
   readonly jwtUserIdsClaim: string
+  /** Whether npm started this process, by a script or npx: then it should not outlive npm. */
+  readonly isStartedByNpm: boolean
 }
 
 /**
@@ -192,15 +198,20 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     jwtJwksUrl: data.JWT_JWKS_URL,
     jwtAlgorithms: data.JWT_ALGORITHMS,
     jwtUserIdsClaim: data.JWT_USER_IDS_CLAIM,
+    isStartedByNpm: env['npm_lifecycle_event'] !== undefined,
   })
 }
 
 /**
  * The settings of this process: its environment, and below it a .env file in the working directory, if there is one.
+ * @param warn is told of each variable that looks like a misspelt setting, in one line
  * @throws StartupError as readConfig does
  */
-export function loadConfig(): Config {
+export function loadConfig(warn: (line: string) => void): Config {
   if (existsSync('.env')) process.loadEnvFile('.env')
+  for (const { variable, meant } of findMisspelt(process.env, settingNames)) {
+    warn(`${variable} is no setting of Waymark and has no effect: did you mean ${meant.join(' or ')}?`)
+  }
   return readConfig(process.env)
 }
 

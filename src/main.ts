@@ -1,4 +1,6 @@
 #!/usr/bin/env node
-import { main } from './cli.ts'
+// Read before anything else is loaded: once npm is gone it is somebody else.
+const parentPid = process.ppid
+const { main } = await import('./cli.ts')
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2), { parentPid })

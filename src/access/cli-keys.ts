@@ -20,17 +20,15 @@ const MOST_DAYS = 36_500
 
 /**
  * Runs `key create`, `key list` or `key revoke`.
- * @param args what follows `key`
  * @param mayMigrate a key can be made before the server starts for the first time
  * @returns the exit code: 1 where the key was not made, or is not there
- * @throws StartupError where the arguments are wrong or the database is not ready
+ * @throws StartupError where the database is not ready
  */
 export async function runKeyCommand(
   databaseUrl: string,
-  args: readonly string[],
+  { command, name, scopes, users, days }: KeyArguments,
   { mayMigrate, print }: { readonly mayMigrate: boolean; readonly print: (text: string) => void },
 ): Promise<number> {
-  const { command, name, scopes, users, days } = readArguments(args)
   if (mayMigrate) await migrate({ databaseUrl })
   else await requireMigrated({ databaseUrl })
   const timeouts = { connectTimeoutMs: 3_000, statementTimeoutMs: 10_000 }
@@ -74,7 +72,7 @@ export async function runKeyCommand(
   }
 }
 
-interface KeyArguments {
+export interface KeyArguments {
   readonly command: 'create' | 'list' | 'revoke'
   /** The client, or the key's ID. */
   readonly name: string
@@ -83,7 +81,8 @@ interface KeyArguments {
   readonly days: number | undefined
 }
 
-function readArguments(args: readonly string[]): KeyArguments {
+/** @param args what follows `key` @throws StartupError where they are wrong */
+export function readKeyArguments(args: readonly string[]): KeyArguments {
   const { positionals, values } = parse(args)
   const [command, name, ...rest] = positionals
   const isList = command === 'list' && name === undefined

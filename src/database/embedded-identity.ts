@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StartupError } from '../startup-error.ts'
+import { endOnExit } from './embedded-exit.ts'
 
 /** The system user PostgreSQL runs as when Waymark runs as root (PostgreSQL refuses to). */
 export interface Identity {
@@ -79,12 +80,17 @@ export function run(identity: Identity | undefined, file: string, args: string[]
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(identity && { uid: identity.uid, gid: identity.gid }),
     })
+    // Group and all: initdb starts others.
+    const forget = child.pid === undefined ? () => undefined : endOnExit(-child.pid, 'SIGKILL')
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     child.on('error', (error) => resolve({ exitCode: 127, stdout, stderr: error.message }))
-    child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }))
+    child.on('close', (exitCode) => {
+      forget()
+      resolve({ exitCode, stdout, stderr })
+    })
   })
 }
 

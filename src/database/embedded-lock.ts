@@ -5,6 +5,7 @@ import { StartupError } from '../startup-error.ts'
 import type { Binaries } from './embedded-binaries.ts'
 import type { Cluster } from './embedded-cluster.ts'
 import { hasCode } from './embedded-errors.ts'
+import { endOnExit } from './embedded-exit.ts'
 import type { Identity } from './embedded-identity.ts'
 import { choosePort, discardPidFile, endedBySignal, launch, readPidFile, type Launch } from './embedded-postmaster.ts'
 import { endPostmaster } from './embedded-process.ts'
@@ -12,6 +13,7 @@ import { endPostmaster } from './embedded-process.ts'
 /** A running PostgreSQL, and the connection whose advisory lock makes it ours. */
 export interface Held {
   readonly client: pg.Client
+  readonly pid: number
   readonly port: number
   /** It was running already: another Waymark started it and is gone. */
   readonly adopted: boolean
@@ -50,6 +52,7 @@ export async function acquire(
   signal: AbortSignal,
 ): Promise<Held> {
   let started: Launch | undefined
+  let forget = () => {}
   let lockTakenSince: number | undefined
   const deadline = performance.now() + startPatienceMs
   try {
@@ -64,7 +67,7 @@ export async function acquire(
       } else if (pidFile.state === 'running') {
         const { pid, port } = pidFile.postmaster
         try {
-          return { client: await takeLock(cluster, port), port, adopted: started?.pid !== pid }
+          return { client: await takeLock(cluster, port), pid, port, adopted: started?.pid !== pid }
         } catch (error) {
           if (error instanceof LockTaken) {
             lockTakenSince ??= performance.now()
@@ -78,6 +81,8 @@ export async function acquire(
         // The port of a PostgreSQL that was killed is used again: whoever still has its URL reconnects.
         const port = fixedPort ?? (await choosePort(pidFile.state === 'stale' ? pidFile.port : undefined))
         started = await launch(binaries.postgres, cluster, port, identity)
+        forget()
+        forget = endOnExit(started.pid)
       }
       await delay(pollMs, undefined, { signal })
     }
@@ -89,6 +94,8 @@ export async function acquire(
       throw new StartupError(explainPassword(cluster), { cause: error })
     }
     throw error
+  } finally {
+    forget()
   }
 }
 

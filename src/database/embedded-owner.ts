@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type pino from 'pino'
 import type { Binaries } from './embedded-binaries.ts'
 import type { Cluster } from './embedded-cluster.ts'
+import { endOnExit } from './embedded-exit.ts'
 import type { Identity } from './embedded-identity.ts'
 import { acquire, takeLock, type Held } from './embedded-lock.ts'
 import { readPidFile } from './embedded-postmaster.ts'
@@ -32,7 +33,9 @@ export class Owner {
 
   #hold(held: Held): void {
     this.#held = held
+    const forget = endOnExit(held.pid)
     held.client.once('end', () => {
+      forget()
       this.#held = undefined
       if (!this.#stopping.signal.aborted) this.#recovery = this.#recover()
     })

@@ -156,6 +156,22 @@ describe('waymark serve', () => {
   })
 })
 
+describe('a variable that looks like a misspelt setting', () => {
+  it('is named on stderr with the setting, also from .env and beside a bad setting, and never its value', async () => {
+    await using place = await temporaryFolder()
+    await writeFile(join(place.folder, '.env'), 'database_url=postgresql://ada:canary-77@localhost/x\n')
+    const env = { DATABSE_URL: 'postgresql://ada:canary-77@localhost/x', LOG_LEVEL: 'loud' }
+    const { code, stdout, stderr } = await runCommand(['serve'], env, { cwd: place.folder })
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr.trimEnd().split('\n').sort()).toEqual([
+      'waymark: DATABSE_URL is no setting of Waymark and has no effect: did you mean DATABASE_URL?',
+      expect.stringMatching(/^waymark: bad setting: LOG_LEVEL/),
+      'waymark: database_url is no setting of Waymark and has no effect: did you mean DATABASE_URL?',
+    ])
+    expect(stderr).not.toContain('canary')
+  })
+})
+
 describe('waymark', () => {
   it('shows its usage for help, and exits 2 with it for what it does not know', async () => {
     expect(await runCommand(['help'], {})).toMatchObject({ code: 0, stdout: expect.stringContaining('usage: waymark') })

@@ -14,7 +14,7 @@ describe('the commands that README names', () => {
   })
 
   it.each(['start', 'test'])('need nothing that npm would have to install first: %s', async (name) => {
-    const [, script = ''] = /^node (\S+)/.exec(scripts[name] ?? '') ?? []
+    const [, script = ''] = /^exec node (\S+)/.exec(scripts[name] ?? '') ?? []
     await access(join(root, script))
     const imported = [...(await readDocument(script)).matchAll(/from '([^']+)'/g)].map(([, from]) => from)
     expect(imported.filter((from) => from?.startsWith('node:') !== true && from?.startsWith('./') !== true)).toEqual([])

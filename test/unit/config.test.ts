@@ -52,6 +52,7 @@ describe('the settings', () => {
       jwtJwksUrl: undefined,
       jwtAlgorithms: ['RS256', 'ES256', 'EdDSA'],
       jwtUserIdsClaim: 'waymark_user_ids',
+      isStartedByNpm: false,
     })
   })
 
@@ -130,6 +131,7 @@ describe('the settings', () => {
       jwtJwksUrl: 'https://id.example.org/jwks.json',
       jwtAlgorithms: ['ES256', 'PS512'],
       jwtUserIdsClaim: 'https://example.org/users',
+      isStartedByNpm: false,
     })
   })
 

@@ -1,0 +1,88 @@
+/** What an environment variable seems to be meant for. */
+export interface Misspelling {
+  /** As it is in the environment. */
+  readonly variable: string
+  /** The settings it could be; more than one where it could be either. */
+  readonly meant: readonly string[]
+}
+
+/** Names of programs that set many, and of ours that are no settings of the server. */
+const FOREIGN = /^(npm_|WAYMARK_FAULTS$|WAYMARK_URL$|TEST_DATABASE_URL$)/
+/** What Kubernetes sets for a service called "waymark". */
+const SERVICE_ADDRESS = /^(tcp|udp|sctp):\/\//
+const UNITS = ['MS', 'SECONDS', 'SECS', 'SEC', 'S', 'MINUTES', 'MINS', 'MIN', 'HOURS', 'H', 'DAYS', 'D']
+
+/**
+ * Finds variables that somebody set to no effect, because their name is not quite that of a setting. Told are names that differ from a
+ * setting's by case or separators (database-url), a few letters (DATABSE_URL), our own prefix (WAYMARK_PORT), DB for DATABASE, the
+ * unit (FEED_RETENTION_DAYS), or words left out at either end (POOL_SIZE, DRAIN_TIMEOUT). A name of one short word is told only where
+ * two letters changed places: SORT and POST are words, PROT is not.
+ * @param env the environment; empty values are none
+ * @param settings the names that there are
+ */
+export function findMisspelt(
+  env: Readonly<Record<string, string | undefined>>,
+  settings: readonly string[],
+): Misspelling[] {
+  return Object.entries(env).flatMap(([variable, text]) => {
+    if (!text || settings.includes(variable) || FOREIGN.test(variable) || SERVICE_ADDRESS.test(text)) return []
+    const meant = settingsLike(variable, settings)
+    return meant.length > 0 ? [{ variable, meant }] : []
+  })
+}
+
+function settingsLike(variable: string, settings: readonly string[]): readonly string[] {
+  const name = variable
+    .toUpperCase()
+    .replaceAll(/[-.]+/g, '_')
+    .replace(/^WAYMARK_/, '')
+    .replace(/^DB_/, 'DATABASE_')
+  if (settings.includes(name)) return [name]
+  const near = settings
+    .map((setting) => ({ setting, distance: editDistance(name, setting) }))
+    .filter(({ setting, distance }) => distance <= mostEdits(setting) && (setting.length > 5 || isSwap(name, setting)))
+    .sort((a, b) => a.distance - b.distance)
+  const [nearest] = near
+  if (nearest) return [nearest.setting]
+  const words = withoutUnit(name)
+  // One word alone (URL, HOST, RETENTION) can be anybody's.
+  if (!words.includes('_')) return []
+  return settings.filter((setting) => {
+    const full = withoutUnit(setting)
+    return full === words || full.startsWith(`${words}_`) || full.endsWith(`_${words}`)
+  })
+}
+
+/** Three would take OTEL_EXPORTER_OTLP_METRICS_ENDPOINT for the one of traces. */
+function mostEdits(setting: string): number {
+  return setting.length < 12 ? 1 : 2
+}
+
+function isSwap(name: string, setting: string): boolean {
+  return name.length === setting.length && Array.from(name).sort().join() === Array.from(setting).sort().join()
+}
+
+function withoutUnit(name: string): string {
+  const [last = '', ...rest] = name.split('_').reverse()
+  return UNITS.includes(last) ? rest.reverse().join('_') : name
+}
+
+/** Optimal string alignment: letters left out, put in, replaced, and neighbours that changed places, each counting one. */
+function editDistance(a: string, b: string): number {
+  let [before, last]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, place) => place)]
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j += 1) {
+      const replaced = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      row[j] = Math.min(
+        (row[j - 1] ?? 0) + 1,
+        (last[j] ?? 0) + 1,
+        replaced,
+        swapped ? (before[j - 2] ?? 0) + 1 : Infinity,
+      )
+    }
+    ;[before, last] = [last, row]
+  }
+  return last[b.length] ?? 0
+}

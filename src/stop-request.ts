@@ -1,0 +1,41 @@
+import { constants } from 'node:os'
+import { watchNpm } from './npm-ancestry.ts'
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
+const NPM_LOOK_MS = 250
+/** Ctrl-C reaches npm and this process, and npm sends it on: twice within milliseconds. Whoever means it twice needs longer. */
+const ONE_REQUEST_MS = 1_000
+
+/** Why a process is to stop. `NPM_GONE`: npm started it and is gone. npm passes SIGTERM and SIGINT on, SIGHUP and SIGKILL not. */
+export type StopReason = (typeof SIGNALS)[number] | 'NPM_GONE'
+
+/**
+ * Listens for what asks this process to stop, from now on. A second signal, a second or more after the first one, ends the process
+ * at once with exit code 1.
+ * @param npmParentPid process ID of the parent, where npm started this process: then it does not outlive npm
+ */
+export function stopRequest(npmParentPid: number | undefined): Promise<StopReason> {
+  return new Promise((resolve) => {
+    let firstAt: number | undefined
+    for (const signal of SIGNALS) {
+      process.on(signal, () => {
+        if (firstAt !== undefined && performance.now() - firstAt > ONE_REQUEST_MS) process.exit(1)
+        firstAt ??= performance.now()
+        resolve(signal)
+      })
+    }
+    if (npmParentPid === undefined) return
+    const isNpmGone = watchNpm(npmParentPid)
+    const looking = setInterval(() => {
+      if (!isNpmGone()) return
+      clearInterval(looking)
+      resolve('NPM_GONE')
+    }, NPM_LOOK_MS)
+    looking.unref()
+  })
+}
+
+/** The exit code of what was stopped before it was done, as a shell gives it. */
+export function exitCodeOf(reason: StopReason): number {
+  return 128 + constants.signals[reason === 'NPM_GONE' ? 'SIGTERM' : reason]
+}
