@@ -6,8 +6,6 @@ import type { Socket } from 'node:net'
  * read from its connection meanwhile: up to 64 KiB, what one read brings, have been parsed by then.
  */
 const MOST_AT_ONCE = 100
-/** For this long an upgrade waits for the answers before it; then its connection is closed. */
-const UPGRADE_PATIENCE_MS = 10_000
 
 interface Connection {
   /** Those that are not sent yet, of requests that wait too. */
@@ -26,21 +24,25 @@ interface Connection {
  */
 export class Connections {
   readonly #open = new Map<Socket, Connection>()
+  readonly #upgradePatienceMs: number
   #isDraining = false
 
-  constructor(server: Server) {
+  /** @param upgradePatienceMs for this long an upgrade waits for the answers before it; then its connection is closed */
+  constructor(server: Server, { upgradePatienceMs }: { readonly upgradePatienceMs: number }) {
+    this.#upgradePatienceMs = upgradePatienceMs
     server.on('connection', (socket: Socket) => {
-      // Node resumes it at the end of each request.
-      socket.on('resume', () => {
-        if (this.#open.get(socket)?.waiting.length) socket.pause()
-      })
       const known = this.#open.get(socket)
       if (known) {
         // Its upgrade was ignored: see ignored-upgrade.ts.
         known.isUpgraded = false
         return
       }
-      this.#open.set(socket, { answers: new Set(), waiting: [], isUpgraded: false, onQuiet: undefined })
+      const connection: Connection = { answers: new Set(), waiting: [], isUpgraded: false, onQuiet: undefined }
+      this.#open.set(socket, connection)
+      // Node resumes it at the end of each request.
+      socket.on('resume', () => {
+        if (connection.waiting.length > 0 || connection.onQuiet) socket.pause()
+      })
       // Each request that is under way listens, and a client may send many at once: of more than ten Node would warn, on stderr.
       socket.setMaxListeners(0)
       socket.once('close', () => this.#open.delete(socket))
@@ -55,7 +57,7 @@ export class Connections {
   /**
    * From now on the socket carries no more requests, unless 'connection' is emitted for it again; who serves what it carries closes it,
    * or destroyAll().
-   * @param serve called once the answers to what was asked before have left; never where they take 10 s, when the socket is closed
+   * @param serve called once the answers to what was asked before have left; never where they take too long: then the socket is closed
    */
   upgrade(socket: Socket, serve: () => void): void {
     const connection = this.#open.get(socket)
@@ -65,15 +67,21 @@ export class Connections {
       serve()
       return
     }
-    const givingUp = setTimeout(() => socket.destroy(), UPGRADE_PATIENCE_MS)
+    socket.pause()
+    const givingUp = setTimeout(() => socket.destroy(), this.#upgradePatienceMs)
     socket.once('close', () => {
       clearTimeout(givingUp)
     })
     connection.onQuiet = () => {
       clearTimeout(givingUp)
       connection.onQuiet = undefined
-      // The last answer may have said that the connection ends with it.
-      if (socket.writable) serve()
+      // The last answer may have said that the connection ends with it, and after a client's end nothing can be put back.
+      if (!socket.writable || socket.readableEnded) {
+        socket.destroySoon()
+        return
+      }
+      serve()
+      socket.resume()
     }
   }
 

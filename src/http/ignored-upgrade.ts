@@ -15,9 +15,8 @@ export function ignoreUpgrade(server: Server, request: IncomingMessage, socket: 
     if (upgradeHeaders.has(name.toLowerCase())) continue
     head += `${name}: ${name.toLowerCase() === 'connection' ? withoutUpgrade(value) : value}\r\n`
   }
-  // Node adds its own again, and leaves these behind: a client can ask for upgrades without end.
-  for (const event of ['resume', 'pause']) socket.removeAllListeners(event)
-  socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), rest]))
+  socket.unshift(rest)
+  socket.unshift(Buffer.from(`${head}\r\n`, 'latin1'))
   server.emit('connection', socket)
 }
 

@@ -140,7 +140,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     keepAlive: true,
     keepAliveInitialDelay: 10_000,
   })
-  const connections = new Connections(server)
+  const connections = new Connections(server, { upgradePatienceMs: receiptTimes.initMs })
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     connections.begin(request, response, () => {
       const answered = route(request, response)

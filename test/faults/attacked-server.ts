@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/database/database.ts'
 import { localOperator } from '../../src/principal.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
-import type { Target } from './attack.ts'
+import type { Attack, Target } from './attack.ts'
 
 const HEAP_MIB = 512
 const ISSUER = 'https://id.example.org'
@@ -19,6 +19,10 @@ export interface AttackedServer extends Target, AsyncDisposable {
   readonly process: ServerProcess
   /** An Authorization header for the crawler that works beside the attack. */
   readonly crawler: string
+  /** Attacks whose data are in the database. */
+  readonly prepared: Set<Attack>
+  /** An Authorization header of a caller that nobody knows yet. */
+  makeInsider(): Promise<string>
 }
 
 /** Starts a server with a heap of 512 MiB over a database of its own, and an issuer whose tokens it takes. */
@@ -26,7 +30,8 @@ export async function startAttackedServer(settings: Readonly<Record<string, stri
   const database = await createTestDatabase()
   const issuer = await startIssuer()
   const crawler = await makeKey(database.url, 'crawler')
-  const insider = await makeKey(database.url, 'insider')
+  let insiders = 0
+  const makeInsider = () => makeKey(database.url, `insider-${(insiders += 1)}`)
   const server = await startServer({
     DATABASE_URL: database.url,
     LOG_LEVEL: 'warn',
@@ -43,7 +48,9 @@ export async function startAttackedServer(settings: Readonly<Record<string, stri
     database,
     process: server,
     crawler,
-    insider,
+    insider: await makeInsider(),
+    makeInsider,
+    prepared: new Set(),
     scopeless: await issuer.sign({ scope: '' }),
     sign: (claims) => issuer.sign(claims),
     async [Symbol.asyncDispose]() {

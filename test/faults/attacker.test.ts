@@ -15,32 +15,34 @@ const attacks = await Promise.all(
   names.map(async (name) => ((await import(new URL(name, folder).href)) as { attack: Attack }).attack),
 )
 
-describe.each(attacks.map((attack) => [attack.title, attack] as const))('beside a crawler: %s', (title, attack) => {
-  let server: AttackedServer | undefined
-  const hasEnded = ({ process: { child } }: AttackedServer) => child.exitCode !== null || child.signalCode !== null
-  const end = async () => {
-    await server?.[Symbol.asyncDispose]()
-    server = undefined
-  }
-  afterAll(end)
-  /** The one of the way before, unless that ended it. */
-  async function startOnce(): Promise<AttackedServer> {
-    if (server && hasEnded(server)) await end()
-    if (!server) {
-      server = await startAttackedServer()
-      await attack.prepare?.(server)
-    }
-    return server
-  }
+/** One for all attacks, as long as none of them ends it. */
+let server: AttackedServer | undefined
+const hasEnded = ({ process: { child } }: AttackedServer) => child.exitCode !== null || child.signalCode !== null
+async function end(): Promise<void> {
+  await server?.[Symbol.asyncDispose]()
+  server = undefined
+}
+afterAll(end)
 
+async function serverFor(attack: Attack): Promise<AttackedServer> {
+  if (server && hasEnded(server)) await end()
+  server ??= await startAttackedServer()
+  if (!server.prepared.has(attack)) await attack.prepare?.(server)
+  server.prepared.add(attack)
+  return server
+}
+
+describe.each(attacks.map((attack) => [attack.title, attack] as const))('beside a crawler: %s', (title, attack) => {
   const ways = Object.entries(attack.ways) as [Way, NonNullable<Attack['ways'][Way]>][]
   it.each(ways)(
     'over %s: the server lives, and every save and heartbeat is answered within 3 s',
     { timeout: TIMEOUT_MS },
     async (way, strike) => {
-      const server = await startOnce()
+      const server = await serverFor(attack)
+      // A caller of its own: what the attack before it has spent is not this one's.
+      const target = { ...server, insider: await server.makeInsider() }
       const crawler = await CrawlerBeside.start(server.url, server.crawler)
-      const struck = await Promise.allSettled([strike(server)])
+      const struck = await Promise.allSettled([strike(target)])
       const report = await crawler.stop()
       // First, since all else fails with it.
       expect(hasEnded(server), 'whether the server ended').toBe(false)

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -24,6 +25,7 @@ export interface CrawlerReport {
 export class CrawlerBeside {
   readonly #url: string
   readonly #authorization: string
+  readonly #sessionId = randomUUID()
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 2 })
   readonly #working: Promise<unknown>[]
   readonly #failures: string[] = []
@@ -42,16 +44,17 @@ export class CrawlerBeside {
   static async start(url: string, authorization: string): Promise<CrawlerBeside> {
     const crawler = new CrawlerBeside(url, authorization)
     await crawler.#ask('mutation { registerUser(input: { userId: "crawled" }) { __typename } }')
-    const input = '{ userId: "crawled", sessionId: "beside", leaseSeconds: 60, takeover: true }'
+    const sessionId = `sessionId: "${crawler.#sessionId}"`
+    const input = `{ userId: "crawled", ${sessionId}, leaseSeconds: 60, takeover: true }`
     await crawler.#ask(`mutation { startSession(input: ${input}) { __typename } }`, 'StartSessionSuccess')
     crawler.#working.push(
       crawler.#repeat(async () => {
-        const save = `{ userId: "crawled", sessionId: "beside", itemId: "${1_000 + crawler.#saves}" }`
+        const save = `{ userId: "crawled", ${sessionId}, itemId: "${1_000 + crawler.#saves}" }`
         await crawler.#ask(`mutation { saveCheckpoint(input: ${save}) { __typename } }`, 'SaveCheckpointSuccess')
         crawler.#saves += 1
       }),
       crawler.#repeat(async () => {
-        const beat = '{ sessionId: "beside", bookmarksProcessed: 1 }'
+        const beat = `{ ${sessionId}, bookmarksProcessed: 1 }`
         await crawler.#ask(`mutation { heartbeat(input: ${beat}) { __typename } }`, 'HeartbeatSuccess')
         crawler.#heartbeats += 1
       }),

@@ -4,7 +4,7 @@ export interface ReceiptTimes {
   readonly headersMs: number
   /** For the whole of it. */
   readonly requestMs: number
-  /** For the connection_init of a WebSocket. */
+  /** For the connection_init of a WebSocket; and what the answers before an upgrade may take. */
   readonly initMs: number
   /** Between two looks for requests that are late: so much longer they may take. */
   readonly lookEachMs: number

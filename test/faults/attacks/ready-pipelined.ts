@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Attack, Target } from '../attack.ts'
 import { rounds } from '../rounds.ts'
 
-const REQUESTS = rounds(60_000, 6_000)
-const LISTENS_MS = rounds(20_000, 2_000)
+const REQUESTS = rounds(60_000, 3_000)
+const LISTENS_MS = rounds(20_000, 1_000)
 
 /** Sends requests in one packet after the other, without waiting for answers, and reads what comes. */
 async function pipeline({ port }: Target, path: string): Promise<void> {
