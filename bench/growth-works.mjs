@@ -174,7 +174,7 @@ const lists = [
   })),
   ...['LAST_CRAWLED_AT_DESC', 'LAST_CRAWLED_AT_ASC'].flatMap((order) =>
     Object.entries(checkpointFilters).map(([name, filter]) => ({
-      name: `checkpoints, ${order}: ${name}${FEW.has(name) ? `, a page of ${FEWEST}` : ''}`,
+      name: `checkpoints, ${order}: ${name}${FEW.has(name) ? `, page of ${FEWEST}` : ''}`,
       query: `query ($filter: CheckpointFilter) {
         checkpoints(first: ${FEW.has(name) ? FEWEST : 20}, orderBy: ${order}, filter: $filter) { nodes { ${CHECKPOINT} version } ${PAGE} } }`,
       variables: (user, count) => ({ filter: filter(user, count) }),

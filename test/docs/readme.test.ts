@@ -33,10 +33,6 @@ describe('README', () => {
     })
     expect(await response.json()).toEqual({ data: { checkpoint: { lastItemId: '2107108321689016154' } } })
   })
-
-  it('has at most 900 words', () => {
-    expect(readme.split(/\s+/).length).toBeLessThanOrEqual(900)
-  })
 })
 
 describe('README and docs/development.md', () => {
