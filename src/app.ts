@@ -138,12 +138,13 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       graphiql: config.graphiql,
       introspection: config.introspection,
       allowedOrigins: config.allowedOrigins,
+      allowedHeaders: config.allowedHeaders,
       maxStreamsPerCaller: config.maxStreamsPerCaller,
       persistedOperations,
       persistedOnly: config.persistedOnly,
       ratePointsPerMinute: config.rateLimitPointsPerMinute,
-      createContext: ({ requestId, principal, isStream }) =>
-        createContext(parts, principal, requestId, () => databaseFor(isStream, database)),
+      createContext: ({ requestId, principal, isStream, lastEventId }) =>
+        createContext(parts, principal, requestId, () => databaseFor(isStream, database), lastEventId),
       findOverload: load.findOverload,
       admit: (credentials) => {
         const admitted = (principal: Principal): Admitted => ({

@@ -38,6 +38,15 @@ const origins = z
     'must be exact origins such as https://dashboard.example.org, without a path, separated by commas',
   )
 
+/** In lower case, as browsers ask for them. `*` would be a name as well, but not of a header. */
+const headerNames = z
+  .string()
+  .transform((text) => text.split(',').map((word) => word.trim().toLowerCase()))
+  .refine(
+    (given) => given.every((name) => /^[a-z0-9!#$%&'+.^_`|~-]+$/.test(name)),
+    'must be names of headers such as x-tenant, separated by commas',
+  )
+
 /** None with a shared secret, which is as good as the public key where both are accepted; and never "none". */
 const JWT_ALGORITHMS = [
   ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
@@ -59,6 +68,7 @@ const settings = z.object({
   GRAPHIQL: choice.optional(),
   INTROSPECTION: choice.optional(),
   ALLOWED_ORIGINS: origins.default([]),
+  ALLOWED_HEADERS: headerNames.default([]),
   PERSISTED_OPERATIONS: z.string().min(1).optional(),
   PERSISTED_ONLY: choice.default(false),
   RATE_LIMIT_POINTS_PER_MINUTE: wholeNumber(0, 1_000_000_000).optional(),
@@ -105,6 +115,8 @@ export interface Config {
   readonly introspection: boolean
   /** Sites whose pages may send operations, beside the server's own. */
   readonly allowedOrigins: readonly string[]
+  /** Headers that their pages may send, beside those that clients of GraphQL send; in lower case. */
+  readonly allowedHeaders: readonly string[]
   /** Absolute path of a manifest of documents that clients may name, and whether nothing else is run. */
   readonly persistedOperations: string | undefined
   readonly persistedOnly: boolean
@@ -177,6 +189,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     graphiql: data.GRAPHIQL ?? authentication.length === 0,
     introspection: data.INTROSPECTION ?? authentication.length === 0,
     allowedOrigins: data.ALLOWED_ORIGINS,
+    allowedHeaders: data.ALLOWED_HEADERS,
     persistedOperations: data.PERSISTED_OPERATIONS === undefined ? undefined : resolve(data.PERSISTED_OPERATIONS),
     persistedOnly: data.PERSISTED_ONLY,
     // Where nobody authenticates all callers are one, and of this machine.

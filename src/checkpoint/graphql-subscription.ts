@@ -60,14 +60,14 @@ builder.subscriptionField('checkpointChanged', (t) =>
         description: "Goes on after this cursor of an event or a list's feedCursor; null: from now on.",
       }),
     },
-    subscribe: (_parent, { filter, after }, { feed, caller }) => {
+    subscribe: (_parent, { filter, after }, { feed, caller, lastEventId }) => {
       if (filter?.crawledBefore != null || filter?.crawledAfter != null) {
         throw new Fault(
           'BAD_USER_INPUT',
           'crawledBefore and crawledAfter select rows of a list, not events: leave them out.',
         )
       }
-      return watchCheckpoints(feed, caller, toCheckpointFilter(filter ?? {}), after ?? undefined)
+      return watchCheckpoints(feed, caller, toCheckpointFilter(filter ?? {}), lastEventId ?? after ?? undefined)
     },
     resolve: (event) => event,
   }),

@@ -23,6 +23,8 @@ export interface Context extends Parts {
   readonly caller: Principal
   readonly requestId: string
   readonly loaders: Loaders
+  /** The cursor of the last event that a subscriber has who connected again by itself: goes before its argument `after`. */
+  readonly lastEventId: string | undefined
 }
 
 type Loaders = ReturnType<typeof createLoaders>
@@ -59,8 +61,9 @@ export function createContext(
   caller: Principal,
   requestId: string,
   openDatabase: () => Database = () => parts.database,
+  lastEventId?: string,
 ): Context {
-  return new OperationContext(parts, caller, requestId, openDatabase)
+  return new OperationContext(parts, caller, requestId, openDatabase, lastEventId)
 }
 
 /** A class, so that what all operations have in common isn't copied for each (3 % of a read's processor time). */
@@ -68,16 +71,24 @@ class OperationContext implements Context {
   readonly caller: Principal
   readonly requestId: string
   readonly loaders: Loaders
+  readonly lastEventId: string | undefined
   readonly #parts: Parts
   readonly #openDatabase: () => Database
   #database: Database | undefined
 
-  constructor(parts: Parts, caller: Principal, requestId: string, openDatabase: () => Database) {
+  constructor(
+    parts: Parts,
+    caller: Principal,
+    requestId: string,
+    openDatabase: () => Database,
+    lastEventId: string | undefined,
+  ) {
     this.caller = caller
     this.requestId = requestId
     this.loaders = parts.loadersOf(caller.userIds)
     this.#parts = parts
     this.#openDatabase = openDatabase
+    this.lastEventId = lastEventId
   }
 
   get database(): Database {

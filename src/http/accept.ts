@@ -17,16 +17,43 @@ export function acceptedMediaTypes(accept: string | undefined): readonly MediaTy
   return accept === undefined || accept.trim() === '' ? ['application/json'] : readAccept(accept)
 }
 
+/** Whether a page is wanted rather than data: what tells a browser that opens an address from a program. */
+export function prefersPage(accept: string | undefined): boolean {
+  return accept !== undefined && readPreference(accept)
+}
+
+const readPreference = remembering((accept) => {
+  const ranges = readWeights(accept)
+  const page = ranges.findIndex(({ name }) => name === 'text/html')
+  const weight = ranges[page]?.weight ?? 0
+  const isBetter = (other: Place) => other.weight > weight || (other.weight === weight && other.position < page)
+  return (
+    weight > 0 &&
+    !served
+      .map((mediaType) => findRange(ranges, mediaType))
+      .filter(isAccepted)
+      .some(isBetter)
+  )
+})
+
+interface Place {
+  readonly weight: number
+  /** Where in the header the range stands. */
+  readonly position: number
+}
+
+const isAccepted = ({ weight }: Place) => weight > 0
+
 function rank(accept: string): readonly MediaType[] {
   const ranges = readWeights(accept)
   return served
     .map((mediaType) => ({ mediaType, ...findRange(ranges, mediaType) }))
-    .filter(({ weight }) => weight > 0)
+    .filter(isAccepted)
     .sort((a, b) => b.weight - a.weight || a.position - b.position)
     .map(({ mediaType }) => mediaType)
 }
 
-function findRange(ranges: readonly Weighted[], mediaType: MediaType): { weight: number; position: number } {
+function findRange(ranges: readonly Weighted[], mediaType: MediaType): Place {
   const [group = ''] = mediaType.split('/')
   // Who asks for anything can rarely read a stream of events: those must be asked for.
   const wildcards = mediaType === 'text/event-stream' ? ['text/*'] : [`${group}/*`, '*/*']

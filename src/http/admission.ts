@@ -24,7 +24,12 @@ export function shedding(admit: Admit, findOverload: () => Fault | undefined): A
   }
 }
 
-const statusOf: Partial<Record<FaultCode, number>> = { UNAUTHENTICATED: 401, OVERLOADED: 503, SERVICE_UNAVAILABLE: 503 }
+const statusOf: Partial<Record<FaultCode, number>> = {
+  UNAUTHENTICATED: 401,
+  RATE_LIMITED: 429,
+  OVERLOADED: 503,
+  SERVICE_UNAVAILABLE: 503,
+}
 
 /** Before anything of a request is read: who may not ask is told nothing of what was asked. @throws RefusedRequest 401 or 503 */
 export function admitRequest(admit: Admit, credentials: Credentials): Admitted | Promise<Admitted> {
@@ -36,7 +41,8 @@ export function admitRequest(admit: Admit, credentials: Credentials): Admitted |
   }
 }
 
-function refuse(error: unknown): never {
+/** Refuses a request for a fault that comes before its operation. @throws RefusedRequest, or what it was given where that is no such fault */
+export function refuse(error: unknown): never {
   const status = error instanceof Fault ? statusOf[error.code] : undefined
   if (!(error instanceof Fault) || status === undefined) throw error
   const { code, message, retryAfterSeconds } = error

@@ -30,6 +30,8 @@ interface EventStreamOptions {
   readonly presentSlow: (cursor: string | undefined) => ExecutionResult
   /** Calls back where the peer takes nothing of what the kernel has for it. @returns what ends the watch */
   readonly watchPeer?: (onSilent: () => void) => () => void
+  /** Whether each event has its cursor as `id`: EventSource sends the last one when it connects again. Default: none has. */
+  readonly withIds?: boolean
   readonly stallLimitMs?: number
   readonly farewellMs?: number
 }
@@ -51,6 +53,7 @@ export async function sendEventStream(
     presentError,
     presentSlow,
     watchPeer,
+    withIds = false,
     stallLimitMs = STALL_LIMIT_MS,
     farewellMs = FAREWELL_MS,
   } = options
@@ -78,8 +81,9 @@ export async function sendEventStream(
     for (;;) {
       const turn = await events.next()
       if (turn.done === true || slow.signal.aborted || isGone()) break
-      const isTaken = response.write(eventText(turn.value))
-      cursor = cursorOf(turn.value) ?? cursor
+      const told = cursorOf(turn.value)
+      cursor = told ?? cursor
+      const isTaken = response.write(eventText(turn.value, withIds ? told : undefined))
       if (!isTaken && (await isStalled(response, gone, stallLimitMs))) onSlow()
     }
   } catch (error) {
@@ -111,8 +115,9 @@ export function sendEvent(
   response.end(`${GREETING}${eventText(result)}${COMPLETE}`)
 }
 
-function eventText(result: ExecutionResult): string {
-  return `event: next\ndata: ${sharedResultText(result)}\n\n`
+function eventText(result: ExecutionResult, id?: string): string {
+  const text = `event: next\ndata: ${sharedResultText(result)}\n`
+  return id === undefined ? `${text}\n` : `${text}id: ${id}\n\n`
 }
 
 /** Waits until what was written has left for the kernel, or the client. @returns whether not a byte of it did for so long */

@@ -37,6 +37,8 @@ export interface OperationInfo extends RequestInfo {
   readonly principal: Principal
   /** Whether it is a subscription: nobody waits for its answers one by one. */
   readonly isStream: boolean
+  /** Of the last event that the caller has, where it connected again by itself: goes before the `after` that it sent at first. */
+  readonly lastEventId: string | undefined
 }
 
 /** One request and its answer, as the log sees it; filled in as the request is understood. */
@@ -48,11 +50,15 @@ export interface Exchange extends RequestInfo {
   trace: RequestTrace | undefined
   /** undefined: who calls is not known, and nothing may be executed. */
   admitted: Admitted | undefined
+  /** Last-Event-ID, which EventSource sends when it connects again. */
+  lastEventId: string | undefined
   operationName: string | undefined
   operationType: 'query' | 'mutation' | 'subscription' | undefined
   rootFields: readonly string[]
   /** extensions.code of each error answered, each once. */
   readonly errorCodes: Set<string>
+  /** Why the request was refused before GraphQL saw it, or what keeps its page from reading the answer; in words of ours. */
+  refusal: string | undefined
   /** Whether a subscription's first line is in the log. */
   isStreaming: boolean
   /** Events delivered, where it is a subscription. */
@@ -69,10 +75,12 @@ export function beginExchange(requestId: string, departure: Departure, tracer?: 
     tracer,
     trace: undefined,
     admitted: undefined,
+    lastEventId: undefined,
     operationName: undefined,
     operationType: undefined,
     rootFields: [],
     errorCodes: new Set(),
+    refusal: undefined,
     isStreaming: false,
     events: 0,
     cursor: undefined,

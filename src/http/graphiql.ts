@@ -2,11 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
+import { prefersPage } from './accept.ts'
 import { graphiqlExamples } from './graphiql-examples.ts'
 
-/** A browser that opens /graphql, as opposed to a program that should have sent a POST. */
-export function asksForGraphiQL({ method, headers }: IncomingMessage): boolean {
-  return (method === 'GET' || method === 'HEAD') && /(^|,)\s*text\/html\s*(;|,|$)/i.test(headers.accept ?? '')
+/** A browser that opens an address, as opposed to a program that asks for data. */
+export function asksForPage({ method, headers }: IncomingMessage): boolean {
+  return (method === 'GET' || method === 'HEAD') && prefersPage(headers.accept)
 }
 
 // The page brings all it needs. That it asks no other host for anything is the browser's to enforce.

@@ -2,70 +2,117 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ExecutionResult, GraphQLError } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
 import { acceptedMediaTypes, type MediaType } from './accept.ts'
-import { type Admit, admitRequest } from './admission.ts'
+import { type Admit, admitRequest, refuse } from './admission.ts'
+import type { AllowedOrigins } from './cors.ts'
 import { sendEvent, sendEventStream } from './event-stream.ts'
 import type { Exchange } from './exchange.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
-import { readGraphQLRequest } from './graphql-request.ts'
+import { type GraphQLRequest, readGraphQLRequest } from './graphql-request.ts'
+import { isFromElsewhere } from './page-origin.ts'
 import { prepareOperation } from './prepare-operation.ts'
 import { readJsonObject } from './read-body.ts'
+import { readUrlParameters } from './read-url.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { safeName } from './request-log.ts'
 import { resultText } from './result-text.ts'
 import { statusOf } from './result-status.ts'
-import { sendText } from './send.ts'
+import { markRevalidated } from './revalidation.ts'
+import { sendAnswer } from './send-answer.ts'
 import { wrapError } from './mask-error.ts'
 import type { VanishedPeers } from './vanished-peers.ts'
 
 /**
- * Answers one POST. Resolves when the answer is sent or its reader has gone.
+ * Answers one GET, HEAD or POST. Resolves when the answer is sent or its reader has gone.
  * @throws RefusedRequest where GraphQL never gets to see it
  */
 export type GraphQLEndpoint = (request: IncomingMessage, response: ServerResponse, exchange: Exchange) => Promise<void>
 
-/** GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), POST only, and over event streams. */
+interface EndpointOptions {
+  readonly present: Present
+  readonly admit: Admit
+  readonly peers: VanishedPeers
+  readonly allowedOrigins: AllowedOrigins
+}
+
+/**
+ * GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), and over event streams. Mutations by POST only; what else
+ * GET asks is refused where a page of another site asks it (docs/adr/0016-get.md).
+ */
 export function createGraphQLEndpoint(
   pipeline: Pipeline,
-  { present, admit, peers }: { readonly present: Present; readonly admit: Admit; readonly peers: VanishedPeers },
+  { present, admit, peers, allowedOrigins }: EndpointOptions,
 ): GraphQLEndpoint {
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
 
   async function run(
-    body: Record<string, unknown>,
+    asked: GraphQLRequest,
     exchange: Exchange,
+    method: string | undefined,
     mediaTypes: readonly MediaType[],
   ): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
-    const prepared = await prepareOperation(pipeline, present, exchange, readGraphQLRequest(body))
+    const prepared = await prepareOperation(pipeline, present, exchange, asked)
     if (!('run' in prepared)) return presentErrors(exchange, prepared)
     // Before the source exists: nobody would read it.
     if (prepared.isSubscription && !mediaTypes.includes('text/event-stream')) {
       return presentErrors(exchange, [notAnEventStream()])
     }
-    return prepared.run()
+    const refusal = findMethodRefusal(method, exchange.operationType)
+    return refusal ? presentErrors(exchange, [refusal]) : prepared.run()
   }
 
-  return async (request, response, exchange) => {
-    const admitted = admitRequest(admit, { authorization: request.headers.authorization })
-    exchange.admitted = admitted instanceof Promise ? await admitted : admitted
-    const mediaTypes = acceptedMediaTypes(request.headers.accept)
+  async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange): Promise<void> {
+    const { method, headers, socket } = request
+    const isPost = method === 'POST'
+    if (!isPost && isFromElsewhere(headers, allowedOrigins)) throw fromElsewhere()
+    const mediaTypes = acceptedMediaTypes(headers.accept)
     const [mediaType] = mediaTypes
     if (mediaType === undefined) throw notAcceptable()
-    const body = await readJsonObject(request)
-    exchange.operationName = safeName(body['operationName'])
-    const result = await run(body, exchange, mediaTypes)
+    const members = isPost ? await readJsonObject(request) : readUrlParameters(request)
+    exchange.operationName = safeName(members['operationName'])
+    if (!isPost) exchange.lastEventId = textOf(headers['last-event-id'])
+    const asked = readGraphQLRequest(members, isPost ? 'body' : 'URL')
+    const result = await run(asked, exchange, method, mediaTypes)
     if (isAsyncIterable(result)) {
       await sendEventStream(response, result, {
         gone: exchange.departure.signal,
         presentError: (error) => presentErrors(exchange, [wrapError(error)]),
         presentSlow: (cursor) => present.slow(exchange, cursor),
-        watchPeer: (onSilent) => peers.watch(request.socket, onSilent),
+        watchPeer: (onSilent) => peers.watch(socket, onSilent),
+        withIds: !isPost,
       })
       return
     }
-    const { status, headers } = statusOf(result, mediaType)
-    if (mediaType === 'text/event-stream') sendEvent(response, status, result, headers)
-    else sendText(response, status, `${mediaType}; charset=utf-8`, resultText(result), headers)
+    const { status, headers: more } = statusOf(result, mediaType)
+    if (mediaType === 'text/event-stream') sendEvent(response, status, result, more)
+    else {
+      const contentType = `${mediaType}; charset=utf-8`
+      sendAnswer(request, response, { status, contentType, text: resultText(result), headers: more })
+    }
   }
+
+  return async (request, response, exchange) => {
+    if (request.method !== 'POST') markRevalidated(response)
+    const admitted = admitRequest(admit, { authorization: request.headers.authorization })
+    exchange.admitted = admitted instanceof Promise ? await admitted : admitted
+    try {
+      await answer(request, response, exchange)
+    } catch (error) {
+      // It has been work, as an operation that is refused is.
+      if (error instanceof RefusedRequest) await present.spend(exchange, 1).catch(refuse)
+      throw error
+    }
+  }
+}
+
+function textOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && header !== '' ? header : undefined
+}
+
+function fromElsewhere(): RefusedRequest {
+  return new RefusedRequest(
+    403,
+    'A page of another site may not GET here: Sec-Fetch-Site or Origin says that it asks. ALLOWED_ORIGINS can name its site; POST needs no such leave.',
+  )
 }
 
 function notAcceptable(): RefusedRequest {
@@ -81,4 +128,17 @@ function notAnEventStream(): GraphQLError {
     'A subscription is answered as events: send Accept: text/event-stream, or subscribe over a WebSocket.',
   )
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', http: { status } } })
+}
+
+/** GET and HEAD change nothing, and HEAD has no body that events could be in. */
+function findMethodRefusal(method: string | undefined, type: Exchange['operationType']): GraphQLError | undefined {
+  if (method === 'POST' || type === 'query') return undefined
+  if (type === 'mutation') return methodNotAllowed('Send mutations by POST: GET changes nothing.', 'POST')
+  return method === 'HEAD' ? methodNotAllowed('Subscribe by GET or POST.', 'GET, POST') : undefined
+}
+
+function methodNotAllowed(message: string, allow: string): GraphQLError {
+  return new GraphQLError(message, {
+    extensions: { code: 'BAD_USER_INPUT', http: { status: 405, headers: { allow } } },
+  })
 }

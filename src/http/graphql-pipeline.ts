@@ -90,10 +90,10 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
       return read
     },
     createContext(exchange) {
-      const { requestId, admitted, operationType } = exchange
+      const { requestId, admitted, operationType, lastEventId } = exchange
       if (!admitted) throw new Error('nobody was admitted')
       const isStream = operationType === 'subscription'
-      return createContext({ requestId, principal: admitted.principal, isStream })
+      return createContext({ requestId, principal: admitted.principal, isStream, lastEventId })
     },
     execute: createCompiledExecution(schema),
     subscribe: (args, { admitted }) => subscribe(args, nameReach(admitted)),

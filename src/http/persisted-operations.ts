@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type GraphQLSchema, validate } from 'graphql'
 import { z } from 'zod'
@@ -64,6 +65,7 @@ function findProblem(text: string, schema: GraphQLSchema): string | undefined {
 /** @param manifest undefined: there is none @param only whether nothing else may be run */
 export function createFindDocument(manifest: ReadonlyMap<string, string> | undefined, only: boolean): FindDocument {
   const texts = new Set(manifest?.values())
+  const byId = new Map([...[...texts].flatMap(hashesOf), ...(manifest ?? [])])
   return ({ query = '', documentId }) => {
     // By its text as well: not every client can leave it out.
     if (query !== '') {
@@ -72,11 +74,23 @@ export function createFindDocument(manifest: ReadonlyMap<string, string> | undef
     }
     if (documentId === undefined) return query
     if (!manifest) throw new Fault('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported')
-    const text = manifest.get(documentId)
+    const text = byId.get(documentId)
     // Word for word what Apollo's clients look for; so is the one above.
     if (text === undefined) throw new Fault('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound')
     return text
   }
+}
+
+/**
+ * The names that every document has, whatever its manifest calls it: its SHA-256 as Apollo's and urql's clients send it, and with the
+ * prefix of https://graphql.github.io/graphql-over-http/draft/#sec-SHA256-Hex-Document-Identifier.
+ */
+function hashesOf(text: string): readonly (readonly [id: string, text: string])[] {
+  const hex = hash('sha256', text)
+  return [
+    [hex, text],
+    [`sha256:${hex}`, text],
+  ]
 }
 
 const ONLY =

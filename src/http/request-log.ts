@@ -26,7 +26,8 @@ export function logSubscriptionStart(log: Logger, exchange: Exchange): void {
 
 /** How an exchange ended. */
 export interface Ending {
-  /** Of HTTP; an operation over a WebSocket has none. */
+  /** Of HTTP; an operation over a WebSocket has neither. */
+  readonly method?: string | undefined
   readonly status?: number
   /** Whether the client got all of it, as opposed to having left before. */
   readonly isComplete: boolean
@@ -41,7 +42,7 @@ export function logRequest(
   level: 'debug' | 'info',
   path: string,
   exchange: Exchange,
-  { status, isComplete }: Ending,
+  { method, status, isComplete }: Ending,
 ): void {
   const { requestId, admitted, operationName, operationType, rootFields, errorCodes, isStreaming, events } = exchange
   // A subscription usually ends by its reader leaving: that is no failure.
@@ -51,12 +52,14 @@ export function logRequest(
     {
       requestId,
       subject: admitted?.principal.subject,
+      method,
       operationName,
       operationType,
       rootFields: operationType === undefined ? undefined : rootFields,
       path: operationType === undefined ? safePath(path) : undefined,
       status,
       outcome,
+      reason: exchange.refusal,
       durationMs: Math.round(performance.now() - exchange.startedAtMs),
       events: isStreaming ? events : undefined,
     },

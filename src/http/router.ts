@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
-import { type AllowedOrigins, allowOrigin, answerPreflight, isAllowedPreflight } from './cors.ts'
+import { allowOrigin, answerPreflight, type CorsPolicy, isPreflight } from './cors.ts'
 import { describeError } from './describe-error.ts'
 import { beginExchange, chooseRequestId, Departure, type Exchange } from './exchange.ts'
-import { asksForGraphiQL, sendGraphiQL } from './graphiql.ts'
+import { asksForPage, sendGraphiQL } from './graphiql.ts'
 import type { GraphQLEndpoint } from './graphql-endpoint.ts'
 import { answerHealth, answerReady, type Readiness } from './health.ts'
 import { outcomeOf, type RequestObserver } from './observer.ts'
@@ -25,20 +25,23 @@ export interface RouterOptions {
   readonly findRefusal: FindRefusal
   /** Whether a browser that opens /graphql gets GraphiQL. */
   readonly graphiql: boolean
-  readonly allowedOrigins: AllowedOrigins
+  readonly cors: CorsPolicy
   readonly observer?: RequestObserver | undefined
   readonly tracer?: RequestTracer | undefined
 }
 
 export function createRouter(
-  { log, isReady, findRefusal, graphiql, allowedOrigins, observer, tracer }: RouterOptions,
+  { log, isReady, findRefusal, graphiql, cors, observer, tracer }: RouterOptions,
   answerGraphQL: GraphQLEndpoint,
 ): Router {
+  const getsPage = (request: IncomingMessage) => graphiql && asksForPage(request)
+
   return async (request, response) => {
     const departure = new Departure()
     const exchange = beginExchange(chooseRequestId(request), departure, tracer)
     const path = pathOf(request)
-    const asksForOperation = path === '/graphql' && request.method === 'POST'
+    const { method } = request
+    const asksForOperation = path === '/graphql' && (method === 'POST' || (isRead(method) && !getsPage(request)))
     const isProbe = path === '/health' || path === '/ready'
     if (asksForOperation) exchange.trace = tracer?.begin(request, exchange)
     response.setHeader('x-request-id', exchange.requestId)
@@ -49,7 +52,7 @@ export function createRouter(
       if (isWaiting) request.socket.removeListener('close', over)
       const { statusCode: status, writableFinished: isComplete } = response
       if (!isComplete) departure.leave()
-      logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { status, isComplete })
+      logRequest(log, isProbe ? 'debug' : 'info', path, exchange, { method, status, isComplete })
       exchange.trace?.end(status)
       if (asksForOperation && !exchange.isStreaming) observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
     }
@@ -77,20 +80,21 @@ export function createRouter(
     if (refusal) throw refusal
     switch (path) {
       case '/graphql':
-        allowOrigin(request, response, allowedOrigins)
-        if (isAllowedPreflight(request, allowedOrigins)) {
-          answerPreflight(response)
+        allowOrigin(request, response, cors.origins)
+        if (isPreflight(request)) {
+          exchange.refusal = answerPreflight(request, response, cors)
           return undefined
         }
-        if (graphiql && asksForGraphiQL(request)) return sendGraphiQL(request, response)
-        assertMethod(
-          request,
-          ['POST'],
-          graphiql
-            ? 'Send GraphQL operations by POST; a browser that opens this address gets GraphiQL.'
-            : 'Send GraphQL operations by POST. GraphiQL is off here: GRAPHIQL=1 turns it on.',
-        )
+        if (getsPage(request)) return sendGraphiQL(request, response)
+        if (asksForPage(request) && request.url === path) throw noPage()
+        assertMethod(request, ['GET', 'HEAD', 'POST'], 'Send GraphQL operations by POST, or queries by GET.')
         return answerGraphQL(request, response, exchange)
+      case '/':
+      case '/graphiql':
+        if (!getsPage(request)) throw nothingHere(graphiql)
+        response.writeHead(302, { location: '/graphql', vary: 'accept' })
+        response.end()
+        return undefined
       case '/health':
         assertMethod(request, ['GET', 'HEAD'], 'Ask by GET or HEAD.')
         answerHealth(response)
@@ -99,9 +103,23 @@ export function createRouter(
         assertMethod(request, ['GET', 'HEAD'], 'Ask by GET or HEAD.')
         return answerReady(response, isReady, log)
       default:
-        throw new RefusedRequest(404, 'Nothing is served here. GraphQL is at /graphql, health at /health and /ready.')
+        throw nothingHere(true)
     }
   }
+}
+
+function isRead(method: string | undefined): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function noPage(): RefusedRequest {
+  const message = 'GraphiQL is off here: GRAPHIQL=1 turns it on. Programs send operations by POST, or ?query= by GET.'
+  return new RefusedRequest(405, message, { allow: 'POST' })
+}
+
+function nothingHere(graphiql: boolean): RefusedRequest {
+  const hint = graphiql ? '' : ' GraphiQL is off: GRAPHIQL=1 turns it on.'
+  return new RefusedRequest(404, `Nothing is served here. GraphQL is at /graphql, health at /health and /ready.${hint}`)
 }
 
 function assertMethod({ method = '' }: IncomingMessage, allowed: readonly string[], message: string): void {
@@ -113,6 +131,7 @@ function answerFailure(response: ServerResponse, error: unknown, exchange: Excha
   const refused = error instanceof RefusedRequest ? error : undefined
   const code = refused?.code ?? 'INTERNAL_SERVER_ERROR'
   errorCodes.add(code)
+  exchange.refusal = refused?.message
   if (refused === undefined && !exchange.departure.hasLeft) {
     log.error({ requestId, error: describeError(error, { stack: true }) }, 'unexpected error outside GraphQL')
   }

@@ -52,6 +52,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly receiptTimes?: ReceiptTimes
   /** Sites whose pages may send operations. Default: none but the server's own. */
   readonly allowedOrigins?: readonly string[]
+  /** Headers that they may send beside those that clients of GraphQL send, in lower case. Default: no others. */
+  readonly allowedHeaders?: readonly string[]
   /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
   readonly admit?: Admit
   /** Whether a request with this Host header is served. Default: any. */
@@ -115,9 +117,10 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   const findDocument = createFindDocument(options.persistedOperations, options.persistedOnly ?? false)
   const pipeline = createPipeline(options)
   const present = createPresent(options, streams, callers, findDocument)
-  const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers() })
+  const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers(), allowedOrigins })
   const findRefusal = createFindRefusal(options, allowedOrigins)
-  const route = createRouter({ log, isReady, findRefusal, graphiql, allowedOrigins, observer, tracer }, endpoint)
+  const cors = { origins: allowedOrigins, headers: options.allowedHeaders ?? [] }
+  const route = createRouter({ log, isReady, findRefusal, graphiql, cors, observer, tracer }, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
   const socketStreams = new LiveStreams()

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { AllowedOrigins } from './cors.ts'
+import { isOwnOrigin } from './page-origin.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { pathOf } from './request-path.ts'
 
@@ -13,24 +14,13 @@ export function findUpgradeRefusal(
   allowedOrigins: AllowedOrigins,
 ): RefusedRequest | undefined {
   if (pathOf(request) !== '/graphql') return new RefusedRequest(404, 'No WebSocket is served here. It is at /graphql.')
-  if (isCrossSite(request) && !allowedOrigins.has(request.headers.origin ?? '')) {
+  const { origin } = request.headers
+  // Browsers let every page open a WebSocket anywhere, without asking first.
+  if (origin !== undefined && !isOwnOrigin(request.headers) && !allowedOrigins.has(origin)) {
     return new RefusedRequest(
       403,
       'A page of another site may not open a WebSocket here: Origin and Host must name the same host, or ALLOWED_ORIGINS the page’s.',
     )
   }
   return undefined
-}
-
-/**
- * Browsers let every page open a WebSocket anywhere, without asking first, and tell in Origin which site it is of; other programs send none.
- * A proxy in front must pass Host on.
- */
-function isCrossSite({ headers: { origin, host = '' } }: IncomingMessage): boolean {
-  if (origin === undefined) return false
-  if (!URL.canParse(origin)) return true
-  const page = new URL(origin)
-  // With the page's scheme, so that a default port is left out of both or of none.
-  const here = `${page.protocol}//${host}`
-  return page.host === '' || !URL.canParse(here) || new URL(here).host !== page.host
 }

@@ -65,14 +65,14 @@ builder.subscriptionField('sessionStatusChanged', (t) =>
         description: "Goes on after this cursor of an event or a list's feedCursor; null: from now on.",
       }),
     },
-    subscribe: (_parent, { filter, after }, { feed, caller }) => {
+    subscribe: (_parent, { filter, after }, { feed, caller, lastEventId }) => {
       const { startedBefore, startedAfter, completedBefore, completedAfter, stalled } = filter ?? {}
       if (
         [startedBefore, startedAfter, completedBefore, completedAfter, stalled].some((condition) => condition != null)
       ) {
         throw new Fault('BAD_USER_INPUT', 'times and stalled select rows of a list, not events: leave them out.')
       }
-      return watchSessions(feed, caller, toSessionFilter(filter ?? {}), after ?? undefined)
+      return watchSessions(feed, caller, toSessionFilter(filter ?? {}), lastEventId ?? after ?? undefined)
     },
     resolve: (event) => event,
   }),

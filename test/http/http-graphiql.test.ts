@@ -45,6 +45,33 @@ describe('a browser that opens /graphql', () => {
   })
 })
 
+describe('a browser that opens / or /graphiql', () => {
+  it('is led to GraphiQL; a program is told where GraphQL is', async () => {
+    const server = await serve(schema)
+    for (const path of ['/', '/graphiql', '/graphiql?query={a}']) {
+      for (const method of ['GET', 'HEAD']) {
+        const led = await rawRequest(server, path, { method, headers: browser })
+        // Not for ever: something else may be here some day.
+        expect([led.status, led.headers.location, led.text]).toEqual([302, '/graphql', ''])
+      }
+      for (const accept of ['*/*', 'application/json', 'application/json, text/html;q=0.1', 'text/html;q=0'])
+        expect((await rawRequest(server, path, { headers: { accept } })).status).toBe(404)
+      expect((await rawRequest(server, path, { method: 'POST', headers: browser })).status).toBe(404)
+    }
+    const page = await fetch(new URL('/', server.url), { headers: browser })
+    expect([page.redirected, new URL(page.url).pathname]).toEqual([true, '/graphql'])
+    expect(await page.text()).toContain('<div id="root">')
+  })
+
+  it('is told how to turn it on where it is off', async () => {
+    const server = await serve(schema, { graphiql: false })
+    for (const path of ['/', '/graphiql']) {
+      const { status, text } = await rawRequest(server, path, { headers: browser })
+      expect([status, text]).toEqual([404, expect.stringMatching(/\/graphql.*GRAPHIQL=1/)])
+    }
+  })
+})
+
 describe('a browser where GraphiQL is off', () => {
   it('is told how to turn it on, and everything else is served', async () => {
     const server = await serve(schema, { graphiql: false })
@@ -52,6 +79,7 @@ describe('a browser where GraphiQL is off', () => {
     expect([page.status, page.headers.allow]).toEqual([405, 'POST'])
     expect(page.text).toContain('GRAPHIQL=1')
     expect((await post(server, { query: '{ a }' })).data).toEqual({ a: null })
+    expect((await rawRequest(server, '/graphql?query={a}', { headers: browser })).text).toBe('{"data":{"a":null}}')
   })
 })
 

@@ -127,11 +127,14 @@ describe.each([
     expect(saved).toEqual([])
   })
 
-  it('a GET, also with an operation in the URL', async () => {
+  it('a method that GraphQL over HTTP does not have', async () => {
     const server = await serve(schema())
-    const path = `/graphql?query=${encodeURIComponent(saveSomething)}`
-    const answer = await rawRequest(server, path, { headers: { accept } })
-    expect(answer).toMatchObject({ status: 405, headers: { allow: 'POST' } })
+    const headers = { accept, 'content-type': 'application/json' }
+    for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY']) {
+      const body = JSON.stringify({ query: saveSomething })
+      const answer = await rawRequest(server, '/graphql?query={hello}', { method, headers }, body)
+      expect([method, answer.status, answer.headers.allow]).toEqual([method, 405, 'GET, HEAD, POST'])
+    }
     expect(saved).toEqual([])
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { rawRequest, schemaOf, serve } from './http-support.ts'
+import { rawRequest, schemaOf, serve, until } from './http-support.ts'
 import { openSocket, refusedUpgrade } from './socket-client.ts'
 
 const schema = schemaOf('type Query { a: Int }', { 'Query.a': () => 1 })
@@ -9,9 +9,13 @@ const body = JSON.stringify({ query: '{ a }' })
 const json = { 'content-type': 'application/json' }
 /** As an answer, and as an event stream. */
 const accepts = ['application/json', 'text/event-stream']
+const clientHeaders = [
+  ...['authorization', 'content-type', 'traceparent', 'tracestate', 'x-request-id'],
+  ...['apollographql-client-name', 'apollographql-client-version'],
+]
 const preflight = {
   'access-control-request-method': 'POST',
-  'access-control-request-headers': 'authorization,content-type',
+  'access-control-request-headers': clientHeaders.join(','),
 }
 
 function corsHeaders(headers: object): string[] {
@@ -31,6 +35,21 @@ describe('without ALLOWED_ORIGINS', () => {
       expect([asked.status, corsHeaders(asked.headers)]).toEqual([405, []])
     }
   })
+
+  it('a preflight is told to set ALLOWED_ORIGINS, and the log has its method and reason', async () => {
+    const server = await serve(schema)
+    for (const origin of [dashboard, 'null', undefined]) {
+      const headers = { ...preflight, ...(origin !== undefined && { origin }) }
+      const asked = await rawRequest(server, '/graphql', { method: 'OPTIONS', headers })
+      expect(JSON.parse(asked.text)).toMatchObject({
+        errors: [{ message: expect.stringContaining('ALLOWED_ORIGINS') }],
+      })
+    }
+    await until(() => expect(server.log).toHaveLength(3))
+    const line = { method: 'OPTIONS', path: '/graphql', status: 405, outcome: 'BAD_USER_INPUT' }
+    const reason = expect.stringContaining('ALLOWED_ORIGINS must name it') as string
+    expect(server.log).toMatchObject([line, line, line].map((each) => ({ ...each, reason })))
+  })
 })
 
 describe('with ALLOWED_ORIGINS', () => {
@@ -45,8 +64,8 @@ describe('with ALLOWED_ORIGINS', () => {
     expect(asked.status).toBe(204)
     expect(asked.headers).toMatchObject({
       'access-control-allow-origin': dashboard,
-      'access-control-allow-methods': 'POST',
-      'access-control-allow-headers': 'authorization, content-type, x-request-id',
+      'access-control-allow-methods': 'GET, HEAD, POST',
+      'access-control-allow-headers': clientHeaders.join(', '),
       vary: 'origin',
     })
     for (const accept of accepts) {
@@ -54,10 +73,27 @@ describe('with ALLOWED_ORIGINS', () => {
         const headers = { ...json, accept, origin: dashboard }
         const answer = await rawRequest(server, '/graphql', { method: 'POST', headers }, text)
         expect([answer.status, answer.headers['access-control-allow-origin']]).toEqual([status, dashboard])
-        expect(answer.headers['access-control-expose-headers']).toContain('x-request-id')
+        expect(answer.headers['access-control-expose-headers']).toBe('x-request-id, retry-after, etag')
         expect(answer.headers).not.toHaveProperty('access-control-allow-credentials')
       }
     }
+  })
+
+  it('such a page may also send what ALLOWED_HEADERS names; what else it wants to send is in the log', async () => {
+    const server = await serve(schema, { ...options, allowedHeaders: ['x-tenant', 'baggage'] })
+    const ask = (asked: object) =>
+      rawRequest(server, '/graphql', { method: 'OPTIONS', headers: { ...preflight, origin: dashboard, ...asked } })
+    const names = [...clientHeaders, 'x-tenant', 'baggage']
+    const all = await ask({ 'access-control-request-headers': names.join(',').toUpperCase() })
+    expect([all.status, all.headers['access-control-allow-headers']]).toEqual([204, names.join(', ')])
+    await ask({ 'access-control-request-headers': 'x-tenant, x-odd"{}' })
+    await ask({ 'access-control-request-method': 'PUT' })
+    await until(() => expect(server.log).toHaveLength(3))
+    expect(server.log.map(({ method, status, reason }) => ({ method, status, reason }))).toEqual([
+      { method: 'OPTIONS', status: 204, reason: undefined },
+      { method: 'OPTIONS', status: 204, reason: 'ALLOWED_HEADERS does not name x-odd???' },
+      { method: 'OPTIONS', status: 204, reason: 'pages may send GET, HEAD, POST only' },
+    ])
   })
 
   it('a page of any other site may not', async () => {

@@ -10,11 +10,19 @@ import { readManifest } from '../../src/http/persisted-operations.ts'
 import { StartupError } from '../../src/startup-error.ts'
 import { runCommand } from '../support/server-process.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
-import { transports } from './transports.ts'
+import { type Ask, type Told, transports } from './transports.ts'
 
 const VIEWER = 'query Viewer($on: Boolean = true) { viewer { subject @include(if: $on) __typename } }'
 const USER = 'query User { user(userId: "nobody") { id } }'
 const hash = (text: string) => createHash('sha256').update(text).digest('hex')
+
+/** As @urql/exchange-persisted and Apollo's persisted link with useGETForHashedQueries send it. */
+const byGet: Ask = async (url, query, variables, { body } = {}) => {
+  const members = Object.entries({ query, variables, ...body }).filter(([, value]) => value !== undefined)
+  const texts = members.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)])
+  const response = await fetch(`${url}?${new URLSearchParams(texts).toString()}`)
+  return (await response.json()) as Told
+}
 
 let folder: string
 const manifestOf = async (content: unknown) => {
@@ -47,10 +55,16 @@ describe.each([
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
 
-  describe.each(Object.entries(transports))('over %s', (transport, ask) => {
+  describe.each([...Object.entries(transports), ['GET', byGet] as const])('over %s', (transport, ask) => {
     // GraphQL over WebSocket demands a text.
     const nothing = transport === 'WebSocket' ? '' : undefined
     const persisted = (sha256Hash: string) => ({ body: { extensions: { persistedQuery: { version: 1, sha256Hash } } } })
+
+    it('runs what the SHA-256 of its text names, whatever the manifest calls it', async () => {
+      const { body } = persisted(hash(VIEWER))
+      for (const named of [{ documentId: hash(VIEWER) }, { documentId: `sha256:${hash(VIEWER)}` }, body])
+        expect(await ask(waymark.url, nothing, {}, { body: named })).toMatchObject({ data: { viewer: {} } })
+    })
 
     it('runs what an ID names, with variables, and the same by its text', async () => {
       const byId = (body: Record<string, unknown>, variables = {}) => ask(waymark.url, nothing, variables, { body })
@@ -99,7 +113,7 @@ describe('without a manifest', () => {
   it('tells clients that send IDs to send documents, in the words that Apollo’s look for', async () => {
     await using waymark = await startWaymark()
     const body = { extensions: { persistedQuery: { version: 1, sha256Hash: hash(USER) } } }
-    for (const ask of Object.values(transports)) {
+    for (const ask of [...Object.values(transports), byGet]) {
       expect(await ask(waymark.url, '', {}, { body })).toMatchObject({
         errors: [{ message: 'PersistedQueryNotSupported', extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED' } }],
       })

@@ -3,8 +3,12 @@ import { describe, expect, it, vi } from 'vitest'
 import { CallerRates } from '../../src/http/limits/caller-rates.ts'
 import { schema } from '../../src/graphql/schema.ts'
 import { startWaymark } from '../support/waymark.ts'
+import { post, schemaOf, serve } from './http-support.ts'
 import { openSocket } from './socket-client.ts'
 import { transports } from './transports.ts'
+
+const json = { 'content-type': 'application/json' }
+const plain = schemaOf('type Query { list: Item } type Item { a: Int }', { 'Query.list': () => ({ a: 1 }) })
 
 describe.each(Object.entries(transports))('over %s', (transport, ask) => {
   it('refuses a caller who has spent the points of a minute, with the time to wait, and does nothing', async () => {
@@ -68,6 +72,45 @@ describe('the rate of a caller', () => {
     await socket.told('1', 'error')
     expect(socket.socket.readyState).toBe(socket.socket.OPEN)
     socket.socket.terminate()
+  })
+
+  it.each<[string, string, RequestInit, number]>([
+    ['no JSON', '', { method: 'POST', headers: json, body: '{' }, 400],
+    ['a batch', '', { method: 'POST', headers: json, body: '[{"query":"{ __typename }"}]' }, 400],
+    ['no query', '', { method: 'POST', headers: json, body: '{}' }, 400],
+    ['bytes that are no text', '', { method: 'POST', headers: json, body: Buffer.from([0x22, 0xe9, 0x22]) }, 400],
+    ['too long', '', { method: 'POST', headers: json, body: ' '.repeat(1_048_577) }, 413],
+    ['a form', '', { method: 'POST', body: new URLSearchParams({ query: '{ __typename }' }) }, 415],
+    ['compressed', '', { method: 'POST', headers: { ...json, 'content-encoding': 'gzip' }, body: 'x' }, 415],
+    [
+      'for an answer that is not served',
+      '',
+      { method: 'POST', headers: { ...json, accept: 'image/png' }, body: '{}' },
+      406,
+    ],
+    ['a URL that is none', '?query=%ff', {}, 400],
+    ['a GET of another site', '?query={__typename}', { headers: { origin: 'https://elsewhere.example' } }, 403],
+    ['a mutation by GET', '?query=mutation{__typename}', {}, 405],
+  ])('is spent by what HTTP refuses as well: %s', async (_, parameters, init, status) => {
+    const server = await serve(plain, { ratePointsPerMinute: 4 })
+    const statuses = []
+    for (let n = 0; n < 5; n += 1) statuses.push((await fetch(`${server.url}${parameters}`, init)).status)
+    expect(statuses.slice(0, 2)).toEqual([status, status])
+    expect(statuses.at(-1)).toBe(429)
+    const refused = await fetch(`${server.url}${parameters}`, init)
+    expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d?$/)
+    expect(await refused.json()).toMatchObject({
+      errors: [{ extensions: { code: 'RATE_LIMITED', retryAfterSeconds: Number(refused.headers.get('retry-after')) } }],
+    })
+  })
+
+  it('is spent by GET as by POST, also where the answer is 304', async () => {
+    const server = await serve(plain, { ratePointsPerMinute: 6 })
+    const path = `${server.url}?query={list{a}}`
+    const { headers } = await fetch(path)
+    expect((await fetch(path, { headers: { 'if-none-match': headers.get('etag') ?? '' } })).status).toBe(304)
+    expect((await post(server, { query: '{ list { a } }' })).status).toBe(200)
+    expect((await fetch(path)).status).toBe(429)
   })
 
   it('is nobody else’s', async () => {
