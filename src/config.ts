@@ -218,14 +218,26 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 /**
  * The settings of this process: its environment, and below it a .env file in the working directory, if there is one.
  * @param warn is told of each variable that looks like a misspelt setting, in one line
- * @throws StartupError as readConfig does
+ * @throws StartupError as readConfig does, and where .env is there and cannot be read
  */
 export function loadConfig(warn: (line: string) => void): Config {
-  if (existsSync('.env')) process.loadEnvFile('.env')
+  loadEnvFile()
   for (const { variable, meant } of findMisspelt(process.env, settingNames)) {
     warn(`${variable} is no setting of Waymark and has no effect: did you mean ${meant.join(' or ')}?`)
   }
   return readConfig(process.env)
+}
+
+function loadEnvFile(): void {
+  if (!existsSync('.env')) return
+  try {
+    process.loadEnvFile('.env')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new StartupError(`.env cannot be read (${reason}): make it a file of lines NAME=value, or remove it.`, {
+      cause,
+    })
+  }
 }
 
 /** So that nothing is left open by what was forgotten: neither an address that others reach, nor tokens that were set up by half. */

@@ -11,21 +11,23 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
  * @returns a StartupError; anything else is a fault and comes back as it is
  */
 export function explainFileError(error: unknown, dataDir: string, identity: Identity | undefined): unknown {
-  if (!(error instanceof Error)) return error
-  const said = `DATA_DIR ${dataDir} %s (${error.message}): `
-  if (hasCode(error, 'EEXIST', 'ENOTDIR')) {
-    return new StartupError(`${said.replace('%s', 'is not a folder')}choose another DATA_DIR.`, { cause: error })
-  }
-  // ENOENT is what mkdir -p in Node says on a read-only file system.
-  if (hasCode(error, 'EACCES', 'EPERM', 'EROFS') || (hasCode(error, 'ENOENT') && error.message.includes('mkdir'))) {
-    const user = identity ? identity.user : 'the user that runs Waymark'
-    const line = `${said.replace('%s', `does not let ${user} in`)}make that user its owner, or choose another DATA_DIR.`
-    return new StartupError(line, { cause: error })
-  }
-  if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
-    return new StartupError(`${said.replace('%s', 'has no space left')}free some, or choose another DATA_DIR.`, {
-      cause: error,
-    })
-  }
-  return error
+  if (error instanceof StartupError || !isFileError(error)) return error
+  const [what, remedy] = explain(error, identity?.user ?? 'the user that runs Waymark')
+  return new StartupError(`DATA_DIR ${dataDir} ${what} (${error.message}): ${remedy}.`, { cause: error })
+}
+
+function explain(error: Error, user: string): readonly [what: string, remedy: string] {
+  const another = 'choose another DATA_DIR'
+  if (hasCode(error, 'EEXIST', 'ENOTDIR')) return ['is not a folder', another]
+  if (hasCode(error, 'ELOOP')) return ['is a link that leads back to itself', another]
+  if (hasCode(error, 'ENAMETOOLONG')) return ['is too long a path', another]
+  if (hasCode(error, 'EACCES', 'EPERM')) return [`does not let ${user} in`, `make that user its owner, or ${another}`]
+  if (hasCode(error, 'EROFS')) return ['is on a file system that is read-only', another]
+  if (hasCode(error, 'ENOSPC', 'EDQUOT')) return ['has no space left', `free some, or ${another}`]
+  return ['cannot be used', another]
+}
+
+/** Of a file or folder; an error of a socket names an address. */
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'errno' in error && !('address' in error)
 }

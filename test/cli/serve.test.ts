@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -118,6 +118,14 @@ describe('waymark serve', () => {
     expect(stdout).toBe('')
     expect(stderr).toMatch(message)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)
+  })
+
+  it('exits 2 with one line for a .env that cannot be read', async () => {
+    await using place = await temporaryFolder()
+    await mkdir(join(place.folder, '.env'))
+    const { code, stderr } = await runCommand(['serve'], {}, { cwd: place.folder })
+    expect(code).toBe(2)
+    expect(stderr).toMatch(/^waymark: \.env cannot be read [^\n]*\n$/)
   })
 
   it('exits 2 with one line where the port is taken', async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, chmod, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -96,6 +96,7 @@ const scenarios: Record<string, () => Promise<string>> = {
   'url-scheme': () => refusal(['serve'], { DATABASE_URL: 'mysql://localhost/x' }),
   'url-syntax': () => refusal(['serve'], { DATABASE_URL: 'postgresql://ada:a b@:x/y' }),
   host: () => refusal(['serve'], { HOST: '0.0.0.0' }),
+  misspelt: async () => (await runCommand(['print-schema'], { DATABSE_URL: 'postgresql://db/x' })).stderr.trimEnd(),
   async port() {
     await using database = await createTestDatabase()
     const taken = createServer().listen(0, '127.0.0.1')
@@ -156,6 +157,11 @@ const scenarios: Record<string, () => Promise<string>> = {
       server.child.kill('SIGTERM')
       await server.exited
       return said
+    }),
+  'data-dir-link': () =>
+    withFolder(0o755, async (folder) => {
+      await symlink(join(folder, 'gone'), join(folder, 'data'))
+      return await refusal(['serve'], { DATA_DIR: join(folder, 'data') })
     }),
   root: () => withFolder(0o700, (folder) => refusal(['serve'], { DATA_DIR: join(folder, 'data') })),
   async unreachable() {
