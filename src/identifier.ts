@@ -6,6 +6,9 @@ const MAX_LENGTH = 255
 // C0, DEL and C1 controls, and lone surrogates (which UTF-8 can't carry, so PostgreSQL would store something else).
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u
 
+/** What decoders put in place of bytes that are no text: two names that differ in such bytes would become one. */
+const REPLACEMENT = '\ufffd'
+
 /** The types whose objects have an `id: ID!`. */
 export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CheckpointRevision', 'CrawlSession', 'Stream']
 
@@ -19,6 +22,8 @@ export function nameProblem(text: string): string | undefined {
   if (text === '') return 'must not be empty'
   if (isTooLong(text, MAX_LENGTH)) return `must not be longer than ${MAX_LENGTH} characters`
   if (FORBIDDEN.test(text)) return 'must not contain control characters'
+  if (text.includes(REPLACEMENT))
+    return 'must not contain U+FFFD, which stands for bytes that are not UTF-8: send them as UTF-8'
   return undefined
 }
 

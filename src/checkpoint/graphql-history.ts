@@ -87,7 +87,7 @@ builder.queryField('checkpointHistory', (t) =>
           stream: requireStream('stream', args.stream ?? DEFAULT_STREAM),
         }
         const list = 'history'
-        const page = toKeysetPage(list, 1, args)
+        const page = toKeysetPage(list, ['version'], args)
         const rows = await listRevisions(database, caller.userIds, key, page)
         return toConnection(list, page, rows, () => countRevisions(database, caller.userIds, key))
       },

@@ -197,7 +197,7 @@ builder.queryField('checkpoints', (t) =>
         const direction = args.orderBy ?? 'DESC'
         const filter = toCheckpointFilter(args.filter ?? {})
         const list = `checkpoints ${direction}`
-        const page = toKeysetPage(list, 3, args)
+        const page = toKeysetPage(list, ['time', 'text', 'text'], args)
         const rows = await listCheckpoints(database, caller.userIds, filter, direction, page, checkpointReadingOf(info))
         return toConnection(list, page, rows, () => countCheckpoints(database, caller.userIds, filter), { feedCursor })
       },

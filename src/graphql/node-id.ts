@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import { Fault } from '../fault.ts'
 import { NODE_TYPES } from '../identifier.ts'
@@ -12,15 +13,11 @@ export function encodeNodeId(type: string, key: string | number | bigint): strin
 
 /** @throws Fault BAD_USER_INPUT where the text is no id of this API */
 export function decodeNodeId(id: string): { typename: string; id: string } {
-  const decoded = /^[A-Za-z0-9+/_-]+={0,2}$/.test(id) ? Buffer.from(id, 'base64').toString('utf8') : ''
+  const bytes = Buffer.from(/^[A-Za-z0-9+/_-]+={0,2}$/.test(id) ? id : '', 'base64')
+  // Rows of foreign writers can hold U+FFFD, so it is the bytes that tell whether this is text.
+  const decoded = isUtf8(bytes) ? bytes.toString('utf8') : ''
   const [, typename, key] = /^([A-Za-z]+):(.+)$/su.exec(decoded) ?? []
-  if (
-    typename === undefined ||
-    !NODE_TYPES.includes(typename) ||
-    key === undefined ||
-    key.includes('\0') ||
-    key.includes('\ufffd')
-  ) {
+  if (typename === undefined || !NODE_TYPES.includes(typename) || key === undefined || key.includes('\0')) {
     throw new Fault('BAD_USER_INPUT', 'This is no id: send the id field of an object of this API.')
   }
   return { typename, id: key }

@@ -1,11 +1,10 @@
 import { z } from 'zod'
 import type { KeysetPage, Page, Position } from '../database/keyset.ts'
 import { Fault } from '../fault.ts'
+import { type CursorValue, isCursorValue } from './cursor-value.ts'
 
 export const DEFAULT_PAGE_SIZE = 20
 export const MAX_PAGE_SIZE = 100
-/** The ways in which our cursors write a time; -infinity is where a running session stands among the completed ones. PostgreSQL would read many more, and fails on some of them as on nothing else. */
-const CURSOR_TIME = /^(\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00( BC)?|-?infinity)$/
 
 /** The arguments of every list. */
 export interface PageArguments {
@@ -33,16 +32,16 @@ export const pageArgumentsSchema = z
 /**
  * A list's arguments as a page to read.
  * @param list names list and order; a cursor of another one is refused
- * @param width how many values a position of this list has; where there are several, the first is a time
+ * @param values what a position of this list is made of
  * @throws Fault BAD_USER_INPUT for a cursor that this list did not make
  */
-export function toKeysetPage(list: string, width: number, args: PageArguments): KeysetPage {
+export function toKeysetPage(list: string, values: readonly CursorValue[], args: PageArguments): KeysetPage {
   const backward = isGiven(args.last)
   return {
     limit: (backward ? args.last : args.first) ?? DEFAULT_PAGE_SIZE,
     backward,
-    after: isGiven(args.after) ? decodeCursor(list, width, args.after) : undefined,
-    before: isGiven(args.before) ? decodeCursor(list, width, args.before) : undefined,
+    after: isGiven(args.after) ? decodeCursor(list, values, args.after) : undefined,
+    before: isGiven(args.before) ? decodeCursor(list, values, args.before) : undefined,
   }
 }
 
@@ -97,15 +96,14 @@ function encodeCursor(list: string, position: readonly string[]): string {
   return Buffer.from(JSON.stringify([list, ...position])).toString('base64url')
 }
 
-function decodeCursor(list: string, width: number, cursor: string): readonly string[] {
+function decodeCursor(list: string, values: readonly CursorValue[], cursor: string): readonly string[] {
   try {
     const parts: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
-    const parsed = z
-      .array(z.string().refine((text) => !text.includes('\0')))
-      .length(width + 1)
+    const [madeBy, ...position] = z
+      .array(z.string())
+      .length(values.length + 1)
       .parse(parts)
-    const [madeBy, ...position] = parsed
-    if (madeBy === list && (width === 1 || CURSOR_TIME.test(position[0] ?? ''))) return position
+    if (madeBy === list && values.every((value, place) => isCursorValue(value, position[place] ?? ''))) return position
   } catch {
     // Answered below.
   }

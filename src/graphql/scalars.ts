@@ -1,8 +1,11 @@
-import { GraphQLError, GraphQLScalarType } from 'graphql'
+import { GraphQLError, GraphQLScalarType, type ValueNode } from 'graphql'
 import { GraphQLDateTime } from 'graphql-scalars'
 
 /** PostgreSQL knows no year 0, and RFC 3339 none above 9999. */
 const EARLIEST = new Date('0001-01-01T00:00:00Z')
+
+const NOT_RFC_3339 =
+  'DateTime must be an RFC 3339 date and time with its offset, as a string: "2026-11-24T07:33:00Z" or "2026-11-24T08:33:00.123+01:00"'
 
 /** graphql-scalars' DateTime, for values in variables and literals alike, without the dates that PostgreSQL has not. */
 export const DateTime = new GraphQLScalarType<Date, string>({
@@ -15,9 +18,18 @@ export const DateTime = new GraphQLScalarType<Date, string>({
     if (value instanceof Date && !Number.isNaN(value.getTime())) return textOf(value)
     throw new TypeError('a DateTime field resolved to something that is no date')
   },
-  parseValue: (value) => inRange(GraphQLDateTime.parseValue(value)),
-  parseLiteral: (node, variables) => inRange(GraphQLDateTime.parseLiteral(node, variables)),
+  parseValue: (value) => inRange(orRefuse(() => GraphQLDateTime.parseValue(value))),
+  parseLiteral: (node, variables) => inRange(orRefuse(() => GraphQLDateTime.parseLiteral(node, variables), node)),
 })
+
+/** The library's own errors repeat the value, and do not say what it should be. */
+function orRefuse(parse: () => Date, node?: ValueNode): Date {
+  try {
+    return parse()
+  } catch {
+    throw new GraphQLError(NOT_RFC_3339, { nodes: node })
+  }
+}
 
 const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
 const threeDigits = Array.from({ length: 1_000 }, (_, number) => String(number).padStart(3, '0'))

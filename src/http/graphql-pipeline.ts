@@ -23,6 +23,7 @@ import { maskResult } from './mask-error.ts'
 import type { RequestObserver } from './observer.ts'
 import { logSubscriptionStart } from './request-log.ts'
 import type { FindDocument } from './persisted-operations.ts'
+import { findConditionalRoots } from './subscription-root.ts'
 import { createSharedSubscribe } from './shared-results.ts'
 import { slowClientResult } from './slow-client.ts'
 
@@ -174,7 +175,9 @@ function useLimits(introspection: boolean): Plugin {
     },
     onValidate({ setValidationFn }) {
       setValidationFn((schema: GraphQLSchema, document: DocumentNode, rules?: readonly ValidationRule[]) => {
-        const errors = findDocumentExcess(document, { introspection })
+        const excess = findDocumentExcess(document, { introspection })
+        // Before graphql-js' own rule for this, which throws where the directive has a variable.
+        const errors = excess.length > 0 ? excess : findConditionalRoots(document)
         return errors.length > 0 ? errors : validate(schema, document, rules)
       })
     },

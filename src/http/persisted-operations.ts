@@ -6,6 +6,7 @@ import { Fault } from '../fault.ts'
 import { StartupError } from '../startup-error.ts'
 import { findDocumentExcess } from './limits/document-limits.ts'
 import { parseTokens } from './limits/parse-tokens.ts'
+import { findConditionalRoots } from './subscription-root.ts'
 
 /** What a client sends in place of a document, or beside it. */
 export interface DocumentReference {
@@ -55,7 +56,11 @@ function findProblem(text: string, schema: GraphQLSchema): string | undefined {
   try {
     const document = parseTokens(text)
     // An operator who lists introspection wants it.
-    const [problem] = [...findDocumentExcess(document, { introspection: true }), ...validate(schema, document)]
+    const [problem] = [
+      ...findDocumentExcess(document, { introspection: true }),
+      ...findConditionalRoots(document),
+      ...validate(schema, document),
+    ]
     return problem?.message
   } catch (error) {
     return error instanceof Error ? error.message : 'it cannot be parsed'

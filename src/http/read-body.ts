@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { RefusedRequest } from './refused-request.ts'
 
+const BYTE_ORDER_MARK = '\ufeff'
 export const bodyLimitBytes = 1024 * 1024
 
 /**
@@ -50,8 +52,11 @@ function readText(request: IncomingMessage): Promise<string> {
       else chunks.length = 0
     })
     request.on('end', () => {
-      if (bytes <= bodyLimitBytes) resolve(textOf(chunks))
-      else reject(new RefusedRequest(413, `The request body is over the limit of ${bodyLimitBytes} bytes (1 MiB).`))
+      if (bytes <= bodyLimitBytes) {
+        const text = textOf(chunks)
+        if (text === undefined) reject(new RefusedRequest(400, 'The request body is not UTF-8.'))
+        else resolve(text)
+      } else reject(new RefusedRequest(413, `The request body is over the limit of ${bodyLimitBytes} bytes (1 MiB).`))
     })
     request.on('error', (cause) => {
       reject(new RefusedRequest(400, 'The request was cut off.', {}, { cause }))
@@ -59,16 +64,19 @@ function readText(request: IncomingMessage): Promise<string> {
   })
 }
 
-/** Nearly always it is one chunk. */
-function textOf(chunks: readonly Buffer[]): string {
+/** Nearly always it is one chunk. @returns undefined where it isn't UTF-8: what is no text must not become one that somebody else has */
+function textOf(chunks: readonly Buffer[]): string | undefined {
   const [first] = chunks
-  return (first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)).toString('utf8')
+  const bytes = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
+  return isUtf8(bytes) ? bytes.toString('utf8') : undefined
 }
 
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
+    // Some programs begin UTF-8 with a mark, which RFC 8259 lets a reader ignore.
+    if (text.startsWith(BYTE_ORDER_MARK) && text[1] === '{') return parse(text.slice(1))
     throw new RefusedRequest(400, 'The request body is not valid JSON.', {}, { cause })
   }
 }

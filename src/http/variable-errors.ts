@@ -64,6 +64,7 @@ const HARMLESS = [
   /^Expected type "[^"]*" to be an object\.$/,
   /^Field "\w+" of required type "[^"]*" was not provided\.$/,
   /^DateTime cannot represent a date before the year 1$/,
+  /^DateTime must be an RFC 3339 date and time /,
 ]
 const OF_SCALAR = /^((?:\w+|Enum "\w+") cannot represent ([a-z0-9 -]+ )?value): /
 const OF_ENUM = /(does not exist in "\w+" enum)/

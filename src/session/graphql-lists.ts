@@ -9,6 +9,9 @@ import { readingOf } from './graphql-reading.ts'
 import { SessionStatusEnum, SessionType } from './graphql.ts'
 import { listSessions, type SessionOrder } from './list-store.ts'
 
+/** What the cursors of each order hold. */
+const POSITIONS = { STARTED: ['time', 'text'], COMPLETED: ['time', 'time', 'text'] } as const
+
 export const SessionFilterInput = builder.inputType('CrawlSessionFilter', {
   description: 'Which sessions; all that is given must hold.',
   fields: (t) => ({
@@ -85,7 +88,7 @@ builder.objectField(UserType, 'sessions', (t) =>
         const feedCursor = feed.cursor(feed.position())
         const filter = toSessionFilter(args.filter ?? {})
         const list = 'sessions STARTED_AT_DESC'
-        const page = toKeysetPage(list, 2, args)
+        const page = toKeysetPage(list, POSITIONS.STARTED, args)
         const question = { filter, order: ORDERS.STARTED_AT_DESC, page, ...readingOf(info) }
         const rows = await loaders.sessions.ofUser.load({ userId, ...question })
         return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }), {
@@ -114,7 +117,7 @@ builder.queryField('sessions', (t) =>
         const order = ORDERS[orderBy]
         const filter = toSessionFilter(args.filter ?? {})
         const list = `sessions ${orderBy}`
-        const page = toKeysetPage(list, order.by === 'STARTED' ? 2 : 3, args)
+        const page = toKeysetPage(list, POSITIONS[order.by], args)
         const rows = await listSessions(database, caller.userIds, { filter, order, page, ...readingOf(info) })
         return toConnection(list, page, rows, () => countSessions(database, caller.userIds, filter), { feedCursor })
       },

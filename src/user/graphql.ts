@@ -44,7 +44,7 @@ builder.queryField('users', (t) =>
       description: 'All users, by ID.',
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database }) => {
-        const page = toKeysetPage('users', 1, args)
+        const page = toKeysetPage('users', ['text'], args)
         return toConnection('users', page, await listUsers(database, caller.userIds, page), () =>
           countUsers(database, caller.userIds),
         )

@@ -93,6 +93,54 @@ describe('node', () => {
     ).toBe('BAD_USER_INPUT')
   })
 
+  it('takes every id that the API gives out, whatever foreign writers call their rows', async () => {
+    const odd = [
+      'Jos\ufffd',
+      'x'.repeat(255),
+      '\u{1f516}'.repeat(255),
+      'a\nb\t',
+      '\u007f\u0085',
+      '"[\\"]',
+      'User:a',
+      '\u2028',
+      'e\u0301',
+      '\ufeff',
+      ' ',
+      btoa('User:a'),
+      '%00',
+    ]
+    await waymark.database.query(`INSERT INTO public."user" SELECT unnest($1::text[])`, [odd])
+    await waymark.database.query(
+      `INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id)
+       SELECT id, stream, '20' FROM unnest($1::text[]) id, unnest(ARRAY['twitter/bookmarks', E'odd \ufffd/\u2028"']) stream`,
+      [odd],
+    )
+    await waymark.database.query(
+      `INSERT INTO crawler.crawl_session (session_id, user_id, status, started_at)
+       SELECT id, id, 'failed', now() FROM unnest($1::text[]) id`,
+      [odd],
+    )
+    const { users, checkpoints, sessions } = await waymark.ask(`{
+      users(first: 100) { nodes { __typename id checkpoints { id } } }
+      checkpoints(first: 100) { nodes { __typename id } }
+      sessions(first: 100) { nodes { __typename id user { id } } } }`)
+    const history = await waymark.ask(
+      'query ($userId: String!) { checkpointHistory(userId: $userId) { nodes { __typename id } } }',
+      {
+        userId: '\u2028',
+      },
+    )
+    const given = [users, checkpoints, sessions, history['checkpointHistory']].flatMap(({ nodes }) => nodes)
+    expect(new Set(given.map(({ __typename }) => __typename)).size).toBe(4)
+    for (let start = 0; start < given.length; start += 100) {
+      const page = given.slice(start, start + 100).map(({ __typename, id }) => ({ __typename, id }))
+      const query = 'query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }'
+      expect((await waymark.ask(query, { ids: page.map(({ id }) => id as string) })).nodes).toEqual(page)
+    }
+    const names = new Set(sessions.nodes.map(({ id }: { id: string }) => Buffer.from(id, 'base64').toString()))
+    for (const name of odd) expect(names).toContain(`CrawlSession:${name}`)
+  })
+
   it('refuses more than 100 at once', async () => {
     const many = Array.from({ length: 101 }, () => ids['User'])
     expect((await waymark.fail('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: many })).code).toBe(

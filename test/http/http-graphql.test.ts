@@ -168,6 +168,35 @@ describe.each([
     expect(latin.status).toBe(415)
   })
 
+  it('a body that is not UTF-8', async () => {
+    const server = await serve(schema())
+    const post = async (body: Buffer) =>
+      fetch(server.url, {
+        method: 'POST',
+        headers: { accept, 'content-type': 'application/json' },
+        body: new Uint8Array(body),
+      })
+    const [before, after] = ['{"query":"mutation($t: String!) { save(text: $t) }","variables":{"t":"Jos', '"}}']
+    const around = (bytes: number[]) => Buffer.concat([Buffer.from(before), Buffer.from(bytes), Buffer.from(after)])
+    const wrong = {
+      latin1: [0xe9],
+      'another latin1': [0xe8],
+      'a byte too few': [0xe2, 0x82],
+      overlong: [0xc0, 0xaf],
+      surrogate: [0xed, 0xa0, 0x80],
+      'above U+10FFFF': [0xf4, 0x90, 0x80, 0x80],
+    }
+    for (const [what, bytes] of Object.entries(wrong)) {
+      const answer = await post(around(bytes))
+      expect([what, answer.status, await answer.text()]).toEqual([what, 400, expect.stringContaining('not UTF-8')])
+    }
+    expect((await post(Buffer.from(`\ufeff${before}é${after}`, 'utf16le'))).status).toBe(400)
+    expect(saved).toEqual([])
+    // A mark at the start is none of the text.
+    for (const start of ['', '\ufeff']) expect((await post(Buffer.from(`${start}${before}é${after}`))).status).toBe(200)
+    expect(saved).toEqual(['José', 'José'])
+  })
+
   it('a body over the limit, announced or not, and the client gets to read the answer', async () => {
     const server = await serve(schema())
     const fits = { query: 'query($text: String!) { length(text: $text) }', variables: { text: '' } }

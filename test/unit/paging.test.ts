@@ -11,7 +11,7 @@ function connectionOf(
   rows = rowsAt(['2026-01-01 00:00:00+00', 's1'], ['2025-01-01 00:00:00.1+00', 's2']),
   hasMore = false,
 ) {
-  return toConnection(LIST, toKeysetPage(LIST, 2, args), { rows, hasMore }, counted)
+  return toConnection(LIST, toKeysetPage(LIST, ['time', 'text'], args), { rows, hasMore }, counted)
 }
 
 describe('the size of a page', () => {
@@ -33,7 +33,7 @@ describe('the size of a page', () => {
     ],
     [{ last: 0 }, { limit: 0, backward: true }],
   ])('for %j is %j', (args, page) => {
-    expect(toKeysetPage(LIST, 2, args)).toMatchObject(page)
+    expect(toKeysetPage(LIST, ['time', 'text'], args)).toMatchObject(page)
     expect(pageArgumentsSchema.safeParse(args).success).toBe(true)
   })
 
@@ -58,8 +58,14 @@ describe('a cursor', () => {
       expect(pageInfo).toMatchObject({ startCursor: edges[0]?.cursor, endCursor: edges[0]?.cursor })
       const cursor = edges[0]?.cursor ?? ''
       const position = ['2026-11-24 07:33:00.000001+00', key]
-      expect(toKeysetPage(LIST, 2, { after: cursor })).toMatchObject({ after: position, before: undefined })
-      expect(toKeysetPage(LIST, 2, { last: 1, before: cursor })).toMatchObject({ after: undefined, before: position })
+      expect(toKeysetPage(LIST, ['time', 'text'], { after: cursor })).toMatchObject({
+        after: position,
+        before: undefined,
+      })
+      expect(toKeysetPage(LIST, ['time', 'text'], { last: 1, before: cursor })).toMatchObject({
+        after: undefined,
+        before: position,
+      })
     }
   })
 
@@ -86,8 +92,8 @@ describe('a cursor', () => {
     ['of another server', Buffer.from('cursor:1').toString('base64')],
   ])('%s is refused, and the refusal says what to send', (_what, cursor) => {
     for (const args of [{ after: cursor }, { before: cursor }]) {
-      expect(() => toKeysetPage(LIST, 2, args)).toThrow(Fault)
-      expect(() => toKeysetPage(LIST, 2, args)).toThrow(
+      expect(() => toKeysetPage(LIST, ['time', 'text'], args)).toThrow(Fault)
+      expect(() => toKeysetPage(LIST, ['time', 'text'], args)).toThrow(
         /is no cursor of this list in this order: send startCursor or endCursor/,
       )
     }
@@ -114,10 +120,15 @@ describe('a page', () => {
 
   it('counts only when it is asked to', async () => {
     let asked = 0
-    const { totalCount } = toConnection(LIST, toKeysetPage(LIST, 2, {}), { rows: [], hasMore: false }, () => {
-      asked += 1
-      return counted()
-    })
+    const { totalCount } = toConnection(
+      LIST,
+      toKeysetPage(LIST, ['time', 'text'], {}),
+      { rows: [], hasMore: false },
+      () => {
+        asked += 1
+        return counted()
+      },
+    )
     expect(asked).toBe(0)
     expect(await totalCount()).toBe(7)
   })
