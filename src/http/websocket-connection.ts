@@ -72,11 +72,11 @@ export class WebSocketConnection {
   }
 
   /** @param handle resolves when nothing is left to do for the message: of a subscription, when it is over */
-  onMessage(handle: (text: string) => Promise<void>): void {
+  onMessage(handle: (data: Buffer) => Promise<void>): void {
     this.#socket.on('message', (data: Buffer) => {
       // Not executed, so that a client may send it again elsewhere.
       if (!this.#isOpen || this.#isDraining) return
-      const handled = handle(data.toString('utf8')).finally(() => {
+      const handled = handle(data).finally(() => {
         this.#handling.delete(handled)
         if (this.#isDraining) this.#closeWhenQuiet()
       })

@@ -2,16 +2,23 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { CloseCode, makeServer } from 'graphql-ws'
 import type { Logger } from 'pino'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import type { Admit } from './admission.ts'
 import { describeError } from './describe-error.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
 import { bodyLimitBytes } from './read-body.ts'
 import { SLOW_CLIENT_CLOSE, slowClientReason } from './slow-client.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
+import { BAD_REQUEST, BadMessage, pongText, readMessage } from './websocket-message.ts'
 import { createSocketHooks, type SocketContext } from './websocket-hooks.ts'
 import { SocketOperations, type Watchers } from './websocket-operations.ts'
 import { chooseSubprotocol, SUBPROTOCOL_NOT_ACCEPTABLE, SUBPROTOCOL_REFUSAL } from './websocket-subprotocol.ts'
+import { UnauthenticatedSockets } from './websocket-unauthenticated.ts'
+
+/** Of one message. Each may keep some hundred bytes, however short it is. */
+const MOST_FRAGMENTS = 256
+/** So long a client may take to close a socket that we have closed; then it is cut off. */
+const CLOSE_TIMEOUT_MS = 4_000
 
 /** GraphQL over WebSocket, subprotocol graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
 export interface WebSocketEndpoint {
@@ -39,15 +46,20 @@ export function createWebSocketEndpoint(
     createSocketHooks(pipeline, present, admit, initTimeoutMs),
   )
   const connections = new Set<WebSocketConnection>()
-  const webSockets = new WebSocketServer({
+  const unauthenticated = new UnauthenticatedSockets()
+  // A variable of its own: the types of ws do not know closeTimeout yet.
+  const options: ServerOptions & { readonly closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: bodyLimitBytes,
+    maxFragments: MOST_FRAGMENTS,
+    closeTimeout: CLOSE_TIMEOUT_MS,
     handleProtocols: chooseSubprotocol,
-  })
+  }
+  const webSockets = new WebSocketServer(options)
 
-  function serve(socket: WebSocket, { headers: { authorization } }: IncomingMessage): void {
+  function serve(socket: WebSocket, { socket: transport, headers: { authorization } }: IncomingMessage): void {
     const operations = new SocketOperations(log, watchers)
     const connection = new WebSocketConnection(socket, {
       countStreaming: () => operations.streaming,
@@ -56,14 +68,28 @@ export function createWebSocketEndpoint(
       },
     })
     connections.add(connection)
-    const onMessage = (handle: (text: string) => Promise<void>) => {
-      connection.onMessage((text) => {
-        const handled = handle(text)
+    const door = unauthenticated.enter(socket, transport)
+    const close = (code: number, reason: string) => {
+      if (door.hasPassed) connection.close(code, reason)
+      else door.refuse(code, reason)
+    }
+    const onMessage = (handle: (message: string) => Promise<void>) => {
+      connection.onMessage((data) => {
+        const handled = handleMessage(handle, data)
           .catch(fail)
           .finally(() => inFlight.delete(handled))
         inFlight.add(handled)
         return handled
       })
+    }
+    // No async function: what waits in one keeps all that it was given, here a message for as long as its subscription is open.
+    function handleMessage(handle: (message: string) => Promise<void>, data: Buffer): Promise<void> {
+      try {
+        // parseMessage of graphql-ws, which it calls with this, takes what was parsed too.
+        return handle(readMessage(data, door.hasPassed) as unknown as string)
+      } catch (error) {
+        return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+      }
     }
     const { protocol: subprotocol } = connection
     const closed = protocol.opened(
@@ -71,15 +97,17 @@ export function createWebSocketEndpoint(
         protocol: subprotocol,
         send: (text) => connection.send(text),
         close: (code = 1000, reason = '') => {
-          connection.close(code, code === SUBPROTOCOL_NOT_ACCEPTABLE ? SUBPROTOCOL_REFUSAL : reason)
+          close(code, code === SUBPROTOCOL_NOT_ACCEPTABLE ? SUBPROTOCOL_REFUSAL : reason)
         },
         onMessage,
+        onPing: (payload) => connection.send(pongText(payload)),
       },
       {
         operations,
         credentials: { authorization },
-        close: (code, reason) => {
-          connection.close(code, reason)
+        close,
+        onAdmitted: () => {
+          door.pass()
         },
         onStream: () => {
           connection.streams()
@@ -102,8 +130,13 @@ export function createWebSocketEndpoint(
     })
 
     function fail(error: unknown): void {
+      if (error instanceof BadMessage) {
+        log.debug({ reason: error.message }, 'a WebSocket client broke the protocol')
+        close(BAD_REQUEST, error.message)
+        return
+      }
       log.warn({ error: describeError(error, { stack: true }) }, 'could not handle a WebSocket message')
-      connection.close(CloseCode.InternalServerError, 'Internal server error')
+      close(CloseCode.InternalServerError, 'Internal server error')
     }
   }
 

@@ -24,6 +24,8 @@ export interface SocketContext {
   /** Of the upgrade; the connection parameters may bring others. */
   credentials: Credentials
   readonly close: (code: number, reason: string) => void
+  /** Called when its client has shown who it is. */
+  readonly onAdmitted: () => void
   /** Called when one of the operations has become an event stream. */
   readonly onStream: () => void
 }
@@ -51,11 +53,15 @@ export function createSocketHooks(
 
   return {
     connectionInitWaitTimeout: initTimeoutMs,
-    async onConnect({ extra, connectionParams }) {
+    async onConnect(context) {
+      const { extra, connectionParams } = context
       const given = connectionParams?.['authorization'] ?? connectionParams?.['Authorization']
+      // graphql-ws would keep them for as long as the socket lives.
+      Object.assign(context, { connectionParams: undefined })
       if (typeof given === 'string') extra.credentials = { authorization: given }
       try {
         await admit(extra.credentials)
+        extra.onAdmitted()
         return true
       } catch (error) {
         const isUnknown = error instanceof Fault && error.code === 'UNAUTHENTICATED'

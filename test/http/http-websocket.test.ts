@@ -276,8 +276,8 @@ describe('a WebSocket', () => {
     expect(await codeAfter(false, subscribe)).toBe(4401)
     expect(await codeAfter(true, subscribe, subscribe)).toBe(4409)
     expect(await codeAfter(true, '{"type":"connection_init"}')).toBe(4429)
-    // Not of a client's to send; nothing of why it failed is told.
-    expect(await codeAfter(true, '{"type":"connection_ack"}')).toBe(4500)
+    // Not of a client's to send.
+    expect(await codeAfter(true, '{"type":"connection_ack"}')).toBe(4400)
   })
 
   it('takes a message of 1 MiB and none above, and does not compress', async () => {
