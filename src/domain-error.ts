@@ -1,23 +1,10 @@
-/** Every outcome that a caller can expect and that is not success. The contract's ErrorCode. */
-export type DomainErrorCode =
-  | 'INVALID_INPUT'
-  | 'USER_NOT_FOUND'
-  | 'CHECKPOINT_NOT_FOUND'
-  | 'SESSION_NOT_FOUND'
-  | 'SESSION_EXISTS'
-  | 'SESSION_CLOSED'
-  | 'STREAM_BUSY'
-  | 'STALE_EPOCH'
-  | 'VERSION_CONFLICT'
-  | 'ORDER_VIOLATION'
-  | 'HISTORY_EXPIRED'
-
 /**
  * An outcome that a caller can expect: a member of the operation's result union, never a top-level error.
- * It knows nothing of GraphQL; graphql/errors.ts gives each subclass its type. Services return or throw it.
+ * It knows nothing of GraphQL; each domain gives its errors their types with userError (graphql/errors.ts).
  */
 export abstract class DomainError extends Error {
-  abstract readonly code: DomainErrorCode
+  /** One of the contract's ErrorCode. */
+  abstract readonly code: string
 }
 
 export interface InputIssue {

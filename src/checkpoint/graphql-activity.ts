@@ -1,6 +1,14 @@
-import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
+import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
+import { requireStream } from '../stream/model.ts'
 import { activity, type ActivityBucket, type TimeBucket } from './activity.ts'
+
+declare module '../graphql/context.ts' {
+  interface Context {
+    /** How far back the history is promised to reach. */
+    readonly historyRetentionDays: number
+  }
+}
 
 const TimeBucketEnum = builder.enumType('TimeBucket', {
   description: 'How long a bucket of a chart is.',

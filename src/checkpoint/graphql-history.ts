@@ -1,15 +1,16 @@
 import { InvalidInputError } from '../domain-error.ts'
-import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
+import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
-import { parseRevisionNodeKey, revisionNodeKey } from '../graphql/node-id.ts'
+import { parseRevisionNodeKey, revisionNodeKey } from './graphql-node-id.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { SessionType } from '../session/graphql.ts'
 import { StreamBusyError } from '../session/model.ts'
-import { DEFAULT_STREAM } from '../stream/model.ts'
+import { DEFAULT_STREAM, requireStream } from '../stream/model.ts'
 import { CheckpointType, loadItemList } from './graphql.ts'
 import { countRevisions, findRevisions, listRevisions } from './history-store.ts'
 import { CheckpointNotFoundError, HistoryExpiredError, VersionConflictError } from './model.ts'
 import { rollbackCheckpoint, type RolledBackCheckpoint } from './rollback-service.ts'
+import { createSessionLoaders } from '../session/loaders.ts'
 
 const SOURCES = ['SAVE', 'CLEAR', 'COMPLETE', 'ROLLBACK', 'IMPORT', 'EXTERNAL'] as const
 
@@ -51,7 +52,7 @@ const RevisionType = builder.prismaObject('CheckpointRevision', {
       nullable: true,
       description: 'That wrote it; null where none did, or it was pruned.',
       resolve: ({ sessionId }, _args, { loaders }) =>
-        sessionId === null ? null : loaders.sessions.byId.load(sessionId),
+        sessionId === null ? null : loaders.of(createSessionLoaders).byId.load(sessionId),
     }),
     epoch: t.exposeInt('epoch', { description: '0 where no session wrote it.' }),
     recordedAt: t.expose('recordedAt', { type: 'DateTime', description: "By the database's clock." }),

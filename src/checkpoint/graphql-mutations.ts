@@ -1,6 +1,6 @@
 import { builder } from '../graphql/builder.ts'
 import { InvalidInputError } from '../domain-error.ts'
-import { checkpointNodeId } from '../graphql/node-id.ts'
+import { checkpointNodeId } from './graphql-node-id.ts'
 import { CrawlMetricsInputType, SessionType } from '../session/graphql.ts'
 import { SessionClosedError, SessionNotFoundError, StaleEpochError, StreamBusyError } from '../session/model.ts'
 import { UserNotFoundError } from '../user/model.ts'
@@ -13,7 +13,15 @@ import {
   saveCheckpoint,
   saveCheckpoints,
   type SavedCheckpoint,
+  type Saving,
 } from './service.ts'
+
+declare module '../graphql/context.ts' {
+  interface Context {
+    /** Hands a save to the set that is written next. */
+    readonly submitSave: Saving['submitSave']
+  }
+}
 
 const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
   description: 'How far a crawler has got; sent after each page.',

@@ -1,10 +1,12 @@
 import { Fault } from '../fault.ts'
 import { builder } from '../graphql/builder.ts'
-import { checkpointNodeId } from '../graphql/node-id.ts'
+import { checkpointNodeId } from './graphql-node-id.ts'
 import { SessionType } from '../session/graphql.ts'
 import type { CHECKPOINT_EVENT_KINDS } from './feed.ts'
 import { type CheckpointEvent, watchCheckpoints } from './feed.ts'
 import { CheckpointFilterInput, CheckpointType, toCheckpointFilter } from './graphql.ts'
+import { createCheckpointLoaders } from './loaders.ts'
+import { createSessionLoaders } from '../session/loaders.ts'
 
 const CheckpointEventKindEnum = builder.enumType('CheckpointEventKind', {
   description: 'What happened to a checkpoint. May grow.',
@@ -37,14 +39,15 @@ const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent'
       type: CheckpointType,
       nullable: true,
       description: 'Read when the event is delivered; null once cleared.',
-      resolve: ({ userId, stream }, _args, { loaders }) => loaders.checkpoints.byKey.all.load({ userId, stream }),
+      resolve: ({ userId, stream }, _args, { loaders }) =>
+        loaders.of(createCheckpointLoaders).byKey.all.load({ userId, stream }),
     }),
     session: t.field({
       type: SessionType,
       nullable: true,
       description: 'That wrote it: live progress. Read when the event is delivered.',
       resolve: ({ sessionId }, _args, { loaders }) =>
-        sessionId === null ? null : loaders.sessions.byId.load(sessionId),
+        sessionId === null ? null : loaders.of(createSessionLoaders).byId.load(sessionId),
     }),
   }),
 })

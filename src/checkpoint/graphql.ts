@@ -1,13 +1,16 @@
-import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
+import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
-import type { Context } from '../graphql/context.ts'
-import { checkpointNodeKey, parseCheckpointNodeKey } from '../graphql/node-id.ts'
+import { userError } from '../graphql/errors.ts'
+import type { Loaders } from '../graphql/loaders.ts'
+import { checkpointNodeKey, parseCheckpointNodeKey } from './graphql-node-id.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
-import { DEFAULT_STREAM, platformOf } from '../stream/model.ts'
+import { DEFAULT_STREAM, platformOf, requireStream } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
 import { checkpointReadingOf } from './graphql-reading.ts'
+import { CheckpointNotFoundError, HistoryExpiredError, OrderViolationError, VersionConflictError } from './model.ts'
 import { type CheckpointFilter, countCheckpoints, listCheckpoints } from './store.ts'
+import { createCheckpointLoaders } from './loaders.ts'
 
 export const CheckpointType = builder.prismaObject('Checkpoint', {
   description: 'How far the crawls of a (user, stream) have got. One per (user, stream).',
@@ -93,15 +96,51 @@ export const CheckpointType = builder.prismaObject('Checkpoint', {
 builder.nodeRef(CheckpointType, {
   id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
   loadManyWithoutCache: (keys, { loaders }) =>
-    Promise.all(keys.map((key) => loaders.checkpoints.byKey.all.load(parseCheckpointNodeKey(key)))),
+    Promise.all(keys.map((key) => loaders.of(createCheckpointLoaders).byKey.all.load(parseCheckpointNodeKey(key)))),
+})
+
+builder.objectType(CheckpointNotFoundError, {
+  ...userError({
+    name: 'CheckpointNotFoundError',
+    code: 'CHECKPOINT_NOT_FOUND',
+    meaning: 'There is no such checkpoint.',
+    description: 'There has never been one.',
+  }),
+})
+
+builder.objectType(VersionConflictError, {
+  ...userError({
+    name: 'VersionConflictError',
+    code: 'VERSION_CONFLICT',
+    meaning: 'The checkpoint is at another version than expected.',
+    description: 'The checkpoint is at another version than expected: read it again.',
+  }),
+  fields: (t) => ({ currentVersion: t.exposeInt('currentVersion', { description: '0: there is no checkpoint.' }) }),
+})
+
+builder.objectType(OrderViolationError, {
+  ...userError({
+    name: 'OrderViolationError',
+    code: 'ORDER_VIOLATION',
+    meaning: 'The stream asks for growing item IDs, and this one is lower.',
+    description: 'The stream is ASCENDING and is further already.',
+  }),
+  fields: (t) => ({ lastItemId: t.exposeString('lastItemId', { description: 'Where it is.' }) }),
+})
+
+builder.objectType(HistoryExpiredError, {
+  ...userError({
+    name: 'HistoryExpiredError',
+    code: 'HISTORY_EXPIRED',
+    meaning: 'That revision is past the retention of the history.',
+    description: 'That revision was pruned.',
+  }),
+  fields: (t) => ({ oldestVersion: t.exposeInt('oldestVersion', { description: 'The oldest that is kept.' }) }),
 })
 
 /** The items of a head or of anchors; none where there is no list. */
-export async function loadItemList(
-  { checkpoints }: Pick<Context['loaders'], 'checkpoints'>,
-  listId: bigint | null | undefined,
-): Promise<string[]> {
-  return listId == null ? [] : [...(await checkpoints.itemList.load(listId))]
+export async function loadItemList(loaders: Loaders, listId: bigint | null | undefined): Promise<string[]> {
+  return listId == null ? [] : [...(await loaders.of(createCheckpointLoaders).itemList.load(listId))]
 }
 
 builder.objectField(UserType, 'checkpoint', (t) =>
@@ -112,7 +151,7 @@ builder.objectField(UserType, 'checkpoint', (t) =>
     description: "The user's checkpoint of a stream. null: none saved.",
     args: { stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
     resolve: ({ userId }, args, { loaders }, info) =>
-      loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
+      loaders.of(createCheckpointLoaders).byKey[checkpointReadingOf(info)].load({
         userId,
         stream: requireStream('stream', args.stream ?? DEFAULT_STREAM),
       }),
@@ -125,7 +164,7 @@ builder.objectField(UserType, 'checkpoints', (t) =>
     scope: 'read',
     description: "All of the user's checkpoints, by stream.",
     resolve: async ({ userId }, _args, { loaders }, info) => [
-      ...(await loaders.checkpoints.ofUser[checkpointReadingOf(info)].load(userId)),
+      ...(await loaders.of(createCheckpointLoaders).ofUser[checkpointReadingOf(info)].load(userId)),
     ],
   }),
 )
@@ -138,7 +177,7 @@ builder.queryField('checkpoint', (t) =>
     description: 'The checkpoint of a user and stream: where the next run resumes. null: none saved.',
     args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
     resolve: (_parent, { userId, stream }, { loaders }, info) =>
-      loaders.checkpoints.byKey[checkpointReadingOf(info)].load({
+      loaders.of(createCheckpointLoaders).byKey[checkpointReadingOf(info)].load({
         userId: requireIdentifier('userId', userId),
         stream: requireStream('stream', stream ?? DEFAULT_STREAM),
       }),

@@ -2,6 +2,7 @@ import type { Database } from '../database/database.ts'
 import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
+import { findOldestCheckpoints } from './oldest-store.ts'
 import type { CheckpointReading } from './row.ts'
 import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.ts'
 
@@ -13,6 +14,15 @@ export function createCheckpointLoaders(database: Database, reach: Reach) {
   return {
     byKey: { literal: byKey(database, reach, 'literal'), all: byKey(database, reach, 'all') },
     ofUser: { literal: ofUser(database, reach, 'literal'), all: ofUser(database, reach, 'all') },
+    /** By the stream's name, the checkpoint that has not been crawled for longest. */
+    oldestOfStream: createSharedReads<string, Checkpoint | null>(
+      async (names) => {
+        const found = await findOldestCheckpoints(database, reach, names)
+        return names.map((name) => found.get(name) ?? null)
+      },
+      (name) => name,
+      database.readTracer,
+    ),
     /** Item IDs of a head or of anchors. */
     itemList: createSharedReads<bigint, readonly string[]>(
       async (listIds) => {

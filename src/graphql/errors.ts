@@ -1,40 +1,44 @@
-import { type DomainError, type DomainErrorCode, InvalidInputError, type InputIssue } from '../domain-error.ts'
-import { UserNotFoundError } from '../user/model.ts'
-import {
-  CheckpointNotFoundError,
-  HistoryExpiredError,
-  OrderViolationError,
-  VersionConflictError,
-} from '../checkpoint/model.ts'
-import { SessionNotFoundError, StaleEpochError } from '../session/model.ts'
+import type { PothosEnumTypeConfig } from '@pothos/core'
+import { type DomainError, InvalidInputError, type InputIssue } from '../domain-error.ts'
 import { builder } from './builder.ts'
 
-/** The one map from domain errors to the contract's types; those that show a session are in session/graphql.ts, beside its type. */
-
+/** Its values are those that userError was given. */
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'What kept an operation from succeeding. May grow: treat an unknown code as a failure with a message.',
-  values: {
-    INVALID_INPUT: { description: 'A value is wrong; `issues` names each.' },
-    USER_NOT_FOUND: { description: 'There is no such user.' },
-    CHECKPOINT_NOT_FOUND: { description: 'There is no such checkpoint.' },
-    SESSION_NOT_FOUND: { description: 'There is no such session of this user and stream.' },
-    SESSION_EXISTS: { description: 'A session with this ID was started already.' },
-    SESSION_CLOSED: { description: 'The session has ended.' },
-    STREAM_BUSY: { description: 'A live session owns the stream.' },
-    STALE_EPOCH: { description: 'A later session has taken the stream.' },
-    VERSION_CONFLICT: { description: 'The checkpoint is at another version than expected.' },
-    ORDER_VIOLATION: { description: 'The stream asks for growing item IDs, and this one is lower.' },
-    HISTORY_EXPIRED: { description: 'That revision is past the retention of the history.' },
-  } satisfies Record<DomainErrorCode, { description: string }>,
+  values: [] as readonly string[],
 })
 
-export const UserErrorInterface = builder.interfaceRef<DomainError>('UserError').implement({
+const UserErrorInterface = builder.interfaceRef<DomainError>('UserError').implement({
   description: 'Something that a caller can expect. Nothing was written.',
   fields: (t) => ({
     code: t.field({ type: ErrorCode, resolve: (error) => error.code }),
     message: t.exposeString('message', { description: 'What was wrong and what to do.' }),
   }),
 })
+
+/**
+ * The options of builder.objectType for an error of a domain. Gives its code a place in the enum; a result union then takes the class as
+ * a member.
+ * @param error.meaning what the code says, in a few words
+ * @param error.description what the type says: what happened, and what to do
+ */
+export function userError({
+  name,
+  code,
+  meaning,
+  description,
+}: {
+  readonly name: string
+  readonly code: string
+  readonly meaning: string
+  readonly description: string
+}) {
+  ErrorCode.updateConfig((config: PothosEnumTypeConfig) => {
+    const known = typeof config.values === 'function' ? config.values() : config.values
+    return { ...config, values: { ...known, [code]: { description: meaning } } }
+  })
+  return { name, description, interfaces: [UserErrorInterface] }
+}
 
 const InputIssueType = builder.objectRef<InputIssue>('InputIssue').implement({
   description: 'One wrong value.',
@@ -48,9 +52,12 @@ const InputIssueType = builder.objectRef<InputIssue>('InputIssue').implement({
 })
 
 builder.objectType(InvalidInputError, {
-  name: 'InvalidInputError',
-  description: 'One or more values are wrong.',
-  interfaces: [UserErrorInterface],
+  ...userError({
+    name: 'InvalidInputError',
+    code: 'INVALID_INPUT',
+    meaning: 'A value is wrong; `issues` names each.',
+    description: 'One or more values are wrong.',
+  }),
   fields: (t) => ({
     issues: t.field({
       type: [InputIssueType],
@@ -59,52 +66,4 @@ builder.objectType(InvalidInputError, {
       resolve: ({ issues }) => [...issues],
     }),
   }),
-})
-
-builder.objectType(UserNotFoundError, {
-  name: 'UserNotFoundError',
-  description: 'There is no such user: register it first.',
-  interfaces: [UserErrorInterface],
-})
-
-builder.objectType(SessionNotFoundError, {
-  name: 'SessionNotFoundError',
-  description: 'There is no such session of this user and stream.',
-  interfaces: [UserErrorInterface],
-})
-
-builder.objectType(StaleEpochError, {
-  name: 'StaleEpochError',
-  description: 'A later session has taken the stream: stop crawling.',
-  interfaces: [UserErrorInterface],
-  fields: (t) => ({
-    currentEpoch: t.exposeInt('currentEpoch', { description: 'Of the session that owns the stream since.' }),
-  }),
-})
-
-builder.objectType(VersionConflictError, {
-  name: 'VersionConflictError',
-  description: 'The checkpoint is at another version than expected: read it again.',
-  interfaces: [UserErrorInterface],
-  fields: (t) => ({ currentVersion: t.exposeInt('currentVersion', { description: '0: there is no checkpoint.' }) }),
-})
-
-builder.objectType(OrderViolationError, {
-  name: 'OrderViolationError',
-  description: 'The stream is ASCENDING and is further already.',
-  interfaces: [UserErrorInterface],
-  fields: (t) => ({ lastItemId: t.exposeString('lastItemId', { description: 'Where it is.' }) }),
-})
-
-builder.objectType(CheckpointNotFoundError, {
-  name: 'CheckpointNotFoundError',
-  description: 'There has never been one.',
-  interfaces: [UserErrorInterface],
-})
-
-builder.objectType(HistoryExpiredError, {
-  name: 'HistoryExpiredError',
-  description: 'That revision was pruned.',
-  interfaces: [UserErrorInterface],
-  fields: (t) => ({ oldestVersion: t.exposeInt('oldestVersion', { description: 'The oldest that is kept.' }) }),
 })

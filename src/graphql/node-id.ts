@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer'
-import { z } from 'zod'
 import { Fault } from '../fault.ts'
 import { NODE_TYPES } from '../identifier.ts'
 
@@ -23,44 +22,7 @@ export function decodeNodeId(id: string): { typename: string; id: string } {
   return { typename, id: key }
 }
 
-export function checkpointNodeId({ userId, stream }: { userId: string; stream: string }): string {
-  return encodeNodeId('Checkpoint', checkpointNodeKey({ userId, stream }))
-}
-
-export function checkpointNodeKey({ userId, stream }: { userId: string; stream: string }): string {
-  return JSON.stringify([userId, stream])
-}
-
-/** @throws Fault BAD_USER_INPUT where the key is not one that checkpointNodeKey made */
-export function parseCheckpointNodeKey(key: string): { userId: string; stream: string } {
-  const parsed = z.tuple([keyText, keyText]).safeParse(parseJson(key))
-  if (!parsed.success) throw noIdOf('Checkpoint')
-  const [userId, stream] = parsed.data
-  return { userId, stream }
-}
-
-export function revisionNodeKey(revision: { userId: string; stream: string; version: number }): string {
-  return JSON.stringify([revision.userId, revision.stream, revision.version])
-}
-
-/** @throws Fault BAD_USER_INPUT where the key is not one that revisionNodeKey made */
-export function parseRevisionNodeKey(key: string): { userId: string; stream: string; version: number } {
-  const parsed = z.tuple([keyText, keyText, z.int32()]).safeParse(parseJson(key))
-  if (!parsed.success) throw noIdOf('CheckpointRevision')
-  const [userId, stream, version] = parsed.data
-  return { userId, stream, version }
-}
-
-const keyText = z.string().refine((text) => !text.includes('\0'))
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function noIdOf(type: string): Fault {
+/** The fault of a key that `parse` cannot read. */
+export function noIdOf(type: string): Fault {
   return new Fault('BAD_USER_INPUT', `This is no id of a ${type}: send the id field of one.`)
 }

@@ -1,5 +1,6 @@
-import { requireIdentifier, requireStream } from '../graphql/arguments.ts'
+import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
+import { requireStream } from '../stream/model.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
 import { UserType } from '../user/graphql.ts'
@@ -8,6 +9,7 @@ import type { SessionFilter } from './filter-store.ts'
 import { readingOf } from './graphql-reading.ts'
 import { SessionStatusEnum, SessionType } from './graphql.ts'
 import { listSessions, type SessionOrder } from './list-store.ts'
+import { createSessionLoaders } from './loaders.ts'
 
 /** What the cursors of each order hold. */
 const POSITIONS = { STARTED: ['time', 'text'], COMPLETED: ['time', 'time', 'text'] } as const
@@ -90,10 +92,16 @@ builder.objectField(UserType, 'sessions', (t) =>
         const list = 'sessions STARTED_AT_DESC'
         const page = toKeysetPage(list, POSITIONS.STARTED, args)
         const question = { filter, order: ORDERS.STARTED_AT_DESC, page, ...readingOf(info) }
-        const rows = await loaders.sessions.ofUser.load({ userId, ...question })
-        return toConnection(list, page, rows, () => loaders.sessions.countOfUser.load({ userId, filter }), {
-          feedCursor,
-        })
+        const rows = await loaders.of(createSessionLoaders).ofUser.load({ userId, ...question })
+        return toConnection(
+          list,
+          page,
+          rows,
+          () => loaders.of(createSessionLoaders).countOfUser.load({ userId, filter }),
+          {
+            feedCursor,
+          },
+        )
       },
     },
     SessionConnection,

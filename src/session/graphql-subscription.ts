@@ -5,6 +5,7 @@ import type { SESSION_EVENT_KINDS } from './feed.ts'
 import { type SessionStatusEvent, watchSessions } from './feed.ts'
 import { SessionStatusEnum, SessionType } from './graphql.ts'
 import { SessionFilterInput, toSessionFilter } from './graphql-lists.ts'
+import { createSessionLoaders } from './loaders.ts'
 
 const SessionEventKindEnum = builder.enumType('SessionEventKind', {
   description: 'What happened to a session. May grow.',
@@ -44,7 +45,7 @@ const SessionStatusEventType = builder.objectRef<SessionStatusEvent>('SessionSta
       type: SessionType,
       nullable: true,
       description: 'Read when the event is delivered; null once deleted.',
-      resolve: ({ sessionId }, _args, { loaders }) => loaders.sessions.byId.load(sessionId),
+      resolve: ({ sessionId }, _args, { loaders }) => loaders.of(createSessionLoaders).byId.load(sessionId),
     }),
   }),
 })

@@ -2,7 +2,7 @@ import { CheckpointType } from '../checkpoint/graphql.ts'
 import { checkpointReadingOf } from '../checkpoint/graphql-reading.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
-import { UserErrorInterface } from '../graphql/errors.ts'
+import { userError } from '../graphql/errors.ts'
 import { PlatformEnum } from '../stream/graphql.ts'
 import { platformOf } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
@@ -12,9 +12,13 @@ import {
   isStalled,
   SessionClosedError,
   SessionExistsError,
+  SessionNotFoundError,
+  StaleEpochError,
   statusFromColumn,
   StreamBusyError,
 } from './model.ts'
+import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
+import { createSessionLoaders } from './loaders.ts'
 
 export const SessionStatusEnum = builder.enumType('CrawlSessionStatus', {
   description: 'How a session stands.',
@@ -139,7 +143,7 @@ export const SessionType = builder.prismaObject('CrawlSession', {
       nullable: true,
       description: "The current checkpoint of the session's user and stream.",
       resolve: ({ userId, stream }, _args, { loaders }, info) =>
-        loaders.checkpoints.byKey[checkpointReadingOf(info)].load({ userId, stream }),
+        loaders.of(createCheckpointLoaders).byKey[checkpointReadingOf(info)].load({ userId, stream }),
     }),
   }),
 })
@@ -150,7 +154,7 @@ builder.nodeRef(SessionType, {
     description: 'Opaque and global; the natural key is sessionId.',
   },
   loadManyWithoutCache: (sessionIds, { loaders }) =>
-    Promise.all(sessionIds.map((sessionId) => loaders.sessions.byId.load(sessionId))),
+    Promise.all(sessionIds.map((sessionId) => loaders.of(createSessionLoaders).byId.load(sessionId))),
 })
 
 builder.objectField(SessionType, 'resumedFrom', (t) =>
@@ -159,21 +163,27 @@ builder.objectField(SessionType, 'resumedFrom', (t) =>
     nullable: true,
     description: 'The unfinished session that this one carries on; null also where that was pruned.',
     resolve: ({ resumedFrom }, _args, { loaders }) =>
-      resumedFrom === null ? null : loaders.sessions.byId.load(resumedFrom),
+      resumedFrom === null ? null : loaders.of(createSessionLoaders).byId.load(resumedFrom),
   }),
 )
 
 builder.objectType(SessionClosedError, {
-  name: 'SessionClosedError',
-  description: 'The session has ended: start a new one, which carries on from the checkpoint.',
-  interfaces: [UserErrorInterface],
+  ...userError({
+    name: 'SessionClosedError',
+    code: 'SESSION_CLOSED',
+    meaning: 'The session has ended.',
+    description: 'The session has ended: start a new one, which carries on from the checkpoint.',
+  }),
   fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
 })
 
 builder.objectType(StreamBusyError, {
-  name: 'StreamBusyError',
-  description: 'A live session owns the stream.',
-  interfaces: [UserErrorInterface],
+  ...userError({
+    name: 'StreamBusyError',
+    code: 'STREAM_BUSY',
+    meaning: 'A live session owns the stream.',
+    description: 'A live session owns the stream.',
+  }),
   fields: (t) => ({
     owner: t.field({ type: SessionType, resolve: ({ owner }) => owner }),
     retryAt: t.field({
@@ -185,6 +195,27 @@ builder.objectType(StreamBusyError, {
   }),
 })
 
+builder.objectType(SessionNotFoundError, {
+  ...userError({
+    name: 'SessionNotFoundError',
+    code: 'SESSION_NOT_FOUND',
+    meaning: 'There is no such session of this user and stream.',
+    description: 'There is no such session of this user and stream.',
+  }),
+})
+
+builder.objectType(StaleEpochError, {
+  ...userError({
+    name: 'StaleEpochError',
+    code: 'STALE_EPOCH',
+    meaning: 'A later session has taken the stream.',
+    description: 'A later session has taken the stream: stop crawling.',
+  }),
+  fields: (t) => ({
+    currentEpoch: t.exposeInt('currentEpoch', { description: 'Of the session that owns the stream since.' }),
+  }),
+})
+
 builder.objectField(CheckpointType, 'liveSession', (t) =>
   t.field({
     type: SessionType,
@@ -192,16 +223,19 @@ builder.objectField(CheckpointType, 'liveSession', (t) =>
     description: "The stream's owner now.",
     resolve: async ({ state }, _args, { loaders, clock }) => {
       if (state?.ownerSessionId == null) return null
-      const owner = await loaders.sessions.byId.load(state.ownerSessionId)
+      const owner = await loaders.of(createSessionLoaders).byId.load(state.ownerSessionId)
       return owner && isLive(owner, clock.now()) ? owner : null
     },
   }),
 )
 
 builder.objectType(SessionExistsError, {
-  name: 'SessionExistsError',
-  description: 'A session with this ID was started already.',
-  interfaces: [UserErrorInterface],
+  ...userError({
+    name: 'SessionExistsError',
+    code: 'SESSION_EXISTS',
+    meaning: 'A session with this ID was started already.',
+    description: 'A session with this ID was started already.',
+  }),
   fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
 })
 
@@ -213,6 +247,6 @@ builder.queryField('session', (t) =>
     description: 'A session by its ID. null: there is none.',
     args: { sessionId: t.arg.string({ required: true }) },
     resolve: (_parent, { sessionId }, { loaders }) =>
-      loaders.sessions.byId.load(requireIdentifier('sessionId', sessionId)),
+      loaders.of(createSessionLoaders).byId.load(requireIdentifier('sessionId', sessionId)),
   }),
 )

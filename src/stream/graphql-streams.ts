@@ -1,4 +1,3 @@
-import { CheckpointType } from '../checkpoint/graphql.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { builder } from '../graphql/builder.ts'
 import { PlatformEnum } from './graphql.ts'
@@ -22,7 +21,7 @@ const ItemOrderingEnum = builder.enumType('ItemOrdering', {
   } as const,
 })
 
-const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
+export const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
   description: 'A list that is crawled, of however many users.',
   id: { resolve: ({ name }) => name, description: 'Opaque and global; the natural key is the name.' },
   loadManyWithoutCache: async (names, { database, caller }) => {
@@ -39,12 +38,6 @@ const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
     ordering: t.expose('ordering', {
       type: ItemOrderingEnum,
       description: 'NONE until configureStream says otherwise.',
-    }),
-    oldestCheckpoint: t.field({
-      type: CheckpointType,
-      nullable: true,
-      description: "By lastCrawledAt, of all users: the stream's lag. null: it has no checkpoint.",
-      resolve: ({ name }, _args, { loaders }) => loaders.streams.oldestCheckpoint.load(name),
     }),
   }),
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Fault } from '../fault.ts'
 import { type Platform, platformNamed } from './platform.ts'
 
 /** The stream that a caller means who names none: what the original Python project crawled. */
@@ -25,4 +26,14 @@ export const streamNameSchema = z
 /** The platform of a stream; one that we don't know, or a name that isn't "<platform>/<list>" (a foreign writer's), is OTHER. */
 export function platformOf(stream: string): Platform {
   return platformNamed(stream.slice(0, Math.max(0, stream.indexOf('/'))))
+}
+
+/**
+ * Checks a stream that a read was given: a malformed one can name nothing.
+ * @throws Fault BAD_USER_INPUT naming the argument, where the text is no stream's name
+ */
+export function requireStream(argument: string, text: string): string {
+  const parsed = streamNameSchema.safeParse(text)
+  if (parsed.success) return text
+  throw new Fault('BAD_USER_INPUT', `${argument} ${parsed.error.issues[0]?.message ?? 'is no stream'}.`)
 }

@@ -1,8 +1,10 @@
 import { builder } from '../graphql/builder.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
+import { userError } from '../graphql/errors.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
-import type { User } from './model.ts'
+import { createUserLoaders } from './loaders.ts'
+import { type User, UserNotFoundError } from './model.ts'
 import { registerUser } from './service.ts'
 import { countUsers, listUsers } from './store.ts'
 
@@ -15,9 +17,19 @@ export const UserType = builder.prismaObject('User', {
   }),
 })
 
+builder.objectType(UserNotFoundError, {
+  ...userError({
+    name: 'UserNotFoundError',
+    code: 'USER_NOT_FOUND',
+    meaning: 'There is no such user.',
+    description: 'There is no such user: register it first.',
+  }),
+})
+
 builder.nodeRef(UserType, {
   id: { resolve: ({ userId }: User) => userId, description: 'Opaque and global; the natural key is userId.' },
-  loadManyWithoutCache: (userIds, { loaders }) => Promise.all(userIds.map((userId) => loaders.users.byId.load(userId))),
+  loadManyWithoutCache: (userIds, { loaders }) =>
+    Promise.all(userIds.map((userId) => loaders.of(createUserLoaders).byId.load(userId))),
 })
 
 builder.queryField('user', (t) =>
@@ -27,7 +39,8 @@ builder.queryField('user', (t) =>
     nullable: true,
     description: 'A user by their ID. null: there is none.',
     args: { userId: t.arg.string({ required: true }) },
-    resolve: (_parent, { userId }, { loaders }) => loaders.users.byId.load(requireIdentifier('userId', userId)),
+    resolve: (_parent, { userId }, { loaders }) =>
+      loaders.of(createUserLoaders).byId.load(requireIdentifier('userId', userId)),
   }),
 )
 

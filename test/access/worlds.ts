@@ -8,8 +8,9 @@ import { type Database, openDatabase, type Statement } from '../../src/database/
 import { createGroupCommit } from '../../src/database/group-commit.ts'
 import { startFeed } from '../../src/events/feed.ts'
 import { readSealSecret } from '../../src/events/sealed-feed.ts'
-import { createContext, createLoadersOf, type Parts } from '../../src/graphql/context.ts'
-import { schema } from '../../src/graphql/schema.ts'
+import { createContext, type Parts } from '../../src/api/context.ts'
+import { createLoadersOf } from '../../src/graphql/loaders.ts'
+import { schema } from '../../src/api/schema.ts'
 import type { Principal, Scope } from '../../src/principal.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 

@@ -1,6 +1,6 @@
 import { isInputObjectType } from 'graphql'
 import { describe, expect, it } from 'vitest'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { setUpCrawls } from '../support/crawls.ts'
 
 describe('a save', () => {

@@ -1,6 +1,6 @@
 import { getOperationAST, parse } from 'graphql'
 import { describe, expect, it } from 'vitest'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { costOf } from '../../src/http/limits/cost.ts'
 import { MOST_OBJECTS } from '../../src/http/limits/cost-limit.ts'
 import { MOST_DEPTH } from '../../src/http/limits/depth.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { localOperator } from '../../src/principal.ts'
 import { createWorld } from '../access/worlds.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'

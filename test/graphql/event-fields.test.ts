@@ -1,7 +1,7 @@
 import { type GraphQLObjectType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeFeedCursor } from '../../src/events/cursor.ts'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { openStream } from '../events/sse.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 

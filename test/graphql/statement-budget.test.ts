@@ -1,6 +1,6 @@
 import { getNamedType, isInterfaceType, isObjectType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { openStream } from '../events/sse.ts'
 import { countStatements, isOfSubscriptions } from '../support/statement-count.ts'
 import { askTogether, type Operation } from '../support/together.ts'

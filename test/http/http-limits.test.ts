@@ -8,7 +8,7 @@ import {
 } from 'graphql'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 import { transports } from './transports.ts'
 

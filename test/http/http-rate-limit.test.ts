@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { describe, expect, it, vi } from 'vitest'
 import { CallerRates } from '../../src/http/limits/caller-rates.ts'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { startWaymark } from '../support/waymark.ts'
 import { post, schemaOf, serve } from './http-support.ts'
 import { openSocket } from './socket-client.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { runOf } from './crawl-steps.ts'
 import { operations } from './model-operations.ts'
 import { answered, pruned, runSteps } from './model-run.ts'

@@ -1,6 +1,6 @@
 import { getNamedType, isLeafType, isObjectType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { countStatements } from '../support/statement-count.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { printApi, schema } from '../../src/graphql/schema.ts'
+import { printApi, schema } from '../../src/api/schema.ts'
 import { isObjectType, isInterfaceType, isInputObjectType, isUnionType, isEnumType, isScalarType } from 'graphql'
 
 describe('schema.graphql', () => {

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { execute, type ExecutionResult, parse, subscribe } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import ScopePlugin from '../../src/graphql/scope-plugin.ts'
-import { schema } from '../../src/graphql/schema.ts'
+import { schema } from '../../src/api/schema.ts'
 import { type Principal, SCOPES, type Scope } from '../../src/principal.ts'
 import { OPERATIONS } from '../access/operations.ts'
 

@@ -1,0 +1,78 @@
+import type { Saving } from '../checkpoint/service.ts'
+import type { Database } from '../database/database.ts'
+import type { Feed } from '../events/feed.ts'
+import { sealFeed } from '../events/sealed-feed.ts'
+import type { Context } from '../graphql/context.ts'
+import type { Loaders, LoadersOf } from '../graphql/loaders.ts'
+import type { Principal } from '../principal.ts'
+
+/** What the process has one of, and every resolver may use. */
+export interface Parts extends Saving {
+  readonly feed: Feed
+  readonly loadersOf: LoadersOf
+  /** How far back the history is promised to reach. */
+  readonly historyRetentionDays: number
+  /** What the cursors of bound callers are sealed with. */
+  readonly sealSecret: Buffer
+}
+
+/**
+ * @param openDatabase gives the database as this operation may wait for it; called once it is used: reads that operations share are not
+ * part of one. Default: the process' own
+ */
+export function createContext(
+  parts: Parts,
+  caller: Principal,
+  requestId: string,
+  openDatabase: () => Database = () => parts.database,
+  lastEventId?: string,
+): Context {
+  return new OperationContext(parts, caller, requestId, openDatabase, lastEventId)
+}
+
+/** A class, so that what all operations have in common isn't copied for each (3 % of a read's processor time). */
+class OperationContext implements Context {
+  readonly caller: Principal
+  readonly requestId: string
+  readonly loaders: Loaders
+  readonly lastEventId: string | undefined
+  readonly #parts: Parts
+  readonly #openDatabase: () => Database
+  #database: Database | undefined
+
+  constructor(
+    parts: Parts,
+    caller: Principal,
+    requestId: string,
+    openDatabase: () => Database,
+    lastEventId: string | undefined,
+  ) {
+    this.caller = caller
+    this.requestId = requestId
+    this.loaders = parts.loadersOf(caller.userIds)
+    this.#parts = parts
+    this.#openDatabase = openDatabase
+    this.lastEventId = lastEventId
+  }
+
+  get database(): Database {
+    return (this.#database ??= this.#openDatabase())
+  }
+
+  get feed(): Feed {
+    const { feed, sealSecret } = this.#parts
+    return this.caller.userIds === 'all' ? feed : sealFeed(feed, sealSecret)
+  }
+
+  get clock() {
+    return this.#parts.clock
+  }
+
+  get submitSave() {
+    return this.#parts.submitSave
+  }
+
+  get historyRetentionDays() {
+    return this.#parts.historyRetentionDays
+  }
+}
