@@ -140,6 +140,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       introspection: config.introspection,
       allowedOrigins: config.allowedOrigins,
       allowedHeaders: config.allowedHeaders,
+      compression: config.compression,
       maxStreamsPerCaller: config.maxStreamsPerCaller,
       persistedOperations,
       persistedOnly: config.persistedOnly,

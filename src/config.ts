@@ -69,6 +69,7 @@ const settings = z.object({
   INTROSPECTION: choice.optional(),
   ALLOWED_ORIGINS: origins.default([]),
   ALLOWED_HEADERS: headerNames.default([]),
+  COMPRESSION: choice.default(true),
   PERSISTED_OPERATIONS: z.string().min(1).optional(),
   PERSISTED_ONLY: choice.default(false),
   RATE_LIMIT_POINTS_PER_MINUTE: wholeNumber(0, 1_000_000_000).optional(),
@@ -117,6 +118,8 @@ export interface Config {
   readonly allowedOrigins: readonly string[]
   /** Headers that their pages may send, beside those that clients of GraphQL send; in lower case. */
   readonly allowedHeaders: readonly string[]
+  /** Whether large answers are compressed for clients that take it. */
+  readonly compression: boolean
   /** Absolute path of a manifest of documents that clients may name, and whether nothing else is run. */
   readonly persistedOperations: string | undefined
   readonly persistedOnly: boolean
@@ -190,6 +193,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     introspection: data.INTROSPECTION ?? authentication.length === 0,
     allowedOrigins: data.ALLOWED_ORIGINS,
     allowedHeaders: data.ALLOWED_HEADERS,
+    compression: data.COMPRESSION,
     persistedOperations: data.PERSISTED_OPERATIONS === undefined ? undefined : resolve(data.PERSISTED_OPERATIONS),
     persistedOnly: data.PERSISTED_ONLY,
     // Where nobody authenticates all callers are one, and of this machine.

@@ -3,7 +3,10 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import { prefersPage } from './accept.ts'
+import { acceptedCodings } from './content-coding.ts'
 import { graphiqlExamples } from './graphiql-examples.ts'
+import { addVary } from './revalidation.ts'
+import { sendBytes } from './send.ts'
 
 /** A browser that opens an address, as opposed to a program that asks for data. */
 export function asksForPage({ method, headers }: IncomingMessage): boolean {
@@ -36,16 +39,13 @@ let page: Promise<{ plain: Buffer; zipped: Buffer }> | undefined
 export async function sendGraphiQL(request: IncomingMessage, response: ServerResponse): Promise<void> {
   page ??= renderPage()
   const { plain, zipped } = await page
-  const zips = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '')
+  const zips = acceptedCodings(request.headers['accept-encoding']).gzip
   const bytes = zips ? zipped : plain
-  response.writeHead(200, {
-    'content-type': 'text/html; charset=utf-8',
-    'content-length': bytes.byteLength,
+  addVary(response, 'accept, accept-encoding')
+  sendBytes(response, 200, 'text/html; charset=utf-8', bytes, {
     'content-security-policy': contentSecurityPolicy,
-    vary: 'accept, accept-encoding',
     ...(zips ? { 'content-encoding': 'gzip' } : {}),
   })
-  response.end(bytes)
 }
 
 async function renderPage(): Promise<{ plain: Buffer; zipped: Buffer }> {

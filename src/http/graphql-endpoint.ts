@@ -17,7 +17,7 @@ import { safeName } from './request-log.ts'
 import { resultText } from './result-text.ts'
 import { statusOf } from './result-status.ts'
 import { markRevalidated } from './revalidation.ts'
-import { sendAnswer } from './send-answer.ts'
+import { codingsOf, sendAnswer } from './send-answer.ts'
 import { wrapError } from './mask-error.ts'
 import type { VanishedPeers } from './vanished-peers.ts'
 
@@ -32,6 +32,8 @@ interface EndpointOptions {
   readonly admit: Admit
   readonly peers: VanishedPeers
   readonly allowedOrigins: AllowedOrigins
+  /** Whether large answers are compressed. */
+  readonly compresses: boolean
 }
 
 /**
@@ -40,7 +42,7 @@ interface EndpointOptions {
  */
 export function createGraphQLEndpoint(
   pipeline: Pipeline,
-  { present, admit, peers, allowedOrigins }: EndpointOptions,
+  { present, admit, peers, allowedOrigins, compresses }: EndpointOptions,
 ): GraphQLEndpoint {
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
 
@@ -67,6 +69,8 @@ export function createGraphQLEndpoint(
     const mediaTypes = acceptedMediaTypes(headers.accept)
     const [mediaType] = mediaTypes
     if (mediaType === undefined) throw notAcceptable()
+    const { plain, smaller } = codingsOf(request, compresses)
+    if (!plain && smaller === undefined) throw noCoding()
     const members = isPost ? await readJsonObject(request) : readUrlParameters(request)
     exchange.operationName = safeName(members['operationName'])
     if (!isPost) exchange.lastEventId = textOf(headers['last-event-id'])
@@ -86,7 +90,9 @@ export function createGraphQLEndpoint(
     if (mediaType === 'text/event-stream') sendEvent(response, status, result, more)
     else {
       const contentType = `${mediaType}; charset=utf-8`
-      sendAnswer(request, response, { status, contentType, text: resultText(result), headers: more })
+      const told = { status, contentType, text: resultText(result), headers: more }
+      const sending = sendAnswer(request, response, told, compresses)
+      if (sending) await sending
     }
   }
 
@@ -120,6 +126,10 @@ function notAcceptable(): RefusedRequest {
     406,
     'Send Accept: application/json, application/graphql-response+json or text/event-stream.',
   )
+}
+
+function noCoding(): RefusedRequest {
+  return new RefusedRequest(406, 'Send Accept-Encoding: gzip or br, or leave identity;q=0 out.')
 }
 
 function notAnEventStream(): GraphQLError {

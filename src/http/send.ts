@@ -21,6 +21,18 @@ export function sendText(
   endWith(response, text)
 }
 
+/** Answers with what is bytes already. A HEAD request gets the headers only. */
+export function sendBytes(
+  response: ServerResponse,
+  status: number,
+  contentType: string,
+  bytes: Buffer,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': bytes.byteLength, ...headers })
+  response.end(bytes)
+}
+
 /**
  * Head and body as one text: end(text) sends them as a list of two, the second empty, for which Node has a slower way. Uncorked
  * before it ends, since what still waits then makes it a list again.

@@ -54,6 +54,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly allowedOrigins?: readonly string[]
   /** Headers that they may send beside those that clients of GraphQL send, in lower case. Default: no others. */
   readonly allowedHeaders?: readonly string[]
+  /** Whether large answers are compressed. Default: they are. */
+  readonly compression?: boolean
   /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
   readonly admit?: Admit
   /** Whether a request with this Host header is served. Default: any. */
@@ -107,6 +109,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     maxStreamsPerCaller = 1_000,
     findOverload = () => undefined,
     receiptTimes = RECEIPT_TIMES,
+    compression: compresses = true,
   } = options
   const admit = shedding(options.admit ?? admitLocalOperator, findOverload)
   const allowedOrigins = new Set(options.allowedOrigins)
@@ -117,7 +120,13 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   const findDocument = createFindDocument(options.persistedOperations, options.persistedOnly ?? false)
   const pipeline = createPipeline(options)
   const present = createPresent(options, streams, callers, findDocument)
-  const endpoint = createGraphQLEndpoint(pipeline, { present, admit, peers: new VanishedPeers(), allowedOrigins })
+  const endpoint = createGraphQLEndpoint(pipeline, {
+    present,
+    admit,
+    peers: new VanishedPeers(),
+    allowedOrigins,
+    compresses,
+  })
   const findRefusal = createFindRefusal(options, allowedOrigins)
   const cors = { origins: allowedOrigins, headers: options.allowedHeaders ?? [] }
   const route = createRouter({ log, isReady, findRefusal, graphiql, cors, observer, tracer }, endpoint)
