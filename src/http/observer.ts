@@ -23,7 +23,7 @@ export const OUTCOMES: readonly Outcome[] = [
 
 /** Told of what was asked for; what it makes of that this layer does not know. */
 export interface RequestObserver {
-  /** Once for each POST to /graphql and each operation over a WebSocket: when its answer has left, or its stream is open. */
+  /** Once for each operation that is sent to /graphql, by GET, HEAD, POST or over a WebSocket: when its answer has left, or its stream is open. */
   onAnswered(exchange: Exchange, outcome: Outcome): void
   /** For each event that a stream delivers. */
   onEvent(exchange: Exchange): void
