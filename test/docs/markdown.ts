@@ -8,17 +8,19 @@ export function readDocument(path: string): Promise<string> {
   return readFile(`${root}/${path}`, 'utf8')
 }
 
-/** A fenced code block: ```<language> <name>. */
+/** A fenced code block: ```<language> <name> skip="<why no test runs it>". Name and skip may be missing. */
 export interface CodeBlock {
   readonly language: string
   readonly name: string
+  readonly skip: string | undefined
   readonly text: string
 }
 
 export function codeBlocks(markdown: string): CodeBlock[] {
-  return [...markdown.matchAll(/^```(\w+)(?: ([\w-]+))?\n([\s\S]*?)\n```$/gm)].map(
-    ([, language = '', name = '', text = '']) => ({ language, name, text }),
-  )
+  const pattern = /^```(\w+)(?: ([\w-]+)(?!=))?(?: skip="([^"]+)")?\n([\s\S]*?)\n```$/gm
+  return [...markdown.matchAll(pattern)].map(([, language = '', name = '', skip, text = '']) => {
+    return { language, name, skip, text }
+  })
 }
 
 /** The texts of a document's blocks of a language and name. @throws Error where it has none */

@@ -1,6 +1,9 @@
+import { pino } from 'pino'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { startApp } from '../../src/app.ts'
+import { readConfig } from '../../src/config.ts'
 import { familiesIn, parseMetrics } from '../support/metrics.ts'
-import { startOn } from '../support/waymark.ts'
+import { clientOf, startOn } from '../support/waymark.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { readDocument, sectionOf } from './markdown.ts'
 
@@ -69,6 +72,26 @@ describe('docs/operations.md', () => {
   it('names each outcome', () => {
     const outcomes = new Set([...text.matchAll(/^waymark_requests_total\{.*outcome="(\w+)"/gm)].map(([, name]) => name))
     for (const outcome of outcomes) expect(sectionOf(guide, 'Metrics')).toContain(`\`${outcome ?? ''}\``)
+  })
+})
+
+describe('the log, as docs/operations.md describes it,', () => {
+  it('says ok, or every code of the answer', async () => {
+    const lines: { msg: string; outcome: string }[] = []
+    const log = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line) as (typeof lines)[0]) })
+    await using database = await createTestDatabase()
+    const app = await startApp(readConfig({ PORT: '0', DATABASE_URL: database.url }), log)
+    try {
+      await clientOf(app.url).send('{ viewer { subject } }')
+      await clientOf(app.url).send('{ nope }')
+    } finally {
+      await app.close()
+    }
+    const outcomes = lines.filter(({ msg }) => msg === 'request').map(({ outcome }) => outcome)
+    expect(outcomes).toEqual(['ok', 'BAD_USER_INPUT'])
+    expect(sectionOf(guide, 'The log').replaceAll(/\s+/g, ' ')).toContain(
+      'The outcome is `ok`, `client left`, or every code',
+    )
   })
 })
 
