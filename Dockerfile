@@ -31,6 +31,9 @@ COPY --from=dependencies /waymark/node_modules ./node_modules
 COPY --from=dependencies /waymark/sbom.cdx.json ./
 COPY --from=build /waymark/dist ./dist
 COPY prisma/migrations ./prisma/migrations
+COPY prisma/functions ./prisma/functions
+COPY prisma/takeover ./prisma/takeover
+COPY prisma/schema.sql ./prisma/
 COPY package.json LICENSE ./
 # The image's own ordinary user; by number, so that a cluster that refuses root can see that it is none.
 USER 1000:1000

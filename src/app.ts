@@ -13,6 +13,7 @@ import { startEmbedded } from './database/embedded.ts'
 import { faultOf } from './database/errors.ts'
 import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
+import type { Partition } from './database/partitions.ts'
 import { Patience } from './database/patience.ts'
 import { requireMigrated } from './database/require-migrated.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
@@ -102,8 +103,11 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     const reaper = startReaper(database, log)
     releasers.push(() => reaper.close())
 
-    const pruneEvents = (limit: number) => feed.prune({ retentionHours: config.feedRetentionHours, limit })
-    const retention = startRetention(database, config, log, pruneEvents, paces.pruneEachMs)
+    const prunedFeed = {
+      retentionHours: config.feedRetentionHours,
+      mayRetire: (partition: Partition) => feed.mayRetire(partition),
+    }
+    const retention = startRetention(database, config, log, prunedFeed, paces.pruneEachMs)
     releasers.push(() => retention.close())
 
     const metrics = await prepareMetrics(config, log)

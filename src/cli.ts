@@ -4,7 +4,7 @@ import { KEY_USAGE, readKeyArguments, runKeyCommand } from './access/cli-keys.ts
 import { type App, startApp } from './app.ts'
 import { type Config, loadConfig } from './config.ts'
 import { joinEmbedded } from './database/embedded.ts'
-import { migrate } from './database/migrate.ts'
+import { migrate, repair } from './database/migrate.ts'
 import { verifySchema } from './database/verify.ts'
 import { resetFeed } from './events/reset.ts'
 import { printApi } from './api/schema.ts'
@@ -17,6 +17,7 @@ const USAGE = `usage: waymark [<command>], in a checkout: npm start -- [<command
   serve          serve the API (default)
   migrate        bring the database to this version's schema
   verify         name each difference between the database and this version's schema; exit 1 if there is any
+  repair         apply every migration and function once more, where somebody dropped or changed what they make
   feed reset     begin a new generation of the feeds, after a restore or a failover (docs/feeds.md)
 ${KEY_USAGE}
   seed           fill the database with a small data set to try things on
@@ -40,18 +41,24 @@ const commands: Record<string, (run: Run) => Promise<number>> = {
   serve,
   migrate: (run) =>
     onDatabase(run, async (databaseUrl) => {
-      const { applied, present } = await migrate({ databaseUrl, log: pino({ level: 'warn' }) })
-      print(
-        applied.length > 0
-          ? applied.map((name) => `applied ${name}`).join('\n')
-          : `nothing to apply: ${present.length} migrations are there`,
-      )
+      const { applied, present, functions } = await migrate({ databaseUrl, log: pino({ level: 'warn' }) })
+      const lines = applied.map((name) => `applied ${name}`)
+      if (functions.length > 0) lines.push(`replaced ${functions.length} functions and triggers`)
+      print(lines.join('\n') || `nothing to apply: ${present.length} migrations are there`)
+      return 0
+    }),
+  repair: (run) =>
+    onDatabase(run, async (databaseUrl) => {
+      await repair({ databaseUrl, log: pino({ level: 'warn' }) })
+      print('every migration and function was applied once more')
       return 0
     }),
   verify: (run) =>
     onDatabase(run, async (databaseUrl) => {
-      const differences = await verifySchema({ databaseUrl })
-      print(differences.length > 0 ? differences.join('\n') : 'the schema is as it should be')
+      const { differences, notes, diff } = await verifySchema({ databaseUrl })
+      if (differences.length > 0) print([...differences, '', diff].join('\n').trimEnd())
+      else print('the schema is as it should be')
+      if (notes.length > 0) print(['', 'Works, but worth knowing:', ...notes.map((note) => `- ${note}`)].join('\n'))
       return differences.length > 0 ? 1 : 0
     }),
   'feed reset': (run) =>

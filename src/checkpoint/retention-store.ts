@@ -4,7 +4,6 @@ import { Prisma } from '../database/generated/client.ts'
 
 /** An item list this young may belong to a save that is still to be committed. */
 const LIST_GRACE = Prisma.sql`interval '1 hour'`
-const KEY_LIFE = Prisma.sql`interval '24 hours'`
 
 /**
  * A condition that is true for one replica at a time, until the end of its statement's transaction. Where it is false the statement
@@ -87,19 +86,4 @@ export async function deleteUnusedLists(database: Database, after: string | unde
     )
     SELECT (SELECT count(*) FROM deleted)::integer AS count, max(seen.list_id) AS list_id FROM seen HAVING count(*) > 0`)
   return last ? { count: last.count, next: last.list_id } : { count: 0, next: undefined }
-}
-
-/** Deletes idempotency keys that are not honoured any more, the oldest of them, a batch. */
-export async function deleteOldKeys(database: Database): Promise<number> {
-  const [deleted] = await database.query<{ count: number }>(Prisma.sql`
-    WITH chosen AS MATERIALIZED (
-      SELECT i.user_id, i.stream, i.key FROM crawler.idempotency_key i
-      WHERE ${isPruner} AND i.recorded_at <= (SELECT crawler.clock() - ${KEY_LIFE})
-      ORDER BY i.recorded_at LIMIT ${MAX_BATCH_SIZE} FOR UPDATE SKIP LOCKED
-    ), deleted AS (
-      DELETE FROM crawler.idempotency_key i USING chosen c
-      WHERE i.user_id = c.user_id AND i.stream = c.stream AND i.key = c.key RETURNING 1
-    )
-    SELECT count(*)::integer AS count FROM deleted`)
-  return deleted?.count ?? 0
 }

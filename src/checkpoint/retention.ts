@@ -1,12 +1,17 @@
 import type { Logger } from 'pino'
-import { inBatches, MAX_BATCH_SIZE } from '../database/batches.ts'
+import { inBatches } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
+import { type GrowingTable, keepPartitions, type Partition } from '../database/partitions.ts'
 import { deletePrunable, type PrunePosition } from '../session/prune-store.ts'
-import { deleteOldKeys, deleteOldRevisions, deleteUnusedLists, isPruner, type KeyPosition } from './retention-store.ts'
+import { deleteOldRevisions, deleteUnusedLists, isPruner, type KeyPosition } from './retention-store.ts'
 
 const PAUSE_MS = 60_000
 /** A run that takes long, most of it pauses, is followed by a longer pause: pruning takes a twentieth of one connection's time at the most. */
 const PAUSE_PER_RUN = 4
+/** Keys are honoured for 24 h (save_checkpoints). */
+const KEYS: GrowingTable = { name: 'idempotency_key', keepHours: 24, partitionHours: 6 }
+/** Into so many partitions the time is divided for which events are kept: they stay longer by a twelfth at the most. */
+const PARTITIONS_OF_EVENTS = 12
 
 export interface RetentionSettings {
   /** So many of the newest revisions of each (user, stream) are kept, however old. At least 1: the newest is never pruned. */
@@ -21,12 +26,13 @@ export interface Pruned {
   readonly revisions: number
   readonly lists: number
   readonly sessions: number
-  readonly keys: number
+  /** Partitions, each with the keys of some hours. */
+  readonly keyPartitions: number
 }
 
 /**
- * Deletes what is past its retention, in batches with pauses in between, each committed on its own under an advisory lock. Where another
- * replica holds the lock it leaves the rest to that one.
+ * Deletes what is past its retention, in batches with pauses in between, each committed on its own under an advisory lock; idempotency keys
+ * by whole partitions. Where another replica holds the lock it leaves the rest to that one.
  * @param signal ends the run after the batch in hand
  */
 export async function runRetentionOnce(
@@ -40,10 +46,7 @@ export async function runRetentionOnce(
     // After the revisions that refer to them.
     lists: await inBatches<string>((after) => deleteUnusedLists(database, after), signal),
     sessions: await deleteOldSessions(database, settings.sessionRetentionDays, signal),
-    keys: await inBatches<true>(async () => {
-      const count = await deleteOldKeys(database)
-      return { count, next: count > 0 || undefined }
-    }, signal),
+    keyPartitions: await keepPartitions(database, KEYS, signal),
   }
 }
 
@@ -57,6 +60,14 @@ function deleteOldSessions(
   return inBatches<PrunePosition>((after) => deletePrunable(database, 'all', old, after, isPruner), signal)
 }
 
+/** The feed of which retention takes its part. */
+export interface PrunedFeed {
+  /** For how long events are kept at least. */
+  readonly retentionHours: number
+  /** Whether the events of a partition were delivered, so that it may go; if so, older cursors are expired from then on. */
+  readonly mayRetire: (partition: Partition) => Promise<boolean>
+}
+
 /** Prunes again and again; every replica runs one. */
 export interface Retention {
   /** Whether the last run failed. */
@@ -66,14 +77,13 @@ export interface Retention {
 }
 
 /**
- * @param pruneEvents removes up to so many events of the feed that are past their retention; answers how many
  * @param pauseMs before the first run, and from one run to the next
  */
 export function startRetention(
   database: Database,
   settings: RetentionSettings,
   log: Logger,
-  pruneEvents: (limit: number) => Promise<number>,
+  feed: PrunedFeed,
   pauseMs = PAUSE_MS,
 ): Retention {
   const stopping = new AbortController()
@@ -86,18 +96,20 @@ export function startRetention(
   }
 
   function pruneFeed(): Promise<number> {
-    return inBatches<true>(async () => {
-      const count = await pruneEvents(MAX_BATCH_SIZE)
-      return { count, next: count === MAX_BATCH_SIZE || undefined }
-    }, stopping.signal)
+    const { retentionHours, mayRetire } = feed
+    const partitionHours = retentionHours / PARTITIONS_OF_EVENTS
+    return keepPartitions(
+      database,
+      { name: 'feed_event', keepHours: retentionHours, partitionHours, mayRetire },
+      stopping.signal,
+    )
   }
 
   async function prune(): Promise<void> {
     const startedAt = performance.now()
     try {
       const pruned = await runRetentionOnce(database, settings, stopping.signal)
-      const events = await pruneFeed()
-      const counts = { ...pruned, events }
+      const counts = { ...pruned, eventPartitions: await pruneFeed() }
       if (Object.values(counts).some((count) => count > 0)) log.info(counts, 'pruned what was past its retention')
       failing = false
     } catch (error) {

@@ -1,13 +1,21 @@
 import pg from 'pg'
-import type { FoundObject } from './catalog.ts'
-import { expectedSchema } from './expected-schema.ts'
+import type { FoundObject, SchemaObject } from './catalog.ts'
 
 /**
- * What adopted tables may bring that stands in Waymark's way, or that it reads in a way of its own.
+ * What adopted tables may bring that stands in Waymark's way (obstacles), or that it reads in a way of its own
+ * (notes).
  * @returns each in one sentence that says the remedy
  */
-export async function adoptionObstacles(client: pg.Client, found: readonly FoundObject[]): Promise<string[]> {
-  return [...(await userTable(client)), ...(await obstacles(client)), ...(await unknownStatuses(client, found))]
+export async function adoptionObstacles(
+  client: pg.Client,
+  expected: readonly SchemaObject[],
+  found: readonly FoundObject[],
+): Promise<{ readonly obstacles: readonly string[]; readonly notes: readonly string[] }> {
+  const tables = [...new Set(expected.flatMap(({ table }) => table ?? []))]
+  return {
+    obstacles: [...(await userTable(client)), ...(await columnsInTheWay(client, expected, tables))],
+    notes: [...(await keysThatKeepUsers(client, tables)), ...(await unknownStatuses(client, found))],
+  }
 }
 
 /** Only "id" of public."user" is Waymark's, and any text type will do. */
@@ -22,34 +30,44 @@ async function userTable(client: pg.Client): Promise<string[]> {
   return ['Column id of public."user" is missing: name the column with the users\' IDs id, which crawler.* refer to.']
 }
 
-/** What an adopted table may bring that no Waymark write could satisfy. */
-async function obstacles(client: pg.Client): Promise<string[]> {
-  const tables = [...new Set(expectedSchema.flatMap(({ table }) => table ?? []))]
-  const columns = await client.query<{ table: string; column: string }>(
+/** Those that no write of Waymark could satisfy. */
+async function columnsInTheWay(
+  client: pg.Client,
+  expected: readonly SchemaObject[],
+  tables: readonly string[],
+): Promise<string[]> {
+  const { rows } = await client.query<{ table: string; column: string }>(
     `SELECT attrelid::regclass::text AS table, quote_ident(attname) AS column FROM pg_attribute
      WHERE attrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
        AND attnum > 0 AND attnotnull AND NOT atthasdef AND attidentity = '' AND NOT attisdropped
+       -- A partition has its parent's columns.
        AND attrelid::regclass::text || '.' || attname <> ALL ($2)
+       AND coalesce((SELECT inhparent FROM pg_inherits WHERE inhrelid = attrelid), attrelid)::regclass::text || '.' || attname <> ALL ($2)
      ORDER BY 1, 2`,
-    [tables, expectedSchema.filter(({ kind }) => kind === 'column').map(({ table, name }) => `${table ?? ''}.${name}`)],
+    [tables, expected.filter(({ kind }) => kind === 'column').map(({ table, name }) => `${table ?? ''}.${name}`)],
   )
-  const keys = await client.query<{ table: string; name: string }>(
+  return rows.map(
+    ({ table, column }) =>
+      `Column ${column} of ${table} may not be NULL and has no default, so Waymark cannot insert there: ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL, or give it a default.`,
+  )
+}
+
+/**
+ * The original project's foreign keys may not cascade. Waymark's own, beside them, do: all works but the deletion of a
+ * user with rows.
+ */
+async function keysThatKeepUsers(client: pg.Client, tables: readonly string[]): Promise<string[]> {
+  const { rows } = await client.query<{ table: string; name: string }>(
     `SELECT conrelid::regclass::text AS table, quote_ident(conname) AS name FROM pg_constraint
      WHERE conrelid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
        AND contype = 'f' AND confrelid = to_regclass('public."user"') AND confdeltype <> 'c' AND conparentid = 0
      ORDER BY 1, 2`,
     [tables],
   )
-  return [
-    ...columns.rows.map(
-      ({ table, column }) =>
-        `Column ${column} of ${table} may not be NULL and has no default, so Waymark cannot insert there: ALTER TABLE ${table} ALTER COLUMN ${column} DROP NOT NULL, or give it a default.`,
-    ),
-    ...keys.rows.map(
-      ({ table, name }) =>
-        `Foreign key ${name} of ${table} keeps users from being deleted: ALTER TABLE ${table} DROP CONSTRAINT ${name} (another one cascades).`,
-    ),
-  ]
+  return rows.map(
+    ({ table, name }) =>
+      `Foreign key ${name} of ${table} keeps users from being deleted: ALTER TABLE ${table} DROP CONSTRAINT ${name} (another one cascades).`,
+  )
 }
 
 async function unknownStatuses(client: pg.Client, found: readonly FoundObject[]): Promise<string[]> {

@@ -1,23 +1,29 @@
-import pg from 'pg'
+import type pg from 'pg'
 import type { Logger } from 'pino'
-import { StartupError } from '../startup-error.ts'
-import { readMigrations, type Migration } from './migration-files.ts'
+import { applyFunctions } from './function-set.ts'
+import { explain } from './migration-errors.ts'
+import type { Migration } from './migration-files.ts'
+import { runStep, runSteps } from './migration-steps.ts'
+import { withTurn } from './migration-turn.ts'
+import { readPending, readRecorded, readWanted, type SchemaFolders, type WantedSchema } from './pending-migrations.ts'
 import { withSetupConnection } from './setup-connection.ts'
+import { isTakenOver, takeOver } from './takeover.ts'
 
 export interface MigrationReport {
-  /** Names applied by this call, in order. */
+  /** Names of the migrations applied by this call, in order. */
   readonly applied: readonly string[]
   /** Names that were there already, in order. */
   readonly present: readonly string[]
+  /** Names of the functions and triggers that this call made or replaced. */
+  readonly functions: readonly string[]
 }
 
-export interface MigrateOptions {
+export interface MigrateOptions extends SchemaFolders {
   readonly databaseUrl: string
-  /** Where the NNN_name/migration.sql are; by default those of this package. */
-  readonly directory?: string
   /**
-   * How long a statement waits for a table that others use before the migration is given up, milliseconds. Others queue behind it, and
-   * the servers among them give up after 1 s (database.ts): by default a migration does so before them.
+   * How long a statement waits for a table that others use before the migration is given up, milliseconds. Others
+   * queue behind it, and the servers among them give up after 1 s (database.ts): by default a migration does so before
+   * them.
    */
   readonly lockTimeoutMs?: number
   /** How long to wait for another process that is migrating this database, milliseconds. */
@@ -26,112 +32,118 @@ export interface MigrateOptions {
 }
 
 /**
- * Brings the database to this version's schema. Each migration is one transaction; processes that migrate at once take turns.
- * Where nothing is pending it only reads crawler.schema_migration, so that a role without further rights can start a server.
- * @throws StartupError with one line that says what to do: no connection, no rights, an edited or unknown migration, a lock that
- *   others hold, tables that cannot be adopted. What was applied before the failing migration stays applied.
+ * Brings the database to this version's schema. Each migration is one transaction, and its steps follow it one by one;
+ * then the functions and triggers whose texts differ are replaced in one transaction. Processes that migrate at once
+ * take turns. Where nothing is pending it only reads, so that a role without further rights can start a server.
+ * @throws StartupError with one line that says what to do: no connection, no rights, an edited or unknown migration, a
+ *   newer set of functions, a lock that others hold, tables that cannot be adopted. What was applied before the
+ *   failing part stays applied.
  */
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
-  const migrations = await readMigrations(options.directory)
+  const wanted = await readWanted(options)
   return withSetupConnection(options.databaseUrl, async (client) => {
-    const present = await readApplied(client, migrations)
-    const applied: string[] = []
+    const found = await readPending(client, wanted)
+    if (!found.isPending) return { applied: [], present: found.applied, functions: [] }
     client.on('notice', (notice) => {
       if (notice.severity === 'WARNING') options.log?.warn(notice.message ?? 'a migration warns')
     })
-    for (const migration of migrations) {
-      if (present.includes(migration.name)) continue
-      const startedAt = performance.now()
-      if (await apply(client, migration, migrations, options)) {
-        applied.push(migration.name)
-        options.log?.info(
-          { migration: migration.name, durationMs: Math.round(performance.now() - startedAt) },
-          'migrated',
-        )
-      } else {
-        present.push(migration.name)
-      }
-    }
-    return { applied, present }
+    return withTurn(client, options.turnTimeoutMs ?? 60_000, () => applyPending(client, wanted, options))
   })
 }
 
-/**
- * The names that the database has recorded, in order; none where there is no schema crawler yet.
- * @throws StartupError where they are not the first so many of the given migrations, unchanged
- */
-export async function readApplied(client: pg.ClientBase, migrations: readonly Migration[]): Promise<string[]> {
-  let rows: { name: string; sha256: string }[]
-  try {
-    const result = await client.query<{ name: string; sha256: string }>(
-      'SELECT name, sha256 FROM crawler.schema_migration ORDER BY name',
-    )
-    rows = result.rows
-  } catch (error) {
-    if (error instanceof pg.DatabaseError && (error.code === '42P01' || error.code === '3F000')) return []
-    throw explain(error, 'Cannot read crawler.schema_migration')
-  }
-  rows.forEach((row, index) => judge(row, index, migrations))
-  return rows.map((row) => row.name)
-}
-
-function judge(row: { name: string; sha256: string }, index: number, migrations: readonly Migration[]): void {
-  const migration = migrations.find(({ name }) => name === row.name)
-  if (!migration) {
-    throw new StartupError(
-      `The database has migration ${row.name}, which this version of Waymark does not know: start the newer version that applied it, or roll it back first (docs/database.md).`,
-    )
-  }
-  if (migration.sha256 !== row.sha256) {
-    throw new StartupError(
-      `Migration ${row.name} was edited after it was applied to this database: restore its migration.sql from the release and put the change into a new migration.`,
-    )
-  }
-  const expected = migrations[index]
-  if (expected && expected.name !== row.name) {
-    throw new StartupError(
-      `The database has migration ${row.name} but not ${expected.name} before it: restore crawler.schema_migration from a backup, or roll ${row.name} back first (docs/database.md).`,
-    )
-  }
-}
-
-/** @returns false where another process had applied it by the time it was this one's turn */
-async function apply(
+async function applyPending(
   client: pg.Client,
-  migration: Migration,
-  migrations: readonly Migration[],
-  { lockTimeoutMs = 500, turnTimeoutMs = 60_000 }: MigrateOptions,
-): Promise<boolean> {
+  wanted: WantedSchema,
+  options: MigrateOptions,
+): Promise<MigrationReport> {
+  const applied: string[] = []
+  const told = (names: readonly string[], startedAt: number, what: string) => {
+    applied.push(...names)
+    options.log?.info({ migration: what, durationMs: Math.round(performance.now() - startedAt) }, 'migrated')
+  }
+  const takesOver = isTakenOver(await readRecorded(client))
+  const present = takesOver ? [] : (await readPending(client, wanted)).applied
+  if (takesOver) {
+    const startedAt = performance.now()
+    await inTransaction(client, options, () => takeOver(client, wanted.migrations, wanted.functions))
+    told(
+      wanted.migrations.map(({ name }) => name),
+      startedAt,
+      'taken over from 013',
+    )
+  }
+  for (const migration of (await readPending(client, wanted)).migrations) {
+    const startedAt = performance.now()
+    await apply(client, migration, options)
+    told([migration.name], startedAt, migration.name)
+  }
+  const functions = await replaceFunctions(client, wanted, options)
+  return { applied, present, functions }
+}
+
+/** A migration that is there already has only steps left. */
+async function apply(client: pg.Client, migration: Migration, options: MigrateOptions): Promise<void> {
+  const { name, sql, sha256 } = migration
+  const recorded = (await readRecorded(client)).find((row) => row.name === name)
+  if (!recorded) {
+    try {
+      await inTransaction(client, options, async () => {
+        await client.query(sql)
+        await client.query('INSERT INTO crawler.schema_migration (name, sha256) VALUES ($1, $2)', [name, sha256])
+      })
+    } catch (error) {
+      throw explain(error, `Migration ${name} failed and changed nothing`, sql)
+    }
+  }
+  await runSteps(client, migration, recorded?.steps_done ?? 0)
+}
+
+async function replaceFunctions(
+  client: pg.Client,
+  wanted: WantedSchema,
+  options: MigrateOptions,
+): Promise<readonly string[]> {
+  const set = wanted.functions
+  const { functions: changes } = await readPending(client, wanted)
+  if (!set || !changes?.isPending) return []
+  const startedAt = performance.now()
+  try {
+    await inTransaction(client, options, () => applyFunctions(client, set, changes))
+  } catch (error) {
+    throw explain(error, `Function set ${set.number} failed and changed nothing`)
+  }
+  const names = changes.changed.map(({ name }) => name)
+  options.log?.info(
+    { functionSet: set.number, functions: names.length, durationMs: Math.round(performance.now() - startedAt) },
+    'functions replaced',
+  )
+  return names
+}
+
+async function inTransaction(
+  client: pg.Client,
+  { lockTimeoutMs = 500 }: MigrateOptions,
+  change: () => Promise<void>,
+): Promise<void> {
   await client.query('BEGIN')
   try {
-    // A timeout that the role or the database sets is meant for requests, not for the one-time scan of a large adopted table.
+    // A timeout that the role or the database sets is meant for requests, not for the one-time scan of a large adopted
+    // table.
     await client.query(
       `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', $1, true), set_config('synchronous_commit', 'on', true)`,
-      [`${turnTimeoutMs}ms`],
+      [`${lockTimeoutMs}ms`],
     )
-    await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('waymark migrate', 0))`)
-    await client.query(`SELECT set_config('lock_timeout', $1, true)`, [`${lockTimeoutMs}ms`])
-    await client.query(record)
-    const present = await readApplied(client, migrations)
-    if (present.includes(migration.name)) {
-      await client.query('ROLLBACK')
-      return false
-    }
-    await client.query(migration.sql)
-    await client.query('INSERT INTO crawler.schema_migration (name, sha256) VALUES ($1, $2)', [
-      migration.name,
-      migration.sha256,
-    ])
+    await client.query(records)
+    await change()
     await client.query('COMMIT')
-    return true
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined)
-    throw explain(error, `Migration ${migration.name} failed and changed nothing`, migration.sql)
+    throw error
   }
 }
 
 /** Not CREATE ... IF NOT EXISTS: that asks for CREATE on the database even where the schema is there. */
-const record = `DO $$
+const records = `DO $$
 BEGIN
   IF to_regnamespace('crawler') IS NULL THEN
     CREATE SCHEMA crawler;
@@ -143,22 +155,46 @@ BEGIN
       applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
     );
   END IF;
+  IF to_regclass('crawler.function_set') IS NULL THEN
+    ALTER TABLE crawler.schema_migration ADD COLUMN IF NOT EXISTS steps_done INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE crawler.function_set (
+      only_row   BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (only_row),
+      number     INTEGER NOT NULL,
+      applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+    );
+    CREATE TABLE crawler.schema_function (
+      name        TEXT PRIMARY KEY,
+      sha256      TEXT NOT NULL,
+      left_out_by INTEGER
+    );
+  END IF;
 END
 $$`
 
-function explain(error: unknown, what: string, sql?: string): unknown {
-  if (!(error instanceof pg.DatabaseError)) return error
-  const line = sql && error.position ? ` (line ${sql.slice(0, Number(error.position)).split('\n').length})` : ''
-  const reason = [error.message, error.detail, remedies[error.code ?? ''] ?? error.hint]
-    .filter((part) => part !== undefined)
-    .map((part) => part.replace(/\.?\s*$/, '.'))
-    .join(' ')
-  return new StartupError(`${what}${line}: ${reason.replace(/\s*\n\s*/g, ' ')}`, { cause: error })
-}
-
-const remedies: Record<string, string> = {
-  '42501':
-    'Run `migrate` as the owner of schema crawler and its tables, with REFERENCES and SELECT on public."user"; for the server\'s role see the GRANTs in docs/database.md',
-  '55P03': 'Another process migrates, or uses these tables: try again when it is done (pg_stat_activity shows it)',
-  '25006': 'This is a replica or a read-only database: point DATABASE_URL at the primary',
+/**
+ * Applies everything once more, whatever is recorded: for a database in which somebody dropped or changed what Waymark
+ * made. Rows stay.
+ * @throws StartupError as migrate does
+ */
+export async function repair(options: MigrateOptions): Promise<void> {
+  const wanted = await readWanted(options)
+  await migrate(options)
+  await withSetupConnection(options.databaseUrl, (client) =>
+    withTurn(client, options.turnTimeoutMs ?? 60_000, async () => {
+      for (const { name, sql, steps } of wanted.migrations) {
+        try {
+          await inTransaction(client, options, async () => {
+            await client.query(sql)
+          })
+          for (const step of steps) await runStep(client, step)
+        } catch (error) {
+          throw explain(error, `Migration ${name} failed`, sql)
+        }
+      }
+      const set = wanted.functions
+      if (!set) return
+      const all = { changed: set.files, leftOut: [], dropped: [], isPending: true }
+      await inTransaction(client, options, () => applyFunctions(client, set, all))
+    }),
+  )
 }

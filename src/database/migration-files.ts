@@ -7,16 +7,30 @@ import { StartupError } from '../startup-error.ts'
 export interface Migration {
   /** The folder's name, e.g. 001_original_tables. */
   readonly name: string
+  /** One transaction. */
   readonly sql: string
-  /** Of the text with \n line ends, in hex: a checkout that turns them into \r\n is no edit. */
+  /** Single statements that run after it, each outside a transaction; each can be repeated. */
+  readonly steps: readonly string[]
+  /** Of both texts with \n line ends, in hex: a checkout that turns them into \r\n is no edit. */
   readonly sha256: string
 }
 
-/** prisma/migrations of this package; src/database and the compiled dist/database are both two levels below its root. */
+/** A row of crawler.schema_migration. */
+export interface RecordedMigration {
+  readonly name: string
+  readonly sha256: string
+  /** How many of its steps are done. */
+  readonly steps_done: number
+}
+
+/**
+ * prisma/migrations of this package; src/database and the compiled dist/database are both two levels below its root.
+ */
 export const packagedMigrations = fileURLToPath(new URL('../../prisma/migrations', import.meta.url))
 
 /**
- * Reads every NNN_name/migration.sql of the directory, in order of their numbers. Files beside the folders are ignored.
+ * Reads every NNN_name/migration.sql of the directory, with its steps.sql where there is one, in order of their
+ * numbers. Files beside the folders are ignored.
  * @throws StartupError for a folder that isn't named so or is empty, for a number missing or used twice
  */
 export async function readMigrations(directory: string = packagedMigrations): Promise<readonly Migration[]> {
@@ -29,8 +43,11 @@ export async function readMigrations(directory: string = packagedMigrations): Pr
           `${join(directory, name)}: expected a folder named ${String(index + 1).padStart(3, '0')}_name here; migrations are numbered 001, 002, ... without a gap.`,
         )
       }
-      const sql = await readMigration(join(directory, name, 'migration.sql'))
-      return { name, sql, sha256: createHash('sha256').update(sql).digest('hex') }
+      const sql = await readSql(join(directory, name, 'migration.sql'))
+      const steps = await readSteps(join(directory, name, 'steps.sql'))
+      const hash = createHash('sha256').update(sql)
+      if (steps !== undefined) hash.update('\0').update(steps)
+      return { name, sql, steps: splitSteps(steps ?? ''), sha256: hash.digest('hex') }
     }),
   )
 }
@@ -47,10 +64,32 @@ async function folderNames(directory: string): Promise<string[]> {
   }
 }
 
-async function readMigration(path: string): Promise<string> {
+/**
+ * Reads a file of SQL, with \n line ends.
+ * @throws StartupError where it cannot be read
+ */
+export async function readSql(path: string): Promise<string> {
   try {
     return (await readFile(path, 'utf8')).replaceAll('\r\n', '\n')
   } catch (cause) {
     throw new StartupError(`Cannot read ${path}: restore it from the release.`, { cause })
   }
+}
+
+/** undefined: the migration has no steps. */
+async function readSteps(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, 'utf8')).replaceAll('\r\n', '\n')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new StartupError(`Cannot read ${path}: restore it from the release.`, { cause: error })
+  }
+}
+
+/** Each statement ends with a semicolon at the end of a line; a body in $$ would have some of its own. */
+function splitSteps(text: string): string[] {
+  return text
+    .split(/;[ \t]*$/m)
+    .map((step) => step.replaceAll(/^--.*\n?/gm, '').trim())
+    .filter((step) => step !== '')
 }

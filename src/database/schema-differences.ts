@@ -1,60 +1,149 @@
 import type { FoundObject, SchemaObject } from './catalog.ts'
+import { lineDiff } from './line-diff.ts'
+import { statementOf } from './schema-file.ts'
+
+/** What a database lacks, or has in another way. */
+export interface SchemaDifference {
+  /** One sentence that says the remedy. */
+  readonly sentence: string
+  /** As a unified diff shows it: "-" as it should be, "+" as it is. */
+  readonly hunk: readonly string[]
+}
+
+export interface SchemaComparison {
+  readonly differences: readonly SchemaDifference[]
+  /** What works but is worth knowing: what somebody else has added, a wider type. */
+  readonly notes: readonly string[]
+}
 
 /**
- * Names what of `expected` is missing from `found` or different in it.
+ * Compares a database with what it should be.
  * @param missingRemedy what to do about a missing object; by default the SQL that makes it
  */
-export function schemaDifferences(
+export function compareSchemas(
   expected: readonly SchemaObject[],
   found: readonly FoundObject[],
   missingRemedy?: string,
-): string[] {
-  const tables = new Set(found.filter(({ kind }) => kind === 'table').map(({ name }) => name))
-  return expected.flatMap((object) => {
+): SchemaComparison {
+  const differences: SchemaDifference[] = []
+  const notes: string[] = []
+  const matched = new Set<FoundObject>()
+  const tables = tableNames(found)
+  for (const object of expected) {
     // A missing table is one difference, not one for each of its columns.
-    if (object.kind !== 'table' && object.table !== null && !tables.has(object.table)) return []
-    const candidates = found.filter(({ kind, table }) => kind === object.kind && table === object.table)
-    const counterpart =
-      candidates.find(({ definition, name }) => definition === object.definition && sameName(object, name)) ??
-      (object.kind === 'constraint' ? undefined : candidates.find(({ name }) => name === object.name))
-    const label = describe(object)
-    if (!counterpart) return [`${label} is missing: ${missingRemedy ?? creation(object)}.`]
-    if (counterpart.definition !== object.definition) {
-      const seen = object.kind === 'function' ? '' : `: "${counterpart.definition}" instead of "${object.definition}"`
-      return [`${label} is different${seen}: ${change(object, counterpart)}.`]
-    }
-    if (!counterpart.inForce) return [`${label} is ${notInForce(object, counterpart)}.`]
-    return []
-  })
+    if (object.kind !== 'table' && object.table !== null && !tables.has(object.table)) continue
+    const counterpart = counterpartOf(object, found, matched)
+    if (counterpart) matched.add(counterpart)
+    const finding = judge(object, counterpart, missingRemedy)
+    if (finding === undefined) continue
+    if (finding.isNote) notes.push(finding.sentence)
+    else differences.push({ sentence: finding.sentence, hunk: hunkOf(object, counterpart) })
+  }
+  const expectedTables = tableNames(expected)
+  for (const object of found) {
+    if (matched.has(object) || object.kind === 'setting' || object.kind === 'privilege') continue
+    // A foreign table is one note, not one for each of its columns.
+    if (object.kind !== 'table' && object.table !== null && !expectedTables.has(object.table)) continue
+    notes.push(`${describe(object)} is not Waymark's.`)
+  }
+  return { differences, notes }
+}
+
+function tableNames(objects: readonly SchemaObject[]): Set<string> {
+  return new Set(objects.filter(({ kind }) => kind === 'table').map(({ name }) => name))
 }
 
 /** An adopted table has the same key or check under a name of its own, which is as good. */
-function sameName(object: SchemaObject, name: string): boolean {
-  return object.kind === 'constraint' || object.name === name
+function counterpartOf(
+  object: SchemaObject,
+  found: readonly FoundObject[],
+  matched: ReadonlySet<FoundObject>,
+): FoundObject | undefined {
+  const candidates = found.filter(
+    (other) => other.kind === object.kind && other.table === object.table && !matched.has(other),
+  )
+  const named = candidates.find(({ name }) => name === object.name)
+  if (named?.definition === object.definition || object.kind !== 'constraint') return named
+  return candidates.find(({ definition }) => definition === object.definition)
+}
+
+function judge(
+  object: SchemaObject,
+  counterpart: FoundObject | undefined,
+  missingRemedy: string | undefined,
+): { readonly sentence: string; readonly isNote: boolean } | undefined {
+  const label = describe(object)
+  if (object.kind === 'setting') {
+    if (counterpart?.definition === object.definition) return undefined
+    return { sentence: `${label} is not ${object.definition}.`, isNote: true }
+  }
+  if (!counterpart) return { sentence: `${label} is missing: ${missingRemedy ?? creation(object)}.`, isNote: false }
+  if (counterpart.definition !== object.definition) {
+    if (isWider(object, counterpart)) {
+      return { sentence: `${label} is "${counterpart.definition}", which holds more.`, isNote: true }
+    }
+    const seen = object.kind === 'function' ? '' : `: "${counterpart.definition}" instead of "${object.definition}"`
+    return { sentence: `${label} is different${seen}: ${change(object, counterpart)}.`, isNote: false }
+  }
+  if (counterpart.inForce) return undefined
+  // It binds what is written from now on.
+  const isNote = object.definition.startsWith('CHECK')
+  return { sentence: `${label} is ${notInForce(object, counterpart)}.`, isNote }
+}
+
+/** A text without a bound where one has a bound. */
+function isWider(expected: SchemaObject, found: SchemaObject): boolean {
+  if (expected.kind !== 'column') return false
+  const unbound = (definition: string) => definition.replace(/^character varying(\(\d+\))?/, 'text')
+  return (
+    /^(text|character varying)(?! ?\()/.test(found.definition) &&
+    unbound(found.definition).replaceAll('::character varying', '::text') ===
+      unbound(expected.definition).replaceAll('::character varying', '::text')
+  )
+}
+
+function hunkOf(object: SchemaObject, counterpart: FoundObject | undefined): string[] {
+  const before = statementOf(object)
+  const lines = counterpart
+    ? lineDiff(before, statementOf({ ...counterpart, name: object.name }))
+    : before.split('\n').map((line) => `-${line}`)
+  return [`@@ ${describe(object)} @@`, ...lines]
 }
 
 function describe({ kind, table, name, definition }: SchemaObject): string {
   switch (kind) {
-    case 'table':
-      return `Table ${name}`
-    case 'function':
-      return `Function ${name}`
     case 'constraint':
       return `Constraint ${definition} of ${table ?? ''}`
+    case 'privilege':
+      return `The statement ${definition}`
+    case 'table':
+    case 'function':
+    case 'sequence':
+      return `${capitalized(kind)} ${name}`
     case 'column':
     case 'index':
     case 'trigger':
-      return `${kind[0]?.toUpperCase() ?? ''}${kind.slice(1)} ${name} of ${table ?? ''}`
+    case 'setting':
+      return `${capitalized(kind)} ${name} of ${table ?? ''}`
   }
 }
 
-const repair = 'apply the migrations once more (docs/database.md, Repair)'
+function capitalized(word: string): string {
+  return `${word[0]?.toUpperCase() ?? ''}${word.slice(1)}`
+}
+
+const repair = 'run repair (docs/database.md, Repair)'
 
 function creation({ kind, table, name, definition }: SchemaObject): string {
   switch (kind) {
     case 'table':
     case 'function':
+    case 'setting':
       return repair
+    case 'sequence':
+      return `CREATE SEQUENCE ${name} ${definition}`
+    case 'privilege':
+      return definition
     case 'column':
       // Of a partition the definition is only a default: the column comes from the parent.
       return `ALTER TABLE ${table ?? ''} ADD COLUMN ${name} ${definition}`
@@ -72,6 +161,9 @@ function change(expected: SchemaObject, found: SchemaObject): string {
     case 'table':
     case 'function':
     case 'constraint':
+    case 'setting':
+    case 'sequence':
+    case 'privilege':
       return repair
     case 'index':
       return `DROP INDEX ${expected.name}; ${expected.definition}`

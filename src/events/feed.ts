@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
+import type { Partition } from '../database/partitions.ts'
 import { coalesce } from './coalesce.ts'
 import { Fault } from '../fault.ts'
 import { cursorExpired, decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
@@ -9,8 +10,8 @@ import { HoldBackLog, WARN_AFTER_MS } from './hold-back.ts'
 import {
   type FeedEvent,
   lookAtOutbox,
+  markPruned,
   noteFinal,
-  pruneEvents,
   readEvents,
   readLastGivenEventId,
   readOutboxState,
@@ -61,8 +62,8 @@ export interface Feed {
   /** Calls back whenever the position has moved, and when the feed is closed. @returns what takes the listener off again */
   onMove(listener: () => void): () => void
   readonly closed: boolean
-  /** Removes up to `limit` events that are older than the retention; answers how many. */
-  prune(options: { readonly retentionHours: number; readonly limit: number }): Promise<number>
+  /** Whether a partition of the outbox that is old enough may be retired; if so, cursors of before its last event are expired from now on. */
+  mayRetire(partition: Partition): Promise<boolean>
   /** Costs no statement. */
   state(): FeedState
   /** Whether the last look at the outbox failed: then the state is as of the last one that didn't. */
@@ -169,7 +170,7 @@ export async function startFeed(
     await noteFinal(database, generation, position)
   }
 
-  const lagEvents = () => Number(finality.highest - position)
+  const lagEvents = () => finality.idsAfter(position)
 
   const reading = coalesce(async () => {
     if (closed) return
@@ -232,7 +233,7 @@ export async function startFeed(
       await requireKept(named.eventId, named.generation)
       return named.eventId
     },
-    prune: ({ retentionHours, limit }) => pruneEvents(database, { retentionHours, upTo: position, limit }),
+    mayRetire: (partition) => markPruned(database, partition, position),
     position: () => position,
     onMove(listener) {
       listeners.add(listener)

@@ -1,3 +1,5 @@
+import { IDS_PER_PARTITION } from '../database/partitions.ts'
+
 /** What one look at the outbox sees: the highest event ID in its snapshot, and then who has written the outbox and is still open. */
 export interface OutboxLook {
   readonly highest: bigint
@@ -36,6 +38,8 @@ export class Finality {
   #position: bigint
   #highest: bigint
   readonly #writers = new Map<string, OpenWriter>()
+  /** IDs that nobody was given: each next partition of the outbox begins at a round number. */
+  #skipped: { readonly after: bigint; readonly count: bigint }[] = []
 
   /** @param position known to be final, whoever is open */
   constructor(position: bigint) {
@@ -63,7 +67,7 @@ export class Finality {
       this.#writers.set(writer, { above, seenAtMs: nowMs })
     }
     // The highest may have been pruned meanwhile by a replica that is ahead.
-    for (const seen of [highest, finalUpTo]) if (seen > this.#highest) this.#highest = seen
+    for (const seen of [highest, finalUpTo]) if (seen > this.#highest) this.#rise(seen)
     const final = this.#first()?.[1].above ?? this.#highest
     for (const known of [final, finalUpTo]) if (known > this.#position) this.#position = known
   }
@@ -74,6 +78,18 @@ export class Finality {
     if (!first || this.#position >= this.#highest) return undefined
     const [writer, { seenAtMs }] = first
     return { writer, forMs: nowMs - seenAtMs }
+  }
+
+  /** How many IDs were given out after a place, which never goes back, and up to the highest that was seen; those rolled back count. */
+  idsAfter(position: bigint): number {
+    this.#skipped = this.#skipped.filter(({ after }) => after >= position)
+    return Number(this.#skipped.reduce((ids, { count }) => ids - count, this.#highest - position))
+  }
+
+  #rise(highest: bigint): void {
+    const first = highest - (highest % IDS_PER_PARTITION)
+    if (first > this.#highest + 1n) this.#skipped.push({ after: this.#highest, count: first - 1n - this.#highest })
+    this.#highest = highest
   }
 
   #first(): readonly [string, OpenWriter] | undefined {

@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import type { Partition } from '../database/partitions.ts'
 import type { OutboxLook } from './finality.ts'
 
 interface RecordedEvent {
@@ -52,7 +53,7 @@ export async function readOutboxState(database: Database): Promise<OutboxState> 
 export async function readLastGivenEventId(database: Database): Promise<bigint> {
   const [row] = await database.query<{ last: string | null }>({
     name: 'feed_last_given',
-    text: `SELECT pg_sequence_last_value(pg_get_serial_sequence('crawler.feed_event', 'event_id')::regclass) AS last`,
+    text: `SELECT pg_sequence_last_value('crawler.feed_event_id') AS last`,
     values: [],
   })
   return BigInt(row?.last ?? 0)
@@ -138,27 +139,32 @@ export async function readEvents(
 }
 
 /**
- * Removes a batch of the oldest events that are past their retention, and notes up to where in the same transaction.
- * @param upTo only events that are final
- * @param limit events at the most; @returns how many were removed
+ * Notes that the events of a partition which is not written any more may be gone, before it is retired: whoever reads afterwards sees it.
+ * Only where this reader has delivered all of them, and no transaction is open that could still commit one.
+ * @param position up to which everything is final and was delivered
+ * @returns false where the partition has to stay for now
  */
-export async function pruneEvents(
-  database: Database,
-  { retentionHours, upTo, limit }: { readonly retentionHours: number; readonly upTo: bigint; readonly limit: number },
-): Promise<number> {
-  const [row] = await database.query<{ count: number }>({
-    name: 'feed_prune',
-    text: `WITH old AS (
-        SELECT event_id FROM crawler.feed_event
-        WHERE event_id <= $2 AND occurred_at < crawler.clock() - $1 * interval '1 hour' ORDER BY event_id LIMIT $3
-      ), marked AS (
-        UPDATE crawler.feed SET pruned_up_to = greatest(pruned_up_to, (SELECT max(event_id) FROM old)) WHERE EXISTS (SELECT FROM old)
-      ), removed AS (
-        DELETE FROM crawler.feed_event WHERE event_id <= (SELECT max(event_id) FROM old) RETURNING 1
-      ) SELECT count(*)::integer AS count FROM removed`,
-    values: [retentionHours, upTo, limit],
+export async function markPruned(database: Database, partition: Partition, position: bigint): Promise<boolean> {
+  if (position < partition.endId - 1n && (await hasWriters(database))) return false
+  // In a later snapshot than the look at the writers, so that what they committed is seen.
+  const rows = await database.query({
+    name: 'feed_mark_pruned',
+    text: `WITH last AS (SELECT max(event_id) AS id FROM crawler.feed_event WHERE event_id >= $1 AND event_id < $2)
+      UPDATE crawler.feed SET pruned_up_to = greatest(pruned_up_to, last.id) FROM last WHERE last.id <= $3 OR last.id IS NULL RETURNING 1`,
+    values: [partition.firstId, partition.endId, position],
   })
-  return row?.count ?? 0
+  return rows.length > 0
+}
+
+async function hasWriters(database: Database): Promise<boolean> {
+  const [row] = await database.query<{ found: boolean }>({
+    name: 'feed_has_writers',
+    text: `SELECT EXISTS (SELECT FROM pg_locks
+        WHERE locktype = 'relation' AND relation = 'crawler.feed_event'::regclass AND mode = 'RowExclusiveLock' AND granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS found`,
+    values: [],
+  })
+  return row?.found ?? true
 }
 
 function toEvent(row: EventRow): FeedEvent {

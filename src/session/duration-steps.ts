@@ -1,4 +1,4 @@
-/** How long a session took, in steps: crawler.duration_step (migration 011), whose index has the sessions of a step by startedAt. */
+/** How long a session took, in steps: crawler.duration_step (migration 003), whose index has the sessions of a step by startedAt. */
 export interface DurationStep {
   readonly step: number
   /** From so long, inclusive, to so long, exclusive. -Infinity to Infinity: it can have been any time. */

@@ -39,15 +39,15 @@ const PREPARE = `
 /** All that saves write, whoever wrote first: lists by what is in them, events without their numbers. */
 const WRITTEN = [
   `SELECT user_id, stream, last_tweet_id, last_crawled_at, bookmarks_count FROM crawler.crawl_checkpoint ORDER BY user_id, stream`,
-  `SELECT user_id, stream, epoch, owner_session_id, version, page_token, h.item_ids AS head, a.item_ids AS anchor, complete, opened_by_session_id,
-    written_epoch, order_key FROM crawler.crawl_state
-    LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY user_id, stream`,
-  `SELECT user_id, stream, version, source, actor, last_item_id, bookmarks_count, bookmarks_added, page_token, h.item_ids AS head, a.item_ids AS anchor,
+  `SELECT s.user_id, stream, epoch, owner_session_id, version, page_token, h.item_ids AS head, a.item_ids AS anchor, complete, opened_by_session_id,
+    written_epoch, order_key FROM crawler.crawl_state s
+    LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY s.user_id, stream`,
+  `SELECT r.user_id, stream, version, source, actor, last_item_id, bookmarks_count, bookmarks_added, page_token, h.item_ids AS head, a.item_ids AS anchor,
     complete, order_key, session_id, epoch, last_crawled_at, r.recorded_at FROM crawler.checkpoint_revision r
-    LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY user_id, stream, version`,
+    LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY r.user_id, stream, version`,
   `SELECT to_jsonb(e) - 'event_id' AS event FROM crawler.feed_event e ORDER BY user_id, stream, version, event_id`,
   `SELECT to_jsonb(s) AS session FROM crawler.crawl_session s ORDER BY session_id`,
-  `SELECT to_jsonb(i) AS key FROM crawler.idempotency_key i ORDER BY user_id, stream, key`,
+  `SELECT to_jsonb(i) - 'key_id' AS key FROM crawler.idempotency_key i ORDER BY user_id, stream, key, recorded_at`,
 ]
 
 function makeCommand(random: SeededRandom, place: number): Command {

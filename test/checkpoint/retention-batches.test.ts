@@ -11,7 +11,7 @@ const SETTINGS = { historyKeepRevisions: 2, historyRetentionDays: 30, sessionRet
 const log = pino({ level: 'silent' })
 
 /** By table, how many rows there are that are past their retention. */
-const OLD = { checkpoint_revision: 2_300, item_list: 2_100, crawl_session: 2_050, idempotency_key: 2_200 }
+const OLD = { checkpoint_revision: 2_300, item_list: 2_100, crawl_session: 2_050 }
 
 describe('retention', () => {
   let stored: TestDatabase
@@ -35,13 +35,11 @@ describe('retention', () => {
       INSERT INTO crawler.checkpoint_revision (user_id, stream, version, source, bookmarks_count, bookmarks_added, complete, epoch, recorded_at)
         SELECT st.user_id, st.stream, v, 'SAVE', 0, 0, FALSE, 0, crawler.clock() - interval '60 days'
         FROM crawler.crawl_state st, generate_series(1, st.version) v;
-      INSERT INTO crawler.item_list (item_ids, recorded_at)
-        SELECT '{a}', crawler.clock() - interval '2 h' FROM generate_series(1, ${OLD.item_list});
+      INSERT INTO crawler.item_list (user_id, item_ids, recorded_at)
+        SELECT 'ann', '{a}', crawler.clock() - interval '2 h' FROM generate_series(1, ${OLD.item_list});
       INSERT INTO crawler.crawl_session (session_id, user_id, status, started_at, completed_at)
         SELECT 's' || n, 'ann', 'failed', crawler.clock() - interval '9 days', crawler.clock() - interval '8 days'
-        FROM generate_series(1, ${OLD.crawl_session}) n;
-      INSERT INTO crawler.idempotency_key (user_id, stream, key, fingerprint, created, recorded_at)
-        SELECT 'ann', 'twitter/l1', n, '', FALSE, crawler.clock() - interval '25 h' FROM generate_series(1, ${OLD.idempotency_key}) n`)
+        FROM generate_series(1, ${OLD.crawl_session}) n`)
   })
   afterEach(() => stored[Symbol.asyncDispose]())
 
@@ -64,7 +62,7 @@ describe('retention', () => {
       revisions: OLD.checkpoint_revision,
       lists: OLD.item_list,
       sessions: OLD.crawl_session,
-      keys: OLD.idempotency_key,
+      keyPartitions: 0,
     })
     const told = await deleted()
     for (const [table, rows] of Object.entries(OLD)) {
@@ -89,10 +87,10 @@ describe('retention', () => {
         SELECT pg_advisory_lock(1)`)
       const running = runRetentionOnce(one, SETTINGS)
       await statementsWaitingForLocks(client, 1)
-      expect(await runRetentionOnce(other, SETTINGS)).toEqual({ revisions: 0, lists: 0, sessions: 0, keys: 0 })
+      expect(await runRetentionOnce(other, SETTINGS)).toEqual({ revisions: 0, lists: 0, sessions: 0, keyPartitions: 0 })
       expect(await deleted()).toEqual(new Map())
       await client.query('SELECT pg_advisory_unlock(1)')
-      expect(await running).toMatchObject({ revisions: OLD.checkpoint_revision, keys: OLD.idempotency_key })
+      expect(await running).toMatchObject({ revisions: OLD.checkpoint_revision, sessions: OLD.crawl_session })
     })
   })
 
@@ -102,23 +100,24 @@ describe('retention', () => {
         (SELECT count(*)::integer FROM crawler.checkpoint_revision) AS revisions,
         (SELECT count(*)::integer FROM crawler.crawl_session) AS sessions,
         (SELECT count(*)::integer FROM crawler.item_list) AS lists,
-        (SELECT count(*)::integer FROM crawler.idempotency_key) AS keys`)
+        (SELECT count(*)::integer FROM crawler.log_partition
+          WHERE parent = 'feed_event' AND opened_at > now() - interval '1 hour') AS opened`)
       return row
     }
     const keepsAll = { HISTORY_KEEP_REVISIONS: '5', HISTORY_RETENTION_DAYS: '61' }
     const keepsSome = { HISTORY_KEEP_REVISIONS: '5', HISTORY_RETENTION_DAYS: '58', SESSION_RETENTION_DAYS: '8' }
     const revisions = 1_502 + 100 * 10
     for (const [settings, kept] of [
-      [keepsAll, { revisions, sessions: OLD.crawl_session, lists: 0, keys: 0 }],
+      [keepsAll, { revisions, sessions: OLD.crawl_session, lists: 0, opened: 1 }],
       [
         { ...keepsAll, SESSION_RETENTION_DAYS: '9' },
-        { revisions, sessions: OLD.crawl_session, lists: 0, keys: 0 },
+        { revisions, sessions: OLD.crawl_session, lists: 0, opened: 1 },
       ],
-      [keepsSome, { revisions: 101 * 5, sessions: 0, lists: 0, keys: 0 }],
+      [keepsSome, { revisions: 101 * 5, sessions: 0, lists: 0, opened: 1 }],
     ] as const) {
-      // The last of a run to go, so that the run is seen also where it leaves the rest.
+      // A run ends with the feed's partitions, so that it is seen also where it leaves the rest.
       await stored.query(
-        `INSERT INTO crawler.idempotency_key VALUES ('ann', 'twitter/l1', 'last', '', FALSE, crawler.clock() - interval '25 h')`,
+        `UPDATE crawler.log_partition SET opened_at = now() - interval '15 hours' WHERE opened_at IS NOT NULL`,
       )
       const app = await startOn(stored.url, settings, { pruneEachMs: 10 })
       try {

@@ -17,7 +17,7 @@ const DEFAULTS: RetentionSettings = {
   historyRetentionDays: 30,
   sessionRetentionDays: undefined,
 }
-const NOTHING: Pruned = { revisions: 0, lists: 0, sessions: 0, keys: 0 }
+const NOTHING: Pruned = { revisions: 0, lists: 0, sessions: 0, keyPartitions: 0 }
 const log = pino({ level: 'silent' })
 
 describe('retention', () => {
@@ -177,8 +177,8 @@ describe('retention', () => {
     it('keeps one that only the state of a crawl refers to, and one that is younger than an hour', async () => {
       await saves(1, 1)
       await waymark.database.query(`
-        INSERT INTO crawler.item_list (item_ids, recorded_at)
-          SELECT ARRAY[name], crawler.clock() - age FROM (VALUES
+        INSERT INTO crawler.item_list (user_id, item_ids, recorded_at)
+          SELECT 'ann', ARRAY[name], crawler.clock() - age FROM (VALUES
             ('head', interval '2 h'), ('anchors', interval '2 h'), ('unused', interval '61 min'), ('young', interval '59 min')
           ) AS made (name, age);
         UPDATE crawler.crawl_state SET
@@ -191,7 +191,7 @@ describe('retention', () => {
     it('keeps one that a revision refers to which is not committed yet, without waiting for it', async () => {
       await saves(1, 1)
       await waymark.database.query(
-        `INSERT INTO crawler.item_list (item_ids, recorded_at) VALUES ('{a}', crawler.clock() - interval '2 h')`,
+        `INSERT INTO crawler.item_list (user_id, item_ids, recorded_at) VALUES ('ann', '{a}', crawler.clock() - interval '2 h')`,
       )
       await withClient(waymark.database.url, async (client) => {
         await client.query('BEGIN')
@@ -207,8 +207,8 @@ describe('retention', () => {
 
     it('deletes more than a batch', async () => {
       await waymark.database.query(`
-        INSERT INTO crawler.item_list (item_ids, recorded_at)
-          SELECT '{a}', crawler.clock() - interval '2 h' FROM generate_series(1, 2500)`)
+        INSERT INTO crawler.item_list (user_id, item_ids, recorded_at)
+          SELECT 'ann', '{a}', crawler.clock() - interval '2 h' FROM generate_series(1, 2500)`)
       expect(await run()).toEqual({ ...NOTHING, lists: 2500 })
       expect(await lists()).toEqual([])
     })
@@ -247,32 +247,39 @@ describe('retention', () => {
     })
   })
 
-  it('deletes idempotency keys that are older than 24 h, and a save under such a key is a new one', async () => {
+  it('drops idempotency keys by whole partitions once all of one are older than 24 h; a save under an older key is a new one', async () => {
     await save({ itemId: '1', bookmarksAdded: 5, idempotencyKey: 'old' })
     await clock.advance(DAY - 60)
     await save({ itemId: '2', bookmarksAdded: 5, idempotencyKey: 'young' })
+    // Opens the next partition.
     expect(await run()).toEqual(NOTHING)
     await clock.advance(120)
-    expect(await run()).toEqual({ ...NOTHING, keys: 1 })
-    expect(await column('SELECT key AS value FROM crawler.idempotency_key')).toEqual(['young'])
     await save({ itemId: '1', bookmarksAdded: 5, idempotencyKey: 'old' })
     await save({ itemId: '2', bookmarksAdded: 5, idempotencyKey: 'young' })
     expect(await column('SELECT bookmarks_count AS value FROM crawler.crawl_checkpoint')).toEqual([15])
+    const keys = () => column('SELECT key AS value FROM crawler.idempotency_key ORDER BY key_id')
+    expect(await keys()).toEqual(['old', 'young', 'old'])
+    expect(await run()).toEqual(NOTHING)
+    await clock.advance(DAY)
+    expect(await run()).toEqual({ ...NOTHING, keyPartitions: 1 })
+    expect(await keys()).toEqual(['old'])
   })
 
   it('is left to the replica that is at it', async () => {
-    await waymark.database.query(`INSERT INTO crawler.item_list (item_ids, recorded_at) VALUES ('{a}', '2020-01-01')`)
+    await waymark.database.query(
+      `INSERT INTO crawler.item_list (user_id, item_ids, recorded_at) VALUES ('ann', '{a}', '2020-01-01')`,
+    )
     await mutate(waymark, 'startSession', { userId, sessionId: 's' })
     await mutate(waymark, 'stopSession', { sessionId: 's' })
     await saves(1, 5)
-    await save({ itemId: '6', idempotencyKey: 'k' })
+    await saves(6, 6)
     await clock.advance(40 * DAY)
     const settings = { sessionRetentionDays: 1 }
     await withClient(waymark.database.url, async (client) => {
       await client.query(`SELECT pg_advisory_lock(hashtextextended('waymark retention', 0))`)
       expect(await run(settings)).toEqual(NOTHING)
     })
-    expect(await run(settings)).toEqual({ revisions: 3, lists: 1, sessions: 1, keys: 1 })
+    expect(await run(settings)).toEqual({ revisions: 3, lists: 1, sessions: 1, keyPartitions: 0 })
   })
 
   it('may be run by several replicas at once: what must stay stays', async () => {
@@ -288,7 +295,8 @@ describe('retention', () => {
     let told = 0
     const settings = { ...DEFAULTS, sessionRetentionDays: 1 }
     const stopHearing = database.onNews(() => (told += 1))
-    const retention = startRetention(database, settings, log, () => Promise.resolve(0), 10)
+    const prunedFeed = { retentionHours: 168, mayRetire: () => Promise.resolve(false) }
+    const retention = startRetention(database, settings, log, prunedFeed, 10)
     try {
       for (const sessionId of ['s1', 's2']) {
         await mutate(waymark, 'startSession', { userId, sessionId })

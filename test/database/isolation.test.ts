@@ -4,8 +4,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { pino } from 'pino'
 import { describe, expect, inject, it } from 'vitest'
+import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
+import { keepPartitions } from '../../src/database/partitions.ts'
 import { packagedMigrations, readMigrations } from '../../src/database/migration-files.ts'
 import { verifySchema } from '../../src/database/verify.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
@@ -63,8 +66,8 @@ describe('the roles of docs/database.md', () => {
     await using roles = rolesOf(database)
     await database.query(usersOfAnotherProject)
     await database.query(roles.sql('owner'))
-    expect(await migrate({ databaseUrl: roles.url('owner') })).toEqual({ applied: names, present: [] })
-    expect(await verifySchema({ databaseUrl: roles.url('owner') })).toEqual([])
+    expect(await migrate({ databaseUrl: roles.url('owner') })).toMatchObject({ applied: names, present: [] })
+    expect((await verifySchema({ databaseUrl: roles.url('owner') })).differences).toEqual([])
     await expect(withClient(roles.url('owner'), (client) => client.query('CREATE SCHEMA other'))).rejects.toThrow(
       /permission denied/,
     )
@@ -99,8 +102,8 @@ describe('the roles of docs/database.md', () => {
     await database.query(roles.sql('server'))
     const serverUrl = roles.url('server')
 
-    expect(await migrate({ databaseUrl: serverUrl })).toEqual({ applied: [], present: names })
-    expect(await verifySchema({ databaseUrl: serverUrl })).toEqual([])
+    expect(await migrate({ databaseUrl: serverUrl })).toEqual({ applied: [], present: names, functions: [] })
+    expect((await verifySchema({ databaseUrl: serverUrl })).differences).toEqual([])
     await withClient(serverUrl, async (client) => {
       await client.query(
         `INSERT INTO crawler.crawl_session (session_id, user_id, stream) VALUES ('s1', 'ada', 'reddit/saved')`,
@@ -160,6 +163,31 @@ describe('the roles of docs/database.md', () => {
       await client.query('INSERT INTO crawler.later DEFAULT VALUES')
       await client.query('UPDATE crawler.later SET id = id + crawler.later()')
     })
+  })
+
+  it('let the server make, open, detach and drop the partitions of the tables that grow, and nothing more', async () => {
+    await using database = await createTestDatabase('empty')
+    await using roles = rolesOf(database)
+    await database.query(usersOfAnotherProject)
+    await database.query(roles.sql('owner'))
+    await migrate({ databaseUrl: roles.url('owner') })
+    await database.query(roles.sql('server'))
+    const log = pino({ level: 'silent' })
+    const settings = { url: roles.url('server'), poolSize: 2, connectTimeoutMs: 5_000, statementTimeoutMs: 10_000, log }
+    const server = openDatabase(settings)
+    try {
+      for (const name of ['feed_event', 'idempotency_key'] as const) {
+        const keep = () => keepPartitions(server, { name, keepHours: 0, partitionHours: 0 })
+        await keep()
+        expect(await keep()).toBe(1)
+      }
+    } finally {
+      await server.close()
+    }
+    // The owner can still change them.
+    await withClient(roles.url('owner'), (client) =>
+      client.query('ALTER TABLE crawler.feed_event ADD COLUMN later TEXT; DROP TABLE crawler.idempotency_key'),
+    )
   })
 
   it('keep the server from migrating, with one line that says who may', async () => {

@@ -3,14 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { migrate } from '../../src/database/migrate.ts'
+import { readFunctions } from '../../src/database/function-files.ts'
 import { packagedMigrations, readMigrations } from '../../src/database/migration-files.ts'
 import { verifySchema } from '../../src/database/verify.ts'
 import { StartupError } from '../../src/startup-error.ts'
 import { createTestDatabase, withClient } from '../support/database.ts'
-import { rollbackSql } from './rollback.ts'
 
 const migrations = await readMigrations()
 const names = migrations.map(({ name }) => name)
+const functions = (await readFunctions()).files.map(({ name }) => name)
 const recorded = 'SELECT name, sha256 FROM crawler.schema_migration ORDER BY name'
 
 async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
@@ -34,14 +35,14 @@ function startupError(message: RegExp): unknown {
 describe('migrate', () => {
   it('makes everything in an empty database and records each name and SHA-256', async () => {
     await using database = await createTestDatabase('empty')
-    expect(await migrate({ databaseUrl: database.url })).toEqual({ applied: names, present: [] })
+    expect(await migrate({ databaseUrl: database.url })).toEqual({ applied: names, present: [], functions })
     expect(await database.query(recorded)).toEqual(migrations.map(({ name, sha256 }) => ({ name, sha256 })))
-    expect(await verifySchema({ databaseUrl: database.url })).toEqual([])
+    expect(await verifySchema({ databaseUrl: database.url })).toEqual({ differences: [], notes: [], diff: '' })
   })
 
   it('does nothing the second time', async () => {
     await using database = await createTestDatabase()
-    expect(await migrate({ databaseUrl: database.url })).toEqual({ applied: [], present: names })
+    expect(await migrate({ databaseUrl: database.url })).toEqual({ applied: [], present: names, functions: [] })
   })
 
   it('lets several that start at once take turns, and all succeed', async () => {
@@ -60,10 +61,12 @@ describe('migrate', () => {
     expect(await migrate({ databaseUrl: database.url, directory: older.path })).toEqual({
       applied: names.slice(0, 1),
       present: [],
+      functions: [],
     })
     expect(await migrate({ databaseUrl: database.url })).toEqual({
       applied: names.slice(1),
       present: names.slice(0, 1),
+      functions,
     })
   })
 
@@ -102,6 +105,7 @@ describe('migrate', () => {
     expect(await migrate({ databaseUrl: database.url, directory: windows.path })).toEqual({
       applied: [],
       present: ['001_a'],
+      functions: [],
     })
   })
 
@@ -165,7 +169,7 @@ describe('migrate, where something is in its way', () => {
     await withClient(database.url, async (client) => {
       await client.query(`BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('waymark migrate', 0))`)
       await expect(migrate({ databaseUrl: database.url, turnTimeoutMs: 50 })).rejects.toEqual(
-        startupError(/^Migration 001_original_tables failed and changed nothing: .* Another process migrates/),
+        startupError(/^Another process migrates this database: try again/),
       )
     })
   })
@@ -197,76 +201,5 @@ describe('migrate, where something is in its way', () => {
     await expect(migrate({ databaseUrl: database.url })).rejects.toEqual(
       startupError(/point DATABASE_URL at the primary\.$/),
     )
-  })
-})
-
-describe('each migration', () => {
-  it('can be run again by hand, also after the later ones, and changes nothing then', async () => {
-    await using database = await createTestDatabase('empty')
-    for (const { sql } of migrations) {
-      await database.query(sql)
-      await database.query(sql)
-    }
-    for (const { sql } of migrations) await database.query(sql)
-    const differences = await verifySchema({ databaseUrl: database.url })
-    expect(differences).toEqual(names.map((name) => `Migration ${name} is not applied: run migrate.`))
-    expect(await migrate({ databaseUrl: database.url })).toEqual({ applied: names, present: [] })
-    expect(await verifySchema({ databaseUrl: database.url })).toEqual([])
-  })
-
-  it('is taken back by its rollback comment, and applies again', async () => {
-    await using database = await createTestDatabase()
-    for (const { sql } of migrations.toReversed()) await database.query(rollbackSql(sql))
-    expect(
-      await database.query(
-        `SELECT relname FROM pg_class WHERE relnamespace IN ('crawler'::regnamespace, 'public'::regnamespace) AND relkind IN ('r', 'p')`,
-      ),
-    ).toEqual([{ relname: 'schema_migration' }])
-    expect(await database.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'crawler'::regnamespace`)).toEqual([])
-    expect(await migrate({ databaseUrl: database.url })).toEqual({ applied: names, present: [] })
-    expect(await verifySchema({ databaseUrl: database.url })).toEqual([])
-  })
-
-  it('keeps the rows of the original tables when all but the first are taken back', async () => {
-    await using database = await createTestDatabase()
-    await database.query(`INSERT INTO public."user" VALUES ('ada')`)
-    await database.query(`INSERT INTO crawler.twitter_crawl_checkpoint (user_id, last_tweet_id) VALUES ('ada', '20')`)
-    await database.query(`INSERT INTO crawler.crawl_session (session_id, user_id) VALUES ('s1', 'ada')`)
-    for (const { sql } of migrations.slice(1).toReversed()) await database.query(rollbackSql(sql))
-    await database.query(`UPDATE crawler.twitter_crawl_checkpoint SET last_tweet_id = '21', updated_at = '2000-01-01'`)
-    expect(
-      await database.query(
-        `SELECT last_tweet_id, updated_at > '2001-01-01' AS touched FROM crawler.twitter_crawl_checkpoint`,
-      ),
-    ).toEqual([{ last_tweet_id: '21', touched: true }])
-    await expect(database.query(rollbackSql(migrations[0]?.sql ?? ''))).rejects.toThrow(
-      'table crawler.twitter_crawl_checkpoint has rows',
-    )
-    await migrate({ databaseUrl: database.url })
-    expect(await database.query('SELECT user_id, stream, last_tweet_id FROM crawler.crawl_checkpoint')).toEqual([
-      { user_id: 'ada', stream: 'twitter/bookmarks', last_tweet_id: '21' },
-    ])
-    expect(await database.query('SELECT session_id, stream FROM crawler.crawl_session')).toEqual([
-      { session_id: 's1', stream: 'twitter/bookmarks' },
-    ])
-  })
-
-  it.each([
-    [
-      'a checkpoint',
-      `INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id) VALUES ('ada', 'reddit/saved', 't3_a')`,
-      'crawler.crawl_checkpoint_other has rows',
-    ],
-    [
-      'a session',
-      `INSERT INTO crawler.crawl_session (session_id, user_id, stream) VALUES ('s1', 'ada', 'reddit/saved')`,
-      'crawler.crawl_session has sessions of other streams',
-    ],
-  ])('refuses to be taken back to Twitter only while there is %s of another stream', async (_what, insert, message) => {
-    await using database = await createTestDatabase()
-    await database.query(`INSERT INTO public."user" VALUES ('ada')`)
-    await database.query(insert)
-    for (const { sql } of migrations.slice(2).toReversed()) await database.query(rollbackSql(sql))
-    await expect(database.query(rollbackSql(migrations[1]?.sql ?? ''))).rejects.toThrow(message)
   })
 })

@@ -131,6 +131,8 @@ describe('what it builds', { timeout: 180_000 }, () => {
 
   it('has the migrations', async () => {
     expect(await readdir(join(app, 'prisma/migrations'))).toContain('001_original_tables')
+    expect(await readdir(join(app, 'prisma/functions'))).toContain('save_checkpoints.sql')
+    expect((await readdir(join(app, 'prisma'))).sort()).toEqual(['functions', 'migrations', 'schema.sql', 'takeover'])
   })
 
   it('refuses to start without AUTHENTICATION, in one line, with exit code 2', async () => {

@@ -139,6 +139,15 @@ const scenarios: Record<string, () => Promise<string>> = {
   edited: () => migrateRefusal('migrated', `UPDATE crawler.schema_migration SET sha256 = '0' WHERE name LIKE '001%'`),
   newer: () =>
     migrateRefusal('migrated', `INSERT INTO crawler.schema_migration (name, sha256) VALUES ('999_new', '0')`),
+  'newer-functions': () => migrateRefusal('migrated', 'UPDATE crawler.function_set SET number = 9999'),
+  'before-013': () =>
+    migrateRefusal(
+      'empty',
+      `CREATE SCHEMA crawler;
+       CREATE TABLE crawler.schema_migration (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL);
+       INSERT INTO crawler.schema_migration
+         VALUES ('001_original_tables', '99e2b1286e86c9ae1d4c150971a0b48e7d17e86ae3286374c89f02be8db40340')`,
+    ),
   async locked() {
     await using database = await createTestDatabase('empty')
     return await withClient(database.url, async (holder) => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { pino } from 'pino'
 import { type Database, openDatabase } from '../../src/database/database.ts'
-import { pruneEvents } from '../../src/events/outbox.ts'
+import { keepPartitions } from '../../src/database/partitions.ts'
+import { markPruned } from '../../src/events/outbox.ts'
 import { decodeFeedCursor, encodeFeedCursor } from '../../src/events/cursor.ts'
 import { type FeedWatch, readFeed, watchLive } from '../support/feed-reader.ts'
 import { longEvents, StallingSubscriber } from '../support/stalling-subscriber.ts'
@@ -38,20 +39,23 @@ describe('a feed whose old events are deleted', () => {
   const position = async () =>
     (await waymark.ask('{ checkpoints(first: 1) { feedCursor } }')).checkpoints.feedCursor as string
 
-  /** Deletes every event of now, as if each were older than the retention. */
+  /** Retires every event of now, as if each were older than the retention. */
   async function prune(): Promise<void> {
-    await database.query({
-      text: `UPDATE crawler.feed_event SET occurred_at = occurred_at - interval '200 hours'`,
-      values: [],
-    })
     const [row] = await database.query<{ last: string }>({
       text: 'SELECT max(event_id) AS last FROM crawler.feed_event',
       values: [],
     })
     const last = BigInt(row?.last ?? 0)
-    // A server deletes nothing that its own feed hasn't read yet.
+    // A server retires nothing that its own feed hasn't read yet.
     await expect.poll(async () => (decodeFeedCursor(await position())?.eventId ?? 0n) >= last, patience).toBe(true)
-    await pruneEvents(database, { retentionHours: 168, upTo: last, limit: 1_000 })
+    const keep = (keepHours: number) =>
+      keepPartitions(database, {
+        name: 'feed_event',
+        keepHours,
+        partitionHours: 0,
+        mayRetire: (partition) => markPruned(database, partition, last),
+      })
+    await expect.poll(() => keep(0), patience).toBe(1)
   }
 
   const itemsOf = ({ told, code }: FeedWatch) => code ?? told.map(({ lastItemId }) => lastItemId)
@@ -139,19 +143,34 @@ it('a server deletes what is older than FEED_RETENTION_HOURS by itself, and name
   await using waymark = await startWaymark({ FEED_RETENTION_HOURS: '3' }, { pruneEachMs: 20 })
   await mutate(waymark, 'registerUser', { userId: 'alice' })
   const { checkpoints } = await waymark.ask('{ checkpoints(first: 1) { feedCursor } }')
-  for (const itemId of ['1', '2', '3']) await mutate(waymark, 'saveCheckpoint', { userId: 'alice', itemId })
+  const save = (itemId: string) => mutate(waymark, 'saveCheckpoint', { userId: 'alice', itemId })
   const read = (after: string, count: number) => readFeed(waymark.url, 'checkpointChanged', { after }, count)
   const items = (reading: Awaited<ReturnType<typeof read>>) => reading.told.map(({ lastItemId }) => lastItemId)
+  const opened = () =>
+    waymark.database.query(
+      `SELECT name FROM crawler.log_partition WHERE parent = 'feed_event' AND opened_at IS NOT NULL`,
+    )
+  /** Moves the time at which each partition was opened into the past. */
+  const age = (hours: number) =>
+    waymark.database.query(
+      `UPDATE crawler.log_partition SET opened_at = opened_at - $1 * interval '1 hour' WHERE parent = 'feed_event'`,
+      [hours],
+    )
+  await save('1')
+  await save('2')
+  await age(1)
+  await expect.poll(opened, patience).toHaveLength(2)
+  await save('3')
   expect(items(await read(checkpoints.feedCursor, 3))).toEqual(['1', '2', '3'])
 
-  await waymark.database.query(
-    `UPDATE crawler.feed_event SET occurred_at = now() - last_item_id::integer * interval '-1 hour' - interval '4.5 hours'`,
-  )
-  // Of 3.5, 2.5 and 1.5 hours ago.
   const left = () => waymark.database.query('SELECT last_item_id AS "itemId" FROM crawler.feed_event ORDER BY event_id')
-  await expect.poll(left, patience).toEqual([{ itemId: '2' }, { itemId: '3' }])
+  await age(2.9)
+  await expect.poll(opened, patience).toHaveLength(3)
+  expect(await left()).toEqual([{ itemId: '1' }, { itemId: '2' }, { itemId: '3' }])
+  await age(0.2)
+  await expect.poll(left, patience).toEqual([{ itemId: '3' }])
   const refused = await read(checkpoints.feedCursor, 1)
   expect(refused.code).toBe('CURSOR_EXPIRED')
   const oldest = /oldest cursor that works is ([\w-]+)/.exec(refused.message ?? '')?.[1] ?? ''
-  expect(items(await read(oldest, 2))).toEqual(['2', '3'])
+  expect(items(await read(oldest, 1))).toEqual(['3'])
 })

@@ -1,8 +1,8 @@
 -- 001: the tables of the original Python project.
 --
 -- A database that has them already is adopted as it is: no row and no column is dropped; what is missing (columns,
--- defaults, keys, the CHECK) is added where the rows allow it, and a table that can't be adopted is an error that says why.
--- Everything here can be run again, also after later migrations.
+-- defaults, keys, the CHECK) is added where the rows allow it, and a table that can't be adopted is an error that says
+-- why. Everything here can be run again, also after later migrations.
 
 DO $$
 BEGIN
@@ -164,8 +164,9 @@ BEGIN
   IF NOT EXISTS (
     SELECT FROM pg_constraint WHERE conrelid = 'crawler.crawl_session'::regclass AND conname = 'crawl_session_status_is_known'
   ) THEN
-    -- Rows that an adopted table holds outside the four are kept: the CHECK then binds new rows only, and verify says so.
-    -- ::text, because PostgreSQL prints a CHECK on VARCHAR in one way before a dump and in another after it, and verify compares.
+    -- Rows that an adopted table holds outside the four are kept: the CHECK then binds new rows only, and verify says
+    -- so. ::text, because PostgreSQL prints a CHECK on VARCHAR in one way before a dump and in another after it, and
+    -- verify compares.
     ALTER TABLE crawler.crawl_session ADD CONSTRAINT crawl_session_status_is_known
       CHECK (status::text IN ('running', 'completed', 'stopped', 'failed')) NOT VALID;
     IF EXISTS (SELECT FROM crawler.crawl_session WHERE status NOT IN ('running', 'completed', 'stopped', 'failed')) THEN
@@ -177,31 +178,9 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION crawler.set_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  NEW.updated_at := pg_catalog.now();
-  RETURN NEW;
-END
-$$;
-
-DO $$
-BEGIN
-  -- As a partition it has the trigger of its parent.
-  IF NOT (SELECT relispartition FROM pg_class WHERE oid = 'crawler.twitter_crawl_checkpoint'::regclass) AND NOT EXISTS (
-    SELECT FROM pg_trigger WHERE tgrelid = 'crawler.twitter_crawl_checkpoint'::regclass AND tgname = 'zz_set_updated_at'
-  ) THEN
-    -- zz: triggers fire in the order of their names, and this one has the last word over any that an adopted table brings.
-    CREATE TRIGGER zz_set_updated_at BEFORE UPDATE ON crawler.twitter_crawl_checkpoint
-      FOR EACH ROW EXECUTE FUNCTION crawler.set_updated_at();
-  END IF;
-END
-$$;
-
 -- To take this back, after the later ones (docs/database.md, Rolling back). Tables that Waymark adopted stay, with what was
 -- added to them; tables that it made are dropped when they are empty, and keep it from going on when they are not.
 -- ROLLBACK BEGIN
--- DROP TRIGGER IF EXISTS zz_set_updated_at ON crawler.twitter_crawl_checkpoint;
--- DROP FUNCTION IF EXISTS crawler.set_updated_at();
 -- DO $$
 -- DECLARE
 --   made REGCLASS;

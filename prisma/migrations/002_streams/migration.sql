@@ -1,11 +1,12 @@
 -- 002: every platform, without renaming a column of the original project.
 --
 -- The literal table becomes the partition of twitter/bookmarks; all other streams live in a default partition. The
--- parent has a UNIQUE and no PRIMARY KEY, so that the literal table keeps its own key: ON CONFLICT (user_id) goes on working
--- there, and ON CONFLICT (user_id, stream) works on the parent. (A view would take neither.)
--- Everything here can be run again.
+-- parent has a UNIQUE and no PRIMARY KEY, so that the literal table keeps its own key: ON CONFLICT (user_id) goes on
+-- working there, and ON CONFLICT (user_id, stream) works on the parent. (A view would take neither.) Everything here
+-- can be run again.
 
--- Naive timestamps are UTC. Under timezone UTC the change of type keeps the table file; USING ... AT TIME ZONE would rewrite it.
+-- Naive timestamps are UTC. Under timezone UTC the change of type keeps the table file; USING ... AT TIME ZONE would
+-- rewrite it.
 DO $$
 DECLARE
   naive RECORD;
@@ -68,30 +69,16 @@ BEGIN
     -- It has no primary key either, and without an identity a publication of all tables refuses every UPDATE.
     ALTER TABLE crawler.crawl_checkpoint_other REPLICA IDENTITY USING INDEX crawl_checkpoint_other_user_id_stream_key;
   END IF;
-
-  IF NOT EXISTS (
-    SELECT FROM pg_trigger WHERE tgrelid = 'crawler.crawl_checkpoint'::regclass AND tgname = 'zz_set_updated_at'
-  ) THEN
-    CREATE TRIGGER zz_set_updated_at BEFORE UPDATE ON crawler.crawl_checkpoint
-      FOR EACH ROW EXECUTE FUNCTION crawler.set_updated_at();
-  END IF;
 END
 $$;
 
--- One index for every filter and order of the API, each ending in the key that paging needs to tell equal times apart. Saves
--- touch none of those of the sessions. (The filter by status reads adopted values as failed: its index comes with that rule.)
-CREATE INDEX IF NOT EXISTS crawl_session_started ON crawler.crawl_session (started_at, session_id);
-CREATE INDEX IF NOT EXISTS crawl_session_user_started ON crawler.crawl_session (user_id, started_at, session_id);
-CREATE INDEX IF NOT EXISTS crawl_session_stream_started ON crawler.crawl_session (stream, started_at, session_id);
-CREATE INDEX IF NOT EXISTS crawl_session_user_stream_started
-  ON crawler.crawl_session (user_id, stream, started_at, session_id);
-CREATE INDEX IF NOT EXISTS crawl_session_platform_started
-  ON crawler.crawl_session (split_part(stream, '/', 1), started_at, session_id);
-CREATE INDEX IF NOT EXISTS crawl_session_other_platform_started ON crawler.crawl_session (started_at, session_id)
-  WHERE split_part(stream, '/', 1) NOT IN ('twitter', 'reddit', 'linkedin', 'mastodon', 'bluesky', 'youtube');
+-- Each save writes a new version of its checkpoint, and last_crawled_at is indexed, so the indexes grow with it: vacuum
+-- comes early.
+ALTER TABLE crawler.twitter_crawl_checkpoint SET (autovacuum_vacuum_scale_factor = 0.05);
+ALTER TABLE crawler.crawl_checkpoint_other SET (autovacuum_vacuum_scale_factor = 0.05);
 
-CREATE INDEX IF NOT EXISTS twitter_crawl_checkpoint_crawled
-  ON crawler.twitter_crawl_checkpoint (last_crawled_at, user_id, stream);
+-- One index for every filter and order of the API, each ending in the key that paging needs to tell equal times apart.
+-- The literal table's stands in steps.sql, because an adopted table may have rows.
 CREATE INDEX IF NOT EXISTS crawl_checkpoint_other_crawled
   ON crawler.crawl_checkpoint_other (last_crawled_at, user_id, stream);
 CREATE INDEX IF NOT EXISTS crawl_checkpoint_other_stream_crawled
@@ -101,6 +88,12 @@ CREATE INDEX IF NOT EXISTS crawl_checkpoint_other_platform_crawled
 CREATE INDEX IF NOT EXISTS crawl_checkpoint_other_other_platform_crawled
   ON crawler.crawl_checkpoint_other (last_crawled_at, user_id, stream)
   WHERE split_part(stream, '/', 1) NOT IN ('twitter', 'reddit', 'linkedin', 'mastodon', 'bluesky', 'youtube');
+
+-- What configureStream set.
+CREATE TABLE IF NOT EXISTS crawler.stream_setting (
+  stream VARCHAR(255) PRIMARY KEY,
+  ordering VARCHAR(50) NOT NULL DEFAULT 'none' CONSTRAINT stream_setting_ordering_is_known CHECK (ordering::text IN ('none', 'ascending'))
+);
 
 -- To take this back (docs/database.md, Rolling back): only while nothing but twitter/bookmarks is stored. Times stay
 -- TIMESTAMPTZ, which is what any client reads correctly.
@@ -120,9 +113,7 @@ CREATE INDEX IF NOT EXISTS crawl_checkpoint_other_other_platform_crawled
 -- ALTER TABLE crawler.crawl_checkpoint DETACH PARTITION crawler.twitter_crawl_checkpoint;
 -- DROP TABLE crawler.crawl_checkpoint;
 -- ALTER TABLE crawler.twitter_crawl_checkpoint DROP COLUMN stream;
--- CREATE TRIGGER zz_set_updated_at BEFORE UPDATE ON crawler.twitter_crawl_checkpoint
---   FOR EACH ROW EXECUTE FUNCTION crawler.set_updated_at();
--- DROP INDEX crawler.crawl_session_started, crawler.crawl_session_user_started, crawler.crawl_session_other_platform_started;
 -- ALTER TABLE crawler.crawl_session DROP COLUMN stream;
+-- DROP TABLE crawler.stream_setting;
 -- DELETE FROM crawler.schema_migration WHERE name = '002_streams';
 -- ROLLBACK END
