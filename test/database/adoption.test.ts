@@ -193,6 +193,19 @@ describe('a database that is nearly that of the original project', () => {
     expect((await verifySchema({ databaseUrl: database.url })).differences).toEqual([])
   })
 
+  it.each(['UUID', 'BIGINT', 'INTEGER'])(
+    'is refused in one line that says what to do where the id is of type %s',
+    async (type) => {
+      await using database = await createTestDatabase('empty')
+      await database.query(`CREATE TABLE public."user" (id ${type} PRIMARY KEY)`)
+      await expect(migrate({ databaseUrl: database.url })).rejects.toThrow(
+        new RegExp(
+          `^Migration 001_original_tables failed and changed nothing: column id of public\\."user" is of type ${type.toLowerCase()}, and Waymark keeps user IDs as text\\. Give Waymark a database of its own, .*, and migrate again\\.$`,
+        ),
+      )
+    },
+  )
+
   it('is adopted without its keys and with columns missing', async () => {
     await using database = await createTestDatabase('empty')
     await database.query(`

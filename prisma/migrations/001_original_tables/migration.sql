@@ -17,6 +17,18 @@ BEGIN
     COMMENT ON TABLE public."user" IS 'Made by Waymark, migration 001';
   END IF;
 
+  -- A foreign key holds between columns of one kind, and crawler's user_id is text (docs/adr/0017-partitions-and-keys.md).
+  DECLARE
+    id_type CONSTANT text := (SELECT atttypid::regtype FROM pg_attribute
+      WHERE attrelid = 'public."user"'::regclass AND attname = 'id' AND NOT attisdropped);
+  BEGIN
+    IF id_type NOT IN ('character varying', 'text', 'character') AND id_type NOT LIKE '%citext' THEN
+      RAISE EXCEPTION 'column id of public."user" is of type %, and Waymark keeps user IDs as text', id_type
+        USING HINT = 'Give Waymark a database of its own, whose public."user" holds the same IDs as text; or, where all programs'
+          ' can do with it, ALTER TABLE public."user" ALTER COLUMN id TYPE text, and migrate again.';
+    END IF;
+  END;
+
   IF to_regclass('crawler.twitter_crawl_checkpoint') IS NULL THEN
     CREATE TABLE crawler.twitter_crawl_checkpoint (
       user_id         VARCHAR(255) PRIMARY KEY,
