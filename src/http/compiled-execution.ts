@@ -3,33 +3,26 @@ import {
   execute,
   type ExecutionArgs,
   type ExecutionResult,
+  getNamedType,
   getOperationAST,
   GraphQLError,
   type GraphQLInputObjectType,
   type GraphQLSchema,
-  getNamedType,
   isInputObjectType,
+  isObjectType,
   Kind,
   type OperationDefinitionNode,
-  type SelectionSetNode,
-  type Source,
-  type SourceLocation,
+  OperationTypeNode,
 } from 'graphql'
 import { compileQuery, isCompiledQuery } from 'graphql-jit'
-import { fragmentsOf } from './limits/fragments.ts'
-import { isRefused } from './variable-errors.ts'
+import { isCompilable } from './compilable.ts'
+import { IndexedSource } from './indexed-source.ts'
+import { findVariableErrors, isRefused } from './variable-errors.ts'
 
 export type Execute = (args: ExecutionArgs) => ExecutionResult | Promise<ExecutionResult>
 
 /** Compiling takes as long as some dozen runs, and a document that comes once or twice never runs as often. */
-const runsBefore = 3
-
-/**
- * What is compiled at most: fields and fragments, with what is in these counted wherever they are spread, and variables. Each field is
- * about 1.6 KB and 80 us of compiling, and fragments of fragments can make millions of 2,000 tokens.
- */
-const mostSelections = 100
-const mostVariables = 10
+export const RUNS_BEFORE = 3
 
 /** How often an operation ran, and then what it was compiled to. */
 interface Known {
@@ -38,17 +31,19 @@ interface Known {
 }
 
 /**
- * graphql-js' execute for the first runs of a document's operation; from then on a function that graphql-jit made of it, which
- * calls the same resolvers and doesn't look up again what document and schema say (docs/adr/0014-speed.md). The results are the same,
- * errors with their places too. What was compiled is kept as long as its document is. Documents must be valid, and name an
- * operation of theirs if they have several.
+ * graphql-js' execute for the first runs of a document's operation. From then on a function that graphql-jit made of it, where that is known
+ * to give the same answer (compilable.ts): it calls the same resolvers, and need not look up again what document and schema say. What was
+ * compiled is kept as long as its document is.
  *
+ * @param schema no input type of it contains itself, which graphql-jit would write out for ever
  * @param options.runsBefore runs of an operation before it is compiled
- * @returns as execute does: a promise only where a resolver returned one; never throws what a resolver throws
- * @throws Error for a schema with an input type that contains itself: graphql-jit, which writes out types in full, would not come to an end
+ * @returns takes valid documents that were parsed by parseTokens, and the name of an operation where there are several. Like execute it returns
+ * a promise only where a resolver did, and throws nothing that a resolver throws.
+ * @throws Error for a schema that graphql-jit cannot take
  */
-export function createCompiledExecution(schema: GraphQLSchema, options = { runsBefore }): Execute {
+export function createCompiledExecution(schema: GraphQLSchema, options = { runsBefore: RUNS_BEFORE }): Execute {
   refuseRecursiveInputs(schema)
+  refuseEqualNames(schema)
   const documents = new WeakMap<DocumentNode, Map<string, Known>>()
 
   function knownOf({ document, operationName }: ExecutionArgs): Known {
@@ -70,65 +65,53 @@ export function createCompiledExecution(schema: GraphQLSchema, options = { runsB
 /** @returns execute itself, where it can't be compiled */
 function compile(schema: GraphQLSchema, { document, operationName }: ExecutionArgs): Execute {
   const operation = getOperationAST(document, operationName)
-  if (!operation || !isSmall(document, operation)) return execute
-  const compiled = compileQuery(schema, document, operationName ?? undefined, {
-    // Without it a field below a skipped fragment is skipped wherever else it is asked for.
-    useExperimentalPathBasedSkipInclude: true,
-  })
+  if (!operation || !isCompilable(document, operation)) return execute
+  const compiled = compileQuery(schema, document, operationName ?? undefined)
   if (!isCompiledQuery(compiled)) return execute
   const { query } = compiled
-  const defaulted = namesOfDefaulted(operation)
+  const isJudged = mustBeJudged(schema, operation)
   return (args) => {
     const { rootValue, contextValue, variableValues } = args
-    // Null where the default made it valid is refused field by field, and only graphql-js says whose mistake that is.
-    if (defaulted.some((name) => variableValues?.[name] === null)) return execute(args)
+    if (isJudged && findVariableErrors(schema, operation, variableValues).length > 0) return execute(args)
     const result = query(rootValue, contextValue, variableValues)
-    return result instanceof Promise ? result.then((settled) => finish(settled, args)) : finish(result, args)
+    return result instanceof Promise
+      ? result.then((settled) => finish(settled, operation, args))
+      : finish(result, operation, args)
   }
 }
 
-function finish(result: ExecutionResult, args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
-  const { errors } = result
+/** graphql-jit takes [] for an input object, and makes an error of each wrong item of a list, however many there are. */
+function mustBeJudged(schema: GraphQLSchema, { variableDefinitions = [] }: OperationDefinitionNode): boolean {
+  return variableDefinitions.some(({ type }) => {
+    const required = type.kind === Kind.NON_NULL_TYPE ? type.type : type
+    return required.kind === Kind.LIST_TYPE || isInputObjectType(schema.getType(required.name.value))
+  })
+}
+
+function finish(
+  result: ExecutionResult,
+  { operation }: OperationDefinitionNode,
+  args: ExecutionArgs,
+): ExecutionResult | Promise<ExecutionResult> {
+  const { data, errors } = result
   if (errors === undefined) return result
   // Its variables, so nothing has run. graphql-js says it in its words, or knows better.
   if (isRefused(result)) return execute(args)
+  // Of several errors graphql-jit tells those last, and more of them, that made null of more than their own field; and the place of an item of
+  // a list that failed is left out of the list.
+  const isAnotherAnswer = errors.length > 1 || errors.some(({ path }) => typeof path?.at(-1) === 'number')
+  if (isAnotherAnswer && operation === OperationTypeNode.QUERY) return execute(args)
   const { source } = args.document.loc ?? {}
-  return { ...result, errors: errors.map((error) => withPositions(error, source)) }
+  // In graphql-js' order, which is that of the answer's text.
+  return { errors: errors.map((error) => withPositions(error, source)), data }
 }
 
 /** graphql-jit's errors have locations, of which a GraphQLError that is made of another one keeps nothing. */
-function withPositions(error: GraphQLError, source: Source | undefined): GraphQLError {
+function withPositions(error: GraphQLError, source: unknown): GraphQLError {
   const { message, locations, path, originalError, extensions } = error
-  const positions = source && locations?.map((location) => offsetOf(source, location))
+  if (!(source instanceof IndexedSource)) return error
+  const positions = locations?.map((location) => source.offsetOf(location))
   return new GraphQLError(message, { source, positions, path, originalError, extensions })
-}
-
-/** The inverse of graphql-js' getLocation. */
-function offsetOf({ body }: Source, { line, column }: SourceLocation): number {
-  const breaks = [...body.matchAll(/\r\n|[\n\r]/g)]
-  const before = breaks[line - 2]
-  return (before === undefined ? 0 : before.index + before[0].length) + column - 1
-}
-
-/** Variables that may be null and have a default. */
-function namesOfDefaulted({ variableDefinitions = [] }: OperationDefinitionNode): readonly string[] {
-  return variableDefinitions
-    .filter(({ type, defaultValue }) => defaultValue !== undefined && type.kind !== Kind.NON_NULL_TYPE)
-    .map(({ variable }) => variable.name.value)
-}
-
-function isSmall(document: DocumentNode, operation: OperationDefinitionNode): boolean {
-  const fragments = fragmentsOf(document)
-  let selections = 0
-  const count = (set: SelectionSetNode): void => {
-    for (const node of set.selections) {
-      selections += 1
-      const below = node.kind === Kind.FRAGMENT_SPREAD ? fragments.get(node.name.value) : node
-      if (below?.selectionSet && selections <= mostSelections) count(below.selectionSet)
-    }
-  }
-  count(operation.selectionSet)
-  return selections <= mostSelections && (operation.variableDefinitions ?? []).length <= mostVariables
 }
 
 function refuseRecursiveInputs(schema: GraphQLSchema): void {
@@ -143,5 +126,18 @@ function refuseRecursiveInputs(schema: GraphQLSchema): void {
     }
     visit(type)
     if (below.has(type)) throw new Error(`the input type ${type.name} contains itself`)
+  }
+}
+
+/** graphql-jit knows a resolver by the names of its type and field, one behind the other. */
+function refuseEqualNames(schema: GraphQLSchema): void {
+  const known = new Map<string, string>()
+  for (const type of Object.values(schema.getTypeMap()).filter(isObjectType)) {
+    for (const { name } of Object.values(type.getFields())) {
+      const field = `${type.name}.${name}`
+      const other = known.get(type.name + name)
+      if (other !== undefined) throw new Error(`${field} and ${other} have the same resolver for graphql-jit`)
+      known.set(type.name + name, field)
+    }
   }
 }

@@ -1,4 +1,5 @@
 import type { ExecutionResult, GraphQLError, GraphQLFormattedError } from 'graphql'
+import { locationsOf } from './indexed-source.ts'
 
 const texts = new WeakMap<ExecutionResult, string>()
 
@@ -21,9 +22,10 @@ function formatResult(result: ExecutionResult): object {
   return { errors: errors.map(formatError), ...rest }
 }
 
-/** Without the HTTP status that a masked error carries for whoever answers. */
+/** With its lines and columns, and without the HTTP status that a masked error carries for whoever answers. */
 export function formatError(error: GraphQLError): GraphQLFormattedError {
-  const { extensions, ...formatted } = error.toJSON()
-  const { http: _http, ...told } = extensions ?? {}
-  return { ...formatted, extensions: told }
+  const { message, path, extensions } = error
+  const locations = locationsOf(error)
+  const { http: _http, ...told } = extensions
+  return { message, ...(locations && { locations }), ...(path && { path }), extensions: told }
 }
