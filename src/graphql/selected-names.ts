@@ -1,10 +1,5 @@
-import {
-  type FieldNode,
-  type FragmentDefinitionNode,
-  type GraphQLResolveInfo,
-  Kind,
-  type SelectionSetNode,
-} from 'graphql'
+import type { FieldNode, GraphQLResolveInfo, SelectionSetNode } from 'graphql'
+import { eachField } from './selections.ts'
 
 /**
  * Makes a function that says what has to be read for a field, by what is selected below it.
@@ -15,12 +10,21 @@ import {
 export function bySelectedNames<Reading>(
   apart: ReadonlySet<string>,
   judge: (names: ReadonlySet<string>) => Reading,
-): (info: GraphQLResolveInfo) => Reading {
+): (info: Pick<GraphQLResolveInfo, 'fieldNodes' | 'fragments'>) => Reading {
   const known = new WeakMap<FieldNode, Reading>()
-  const judgeNodes = ({ fieldNodes, fragments }: GraphQLResolveInfo): Reading => {
-    const selected: Selected = { fragments, apart, names: new Set(), spread: new Set() }
-    for (const { selectionSet } of fieldNodes) collect(selectionSet, selected)
-    return judge(selected.names)
+  const judgeNodes = ({ fieldNodes, fragments }: Pick<GraphQLResolveInfo, 'fieldNodes' | 'fragments'>): Reading => {
+    const names = new Set<string>()
+    const entered = new Set<string>()
+    const collect = (set: SelectionSetNode | undefined): void => {
+      if (set) eachField(set, (name) => fragments[name], visit, entered)
+    }
+    const visit = ({ name, selectionSet }: FieldNode): void => {
+      if (apart.has(name.value)) return
+      names.add(name.value)
+      collect(selectionSet)
+    }
+    for (const { selectionSet } of fieldNodes) collect(selectionSet)
+    return judge(names)
   }
   return (info) => {
     const [only, ...others] = info.fieldNodes
@@ -28,32 +32,5 @@ export function bySelectedNames<Reading>(
     let reading = known.get(only)
     if (reading === undefined) known.set(only, (reading = judgeNodes(info)))
     return reading
-  }
-}
-
-interface Selected {
-  readonly fragments: Readonly<Record<string, FragmentDefinitionNode>>
-  readonly apart: ReadonlySet<string>
-  readonly names: Set<string>
-  /** Fragments, of which each is looked at once: spread in each other they can come to millions. */
-  readonly spread: Set<string>
-}
-
-function collect(set: SelectionSetNode | undefined, selected: Selected): void {
-  const { fragments, apart, names, spread } = selected
-  for (const selection of set?.selections ?? []) {
-    if (selection.kind === Kind.INLINE_FRAGMENT) {
-      collect(selection.selectionSet, selected)
-      continue
-    }
-    const name = selection.name.value
-    if (selection.kind === Kind.FRAGMENT_SPREAD) {
-      if (spread.has(name)) continue
-      spread.add(name)
-      collect(fragments[name]?.selectionSet, selected)
-    } else if (!apart.has(name)) {
-      names.add(name)
-      collect(selection.selectionSet, selected)
-    }
   }
 }

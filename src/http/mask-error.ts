@@ -2,6 +2,7 @@ import { GraphQLError, type ExecutionResult } from 'graphql'
 import type { Logger } from 'pino'
 import { Fault, type FaultCode } from '../fault.ts'
 import { describeError } from './describe-error.ts'
+import { MOST_ERRORS, shortenMessage } from './limits/error-limits.ts'
 
 export interface Masking {
   readonly requestId: string
@@ -52,13 +53,24 @@ export function wrapError(error: unknown): GraphQLError {
   return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(String(error)) })
 }
 
-/** Masks each error of a result, and gives the answer its HTTP status (in extensions.http, which yoga applies and removes). */
+/**
+ * Masks the errors of a result, the first 50 and how many more there were, and gives the answer its HTTP status (in extensions.http, which
+ * formatError removes).
+ */
 export function maskResult(result: ExecutionResult, masking: Masking): ExecutionResult {
   if (result.errors === undefined) return result
   const { data } = result
   // yoga turns an aborted operation into an empty list of errors, which tells a client nothing.
   const errors = result.errors.length > 0 ? result.errors : [new Error('the operation was aborted')]
-  return { ...result, errors: errors.map((error) => withStatus(maskError(error, masking), data)) }
+  const told = errors.slice(0, MOST_ERRORS).map((error) => withStatus(maskError(error, masking), data))
+  const leftOut = errors.length - told.length
+  return { ...result, errors: leftOut > 0 ? [...told, tellLeftOut(leftOut, told.at(-1))] : told }
+}
+
+function tellLeftOut(count: number, last: GraphQLError | undefined): GraphQLError {
+  return new GraphQLError(`${count} more errors are left out: an answer tells ${MOST_ERRORS}.`, {
+    extensions: { code: last?.extensions['code'] },
+  })
 }
 
 function findFault(error: unknown, masking: Masking): Fault | undefined {
@@ -92,7 +104,7 @@ function isRequestError(error: unknown): error is GraphQLError {
 
 function presentRequestError(error: GraphQLError): GraphQLError {
   const http = error.path === undefined ? (error.extensions['http'] ?? { spec: true, status: 400 }) : undefined
-  return toGraphQLError(withoutGuesses(error.message), error, {
+  return toGraphQLError(shortenMessage(withoutGuesses(error.message)), error, {
     code: 'BAD_USER_INPUT',
     ...(http === undefined ? {} : { http }),
   })

@@ -10,9 +10,7 @@ import {
   type VariableDefinitionNode,
 } from 'graphql'
 import type { GraphQLRequest } from './graphql-request.ts'
-
-/** As many as graphql-js tells. */
-const MOST_ERRORS = 50
+import { MOST_ERRORS } from './limits/error-limits.ts'
 
 /** Whether an operation was refused before anything of it ran, which for a valid document is for its variables. */
 export function isRefused(result: ExecutionResult): boolean {

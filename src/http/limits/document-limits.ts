@@ -7,6 +7,7 @@ import {
   MOST_BRANCHES,
   MOST_DIRECTIVES,
   MOST_DIRECTIVES_AT_ONE_PLACE,
+  MOST_OF_ONE_NAME,
 } from './occurrences.ts'
 import { countRootFields, MOST_ROOT_FIELDS } from './root-fields.ts'
 
@@ -18,7 +19,7 @@ export function findDocumentExcess(
   document: DocumentNode,
   { introspection }: { readonly introspection: boolean },
 ): readonly GraphQLError[] {
-  const { aliases, directives, directivesAtOnePlace, branches } = countOccurrences(document)
+  const { aliases, directives, directivesAtOnePlace, branches, ofOneName } = countOccurrences(document)
   const excesses = [
     excess(depthOf(document), MOST_DEPTH, 'nests # fields', 'ask for what is further down in an operation of its own'),
     excess(aliases, MOST_ALIASES, 'has # aliases', 'send several operations'),
@@ -36,6 +37,7 @@ export function findDocumentExcess(
       'has # fields with fields of their own',
       'use fragments, or send several operations',
     ),
+    excess(ofOneName, MOST_OF_ONE_NAME, 'asks # times for a field of one name', 'leave out what comes again'),
     !introspection && asksForSchema(document)
       ? 'Introspection is off here: read schema.graphql, or ask an operator to set INTROSPECTION=1.'
       : undefined,

@@ -1,5 +1,6 @@
-import { type DocumentNode, Kind, type SelectionSetNode } from 'graphql'
-import { type Fragments, fragmentsOf } from './fragments.ts'
+import { type DocumentNode, Kind } from 'graphql'
+import { eachField } from '../../graphql/selections.ts'
+import { fragmentsOf } from './fragments.ts'
 
 /** Each reads or writes by itself; mutations run one after the other. */
 export const MOST_ROOT_FIELDS = 20
@@ -7,22 +8,16 @@ export const MOST_ROOT_FIELDS = 20
 /** How many root fields the largest operation has, fragments unfolded; a fragment's are counted once. */
 export function countRootFields(document: DocumentNode): number {
   const fragments = fragmentsOf(document)
-  const counts = document.definitions.map((node) =>
-    node.kind === Kind.OPERATION_DEFINITION ? countIn(node.selectionSet, fragments, new Set()) : 0,
-  )
-  return Math.max(0, ...counts)
-}
-
-function countIn({ selections }: SelectionSetNode, fragments: Fragments, seen: Set<string>): number {
-  let count = 0
-  for (const node of selections) {
-    if (node.kind === Kind.FIELD) count += 1
-    else if (node.kind === Kind.INLINE_FRAGMENT) count += countIn(node.selectionSet, fragments, seen)
-    else if (!seen.has(node.name.value)) {
-      seen.add(node.name.value)
-      const fragment = fragments.get(node.name.value)
-      if (fragment) count += countIn(fragment.selectionSet, fragments, seen)
+  const counts = document.definitions.map((node) => {
+    let count = 0
+    if (node.kind === Kind.OPERATION_DEFINITION) {
+      eachField(
+        node.selectionSet,
+        (name) => fragments.get(name),
+        () => void (count += 1),
+      )
     }
-  }
-  return count
+    return count
+  })
+  return Math.max(0, ...counts)
 }
