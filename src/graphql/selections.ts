@@ -4,10 +4,11 @@ import { type FieldNode, type FragmentDefinitionNode, Kind, type SelectionSetNod
 export type FindFragment = (name: string) => FragmentDefinitionNode | undefined
 
 /**
- * Calls `visit` for each field of a selection set, fragments unfolded. A fragment is entered once, however often it is spread: forty that
- * spread each other twice are a trillion spreads. Fragments may be in a circle.
+ * Calls `visit` for each field of a selection set, fragments unfolded. A fragment is entered once, however often it is
+ * spread: forty that each spread the next one twice come to a trillion spreads. Fragments may be in a circle.
  *
- * @param entered names of the fragments that were entered; pass it on where `visit` goes further down and wants no fragment twice in all
+ * @param entered names of the fragments entered so far; pass it on where `visit` goes further down, and no fragment is
+ * entered twice in all
  */
 export function eachField(
   { selections }: SelectionSetNode,

@@ -12,23 +12,23 @@ import {
 import { fragmentsOf } from './limits/fragments.ts'
 
 /**
- * What is compiled at most: fields and fragments, counted wherever they are spread, and variables. A field takes about 1.6 KB, and 80 µs
- * to compile, and fragments of fragments can make millions of 2,000 tokens.
+ * The largest operation that is compiled: fields and fragments, counted wherever they are spread, and variables. A
+ * field takes about 1.6 KB, and 80 µs to compile; fragments of fragments can make millions of fields of 2,000 tokens.
  */
 const MOST_SELECTIONS = 100
 const MOST_VARIABLES = 10
 
 /**
- * Whether graphql-jit 0.8.9 answers a valid operation as graphql-js does. Each rule excludes what graphql-jit gets wrong, with what cannot be
- * told from it. test/http/same-answers.test.ts compares the two; docs/adr/0014-speed.md gives an example of each.
+ * Whether graphql-jit 0.8.9 answers a valid operation as graphql-js does. Each rule excludes something that it gets
+ * wrong: test/unit/compiled-execution.test.ts has examples. test/http/same-answers.test.ts compares the two.
  */
 export function isCompilable(document: DocumentNode, operation: OperationDefinitionNode): boolean {
   return isOfOneStep(document, operation) && isSmall(document, operation) && !hasOddity(document, operation)
 }
 
 /**
- * After a mutation that failed graphql-js runs no other, and graphql-jit does. A query with several errors is run again by graphql-js, which a
- * mutation cannot be: so below its root there may be no arguments, which could be wrong.
+ * After a mutation that failed graphql-js runs no other, and graphql-jit does. A query with several errors is run again
+ * by graphql-js; a mutation cannot be, so there may be no arguments below its root, which could be wrong.
  */
 function isOfOneStep(document: DocumentNode, { operation, selectionSet }: OperationDefinitionNode): boolean {
   if (operation === OperationTypeNode.QUERY) return true
@@ -56,7 +56,7 @@ function isSmall(document: DocumentNode, operation: OperationDefinitionNode): bo
 /** graphql-jit makes one name of an answer's keys, joined by `_`, and keeps variables in an object with a prototype. */
 const isPlain = (name: string): boolean => /^[A-Za-z][A-Za-z0-9]*$/.test(name) && !(name in Object.prototype)
 
-/** It writes texts into the code that it runs, and reads marks in them, which begin with `__`: with these a text could be code. */
+/** It writes texts into the code that it runs, and looks in them for marks, which begin with `__`. */
 const isHarmless = (text: string): boolean => /^[\w ./:@+-]*$/.test(text) && !text.includes('__')
 
 function hasOddity(document: DocumentNode, { variableDefinitions = [] }: OperationDefinitionNode): boolean {
@@ -69,7 +69,7 @@ function hasOddity(document: DocumentNode, { variableDefinitions = [] }: Operati
   const isOmittable = (value: ValueNode) => value.kind === Kind.VARIABLE && !required.has(value.name.value)
   return finds(document, (stopIf) => ({
     Directive: () => stopIf(true),
-    // It writes defaults as JSON, so that a DateTime is a string, and takes null for a default that may not be null.
+    // It writes defaults as JSON, so that a DateTime is a string, and takes null where only the default allows it.
     VariableDefinition: ({ defaultValue, variable }) =>
       stopIf(defaultValue !== undefined || !isPlain(variable.name.value)),
     Field: ({ alias, name }) =>

@@ -1,25 +1,39 @@
-const mostDocuments = 256
-const longestCachedDocument = 10_000
+import type { DocumentNode, Token } from 'graphql'
+import { LRUCache } from 'lru-cache'
+
+const MIB = 1024 * 1024
+/** Of all documents together: some 700 of a crawler or a dashboard. */
+export const MOST_DOCUMENT_BYTES = 32 * MIB
+/** Of one, which is parsed each time above that. Nobody's documents may drive out everybody else's at once. */
+const LARGEST_DOCUMENT_BYTES = 2 * MIB
+
+/** Upper bounds of what was measured: 200 to 330 bytes for each token of a syntax tree, and 90 for a comment's. */
+const BYTES_A_TOKEN = 400
+const BYTES_A_LINE = 8
+/** Operations of up to 100 fields are compiled, and each field takes about 1.6 KB then. */
+const BYTES_A_COMPILED_TOKEN = 1_024
+const MOST_COMPILED_TOKENS = 200
 
 /**
- * Parsed documents by their text, the least recently used dropped first. yoga's own keeps 1,024 of any length: as many different
- * documents of 1 MiB fill the memory. A longer document than 10,000 characters is parsed each time.
+ * What documents came to, by their text, the least recently used dropped first. Bounded by their bytes: any caller can
+ * send another document each time, and of the largest ones 256 took 340 MB.
  */
-export class DocumentCache<Parsed extends object> {
-  readonly #parsed = new Map<string, Parsed>()
+export function createDocumentCache<Read extends { readonly document: DocumentNode }>(): LRUCache<string, Read> {
+  return new LRUCache<string, Read>({
+    maxSize: MOST_DOCUMENT_BYTES,
+    maxEntrySize: LARGEST_DOCUMENT_BYTES,
+    sizeCalculation: ({ document }, text) => bytesOf(text, document),
+  })
+}
 
-  get(text: string): Parsed | undefined {
-    const parsed = this.#parsed.get(text)
-    if (parsed === undefined) return undefined
-    this.#parsed.delete(text)
-    this.#parsed.set(text, parsed)
-    return parsed
-  }
-
-  set(text: string, parsed: Parsed): void {
-    if (text.length > longestCachedDocument) return
-    this.#parsed.set(text, parsed)
-    const [leastRecent] = this.#parsed.keys()
-    if (this.#parsed.size > mostDocuments && leastRecent !== undefined) this.#parsed.delete(leastRecent)
-  }
+/** About what a document and all that is kept of it take, rather more than less. */
+function bytesOf(text: string, { loc }: DocumentNode): number {
+  let tokens = 0
+  for (let token: Token | null | undefined = loc?.startToken; token; token = token.next) tokens += 1
+  return (
+    text.length * 2 +
+    (loc?.endToken.line ?? 0) * BYTES_A_LINE +
+    tokens * BYTES_A_TOKEN +
+    Math.min(tokens, MOST_COMPILED_TOKENS) * BYTES_A_COMPILED_TOKEN
+  )
 }

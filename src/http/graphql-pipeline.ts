@@ -12,11 +12,12 @@ import type { Logger } from 'pino'
 import type { Fault } from '../fault.ts'
 import type { Admitted } from './admission.ts'
 import { createCompiledExecution, type Execute } from './compiled-execution.ts'
-import { DocumentCache } from './document-cache.ts'
+import { createDocumentCache } from './document-cache.ts'
 import type { Exchange, OperationInfo } from './exchange.ts'
 import type { CallerRates } from './limits/caller-rates.ts'
 import type { CallerStreams } from './limits/caller-streams.ts'
 import { findDocumentExcess } from './limits/document-limits.ts'
+import { MOST_ERRORS } from './limits/error-limits.ts'
 import { parseTokens } from './limits/parse-tokens.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
@@ -48,7 +49,7 @@ export interface ReadDocument {
 /** What every transport runs operations with. */
 export interface Pipeline {
   readonly schema: GraphQLSchema
-  /** Parses and validates; a text that was read before costs a look-up. @throws GraphQLError for a syntax error or too many tokens */
+  /** Parses and validates; a valid text that was read before costs a look-up. @throws GraphQLError for a syntax error or too many tokens */
   read(text: string): ReadDocument
   /** @throws what createContext throws */
   createContext(exchange: Exchange): object
@@ -77,7 +78,7 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
     multipart: false,
   })
   const { parse, validate: judge } = yoga.getEnveloped({})
-  const known = new DocumentCache<ReadDocument>()
+  const known = createDocumentCache<ReadDocument>()
   const subscribe = createSharedSubscribe()
   return {
     schema,
@@ -86,7 +87,8 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
       if (read === undefined) {
         const document = parse(text) as DocumentNode
         read = { document, errors: judge(schema, document) as readonly GraphQLError[] }
-        known.set(text, read)
+        // Errors keep what validation made alive: megabytes, where fragments spread each other.
+        if (read.errors.length === 0) known.set(text, read)
       }
       return read
     },
@@ -168,6 +170,9 @@ export function createPresent<Ctx extends object>(
   }
 }
 
+/** Where there are more errors, graphql-js adds one that says so. Suggestions would tell names of the schema. */
+const VALIDATION = { maxErrors: MOST_ERRORS, hideSuggestions: true }
+
 function useLimits(introspection: boolean): Plugin {
   return {
     onParse({ setParseFn }) {
@@ -178,7 +183,7 @@ function useLimits(introspection: boolean): Plugin {
         const excess = findDocumentExcess(document, { introspection })
         // Before graphql-js' own rule for this, which throws where the directive has a variable.
         const errors = excess.length > 0 ? excess : findConditionalRoots(document)
-        return errors.length > 0 ? errors : validate(schema, document, rules)
+        return errors.length > 0 ? errors : validate(schema, document, rules, VALIDATION)
       })
     },
   }

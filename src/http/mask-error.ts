@@ -54,17 +54,19 @@ export function wrapError(error: unknown): GraphQLError {
 }
 
 /**
- * Masks the errors of a result, the first 50 and how many more there were, and gives the answer its HTTP status (in extensions.http, which
- * formatError removes).
+ * Masks the errors of a result: the first 50, and one that says how many more there were. Gives the answer its HTTP status
+ * (in extensions.http, which formatError removes).
  */
 export function maskResult(result: ExecutionResult, masking: Masking): ExecutionResult {
   if (result.errors === undefined) return result
   const { data } = result
   // yoga turns an aborted operation into an empty list of errors, which tells a client nothing.
   const errors = result.errors.length > 0 ? result.errors : [new Error('the operation was aborted')]
-  const told = errors.slice(0, MOST_ERRORS).map((error) => withStatus(maskError(error, masking), data))
+  // One more is none too many: what found 50 and stopped says so in another one.
+  const told = errors.length > MOST_ERRORS + 1 ? errors.slice(0, MOST_ERRORS) : errors
+  const masked = told.map((error) => withStatus(maskError(error, masking), data))
   const leftOut = errors.length - told.length
-  return { ...result, errors: leftOut > 0 ? [...told, tellLeftOut(leftOut, told.at(-1))] : told }
+  return { ...result, errors: leftOut > 0 ? [...masked, tellLeftOut(leftOut, masked.at(-1))] : masked }
 }
 
 function tellLeftOut(count: number, last: GraphQLError | undefined): GraphQLError {

@@ -6,7 +6,7 @@ import type { GraphQLRequest } from './graphql-request.ts'
 import { findCostExcess, objectsOf } from './limits/cost-limit.ts'
 import { wrapError } from './mask-error.ts'
 import { noteOperation } from './request-log.ts'
-import { findVariableErrors, isRefused } from './variable-errors.ts'
+import { findVariableErrors, hasLargeObject, isRefused } from './variable-errors.ts'
 
 /** A valid operation with its context. */
 export interface PreparedOperation extends ExecutionArgs {
@@ -35,6 +35,8 @@ export async function prepareOperation(
     if (excess) return [excess]
     await present.spend(exchange, objects)
     noteOperation(exchange, document, operation)
+    const refusals = hasLargeObject(variables) ? findVariableErrors(schema, operation, variables) : []
+    if (refusals.length > 0) return refusals
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
     const contextValue = pipeline.createContext(exchange)
     const orVariableErrors = (result: ExecutionResult) => {

@@ -59,7 +59,8 @@ export function createSharedSubscribe(): SharedSubscribe {
     if (!isAsyncIterable(source)) return source
     const { document, operationName, variableValues } = args
     // By name, so that one left out, which has its default, is not one that is null.
-    const variables = namesOfUsed(document, operationName).map((name) => ({ [name]: variableValues?.[name] }))
+    const used = namesOfUsed(document, operationName).filter((name) => Object.hasOwn(variableValues ?? {}, name))
+    const variables = used.map((name) => [name, variableValues?.[name]])
     const key = JSON.stringify([documents.numberOf(document), operationName, variables, reach])
     return new MappedStream(source, (event) => resultOf(args, key, event))
   }

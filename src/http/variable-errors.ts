@@ -17,10 +17,25 @@ export function isRefused(result: ExecutionResult): boolean {
   return result.errors !== undefined && !('data' in result)
 }
 
+/** No input has as many members, nor is any as deep. */
+const MOST_MEMBERS = 50
+const DEEPEST = 6
+
 /**
- * Why variables don't fit their operation, without what they hold: graphql-js' own errors repeat each value whole, and a client's log may
- * be the wrong place for a token that was sent as the wrong variable.
- * @returns none where each fits
+ * Whether a value holds an object with more members than any input has. graphql-js repeats the whole object in each of its
+ * errors: one of 100,000 members took it 12 s.
+ */
+export function hasLargeObject(value: unknown, depth = DEEPEST): boolean {
+  if (typeof value !== 'object' || value === null || depth === 0) return false
+  if (Array.isArray(value)) return value.some((item) => hasLargeObject(item, depth - 1))
+  const members: unknown[] = Object.values(value)
+  return members.length > MOST_MEMBERS || members.some((member) => hasLargeObject(member, depth - 1))
+}
+
+/**
+ * Why variables don't fit their operation, without what they hold: graphql-js' own errors repeat each value whole, and a
+ * client's log may be the wrong place for a token that was sent as the wrong variable.
+ * @returns none where each fits; at most 50, and one that says that there are more
  */
 export function findVariableErrors(
   schema: GraphQLSchema,
@@ -29,9 +44,27 @@ export function findVariableErrors(
 ): readonly GraphQLError[] {
   const errors: GraphQLError[] = []
   const add = (definition: VariableDefinitionNode, what: string) => {
-    if (errors.length >= MOST_ERRORS) return
+    // Looking at each of 500,000 wrong items of a list takes half a minute.
+    if (errors.length >= MOST_ERRORS) throw new TooManyErrors()
     errors.push(new GraphQLError(`Variable "$${definition.variable.name.value}" ${what}`, { nodes: definition }))
   }
+  try {
+    judgeVariables(schema, operation, variables, add)
+  } catch (error) {
+    if (!(error instanceof TooManyErrors)) throw error
+    errors.push(new GraphQLError(`The variables have more errors: mend these ${MOST_ERRORS} first.`))
+  }
+  return errors
+}
+
+class TooManyErrors extends Error {}
+
+function judgeVariables(
+  schema: GraphQLSchema,
+  operation: OperationDefinitionNode,
+  variables: GraphQLRequest['variables'],
+  add: (definition: VariableDefinitionNode, what: string) => void,
+): void {
   for (const definition of operation.variableDefinitions ?? []) {
     const name = definition.variable.name.value
     const type = typeFromAST(schema, definition.type)
@@ -44,12 +77,13 @@ export function findVariableErrors(
       add(definition, `of required type "${String(type)}" ${what}.`)
       continue
     }
-    coerceInputValue(value, type, (path, _value, error) => {
+    const tell: Parameters<typeof coerceInputValue>[2] = (path, _value, error) => {
       const place = path.length > 0 ? ` at "${name}${path.map(textOf).join('')}"` : ''
       add(definition, `has a value${place} that does not fit: ${withoutValue(error.message)}`)
-    })
+    }
+    const hideSuggestions = true
+    coerceInputValue(value, type, tell, hideSuggestions)
   }
-  return errors
 }
 
 function textOf(key: string | number): string {

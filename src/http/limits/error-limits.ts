@@ -1,7 +1,7 @@
-/** Of one answer, which has one more then: how many were left out. graphql-js itself tells a hundred of a document, and all of an execution. */
+/** Of one answer; where there are more, another one says so. graphql-js has 100 of a document, all of an execution. */
 export const MOST_ERRORS = 50
 
-/** Of one error: it repeats names of the document, and for a circle of fragments all of them. */
+/** Of one error, in UTF-16 units. A message repeats names of the document: for a circle of fragments, all of them. */
 export const LONGEST_MESSAGE = 1_000
 
 /** Cuts what is too long, between characters. */

@@ -4,7 +4,10 @@ import { IndexedSource } from '../indexed-source.ts'
 /** GraphiQL's introspection has about 300; a dashboard's document some hundred. */
 export const MOST_TOKENS = 2_000
 
-/** 2,000 tokens, each on a line of its own and indented as deep as fields may nest, are 80,000. Comments and line breaks are no tokens. */
+/**
+ * 2,000 tokens, each on a line of its own and indented as deep as fields may nest, are 80,000. Comments and line breaks
+ * are no tokens.
+ */
 export const MOST_CHARACTERS = 100_000
 
 /** graphql-js' parse, which stops at the limits: the rest of a document is not even read. @throws GraphQLError */
