@@ -38,6 +38,19 @@ export function reaches(reach: Reach, userId: string): boolean {
   return reach === 'all' || reach.has(userId)
 }
 
+/** Whether two principals may do the same, for the same users. */
+export function sameRights(one: Principal, other: Principal): boolean {
+  return isSameSet(one.scopes, other.scopes) && isSameReach(one.userIds, other.userIds)
+}
+
+function isSameReach(one: Reach, other: Reach): boolean {
+  return one === 'all' || other === 'all' ? one === other : isSameSet(one, other)
+}
+
+function isSameSet(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  return one.size === other.size && [...one].every((member) => other.has(member))
+}
+
 /** @throws Fault FORBIDDEN unless the caller has one of the scopes */
 export function requireScope(caller: Principal, ...anyOf: readonly [Scope, ...Scope[]]): void {
   if (anyOf.some((scope) => caller.scopes.has(scope))) return

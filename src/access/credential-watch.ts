@@ -1,6 +1,6 @@
 import type { DatabaseClock } from '../database/clock.ts'
 import { Fault } from '../fault.ts'
-import type { Credentials, Principal } from '../principal.ts'
+import { type Credentials, type Principal, sameRights } from '../principal.ts'
 import type { Authenticate } from './authenticate.ts'
 
 /** How often the credentials of what lives on are looked at again, milliseconds; with the time that a key is believed: seen within 20 s. */
@@ -10,9 +10,10 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Watches the credentials of a stream for as long as it lives, since they were judged only when it began.
- * Where it can't be found out whether they hold (the database is away) they are taken to hold: no event comes from there meanwhile.
+ * Where the database is away, nobody can say whether they hold. They are taken to hold: no event comes from there.
  * @param signal aborts when the stream is over
- * @param onEnd called once, with the fault to tell, when they have expired or been revoked
+ * @param onEnd called once, with the fault to tell, when the credentials have expired or been revoked, or when their
+ *   scopes or users have changed: the stream was begun with the old ones
  */
 export function watchCredentials(
   {
@@ -25,12 +26,13 @@ export function watchCredentials(
     readonly lookMs?: number
   },
   credentials: Credentials,
-  { expiresAt }: Principal,
+  principal: Principal,
   signal: AbortSignal,
   onEnd: (fault: Fault) => void,
 ): void {
   if (signal.aborted) return
   const looking = setInterval(() => void look(), lookMs)
+  const { expiresAt } = principal
   const leftMs = expiresAt === null ? Infinity : expiresAt.getTime() - clock.now().getTime()
   const expiring = leftMs < LONGEST_TIMER_MS ? setTimeout(() => end(expired()), Math.max(leftMs, 0)) : undefined
   signal.addEventListener('abort', stop, { once: true })
@@ -49,7 +51,7 @@ export function watchCredentials(
 
   async function look(): Promise<void> {
     try {
-      await authenticate(credentials)
+      if (!sameRights(await authenticate(credentials), principal)) end(changed())
     } catch (error) {
       if (error instanceof Fault && error.code === 'UNAUTHENTICATED') end(error)
     }
@@ -58,4 +60,11 @@ export function watchCredentials(
 
 function expired(): Fault {
   return new Fault('UNAUTHENTICATED', 'This key or token has expired: go on after the last cursor with a new one.')
+}
+
+function changed(): Fault {
+  return new Fault(
+    'UNAUTHENTICATED',
+    'The scopes or users of this key have changed: subscribe again, after the last cursor.',
+  )
 }

@@ -1,7 +1,7 @@
 import { type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { z } from 'zod'
 import { Fault } from '../fault.ts'
-import { nameProblem } from '../identifier.ts'
+import { identifierProblem, nameProblem } from '../identifier.ts'
 import { type Principal, SCOPES } from '../principal.ts'
 
 export interface JwtSettings {
@@ -13,11 +13,24 @@ export interface JwtSettings {
   readonly userIdsClaim: string
 }
 
-const userIdsSchema = z.array(z.string()).max(1_000)
+/** The last second of the year 9999. Milliseconds where seconds belong are a time after it. */
+const LAST_SECOND = 253_402_300_799
+
+/** jose checks the signature, issuer, audience and times, and not the types of what we read beside them. */
+const claimsSchema = z.object({
+  sub: z.string().min(1),
+  exp: z.number().min(0).max(LAST_SECOND),
+  nbf: z.number().min(0).max(LAST_SECOND).optional(),
+  iat: z.number().min(0).max(LAST_SECOND).optional(),
+  scope: z.unknown().optional(),
+})
+
+const userIdsSchema = z.array(z.string().refine((userId) => identifierProblem(userId) === undefined)).max(1_000)
 
 /**
- * Whose a token is; undefined: nobody's. It needs a subject and an expiry; scopes are those of ours in `scope`, alone or as "waymark:<scope>".
- * Without the claim for users it reaches every user; one that is no list of texts makes the token invalid.
+ * Whose a token is; undefined: nobody's. It needs a subject, which is text, and an expiry, in seconds before the year
+ * 10000. Its scopes are those of ours in `scope`, alone or as "waymark:<scope>". Without the claim for users it reaches
+ * every user. With the claim, that must be a list of user IDs, or the token is invalid.
  * @throws Fault SERVICE_UNAVAILABLE where the issuer's keys can't be fetched
  */
 export async function principalOfToken(
@@ -42,11 +55,13 @@ export async function principalOfToken(
 }
 
 function toPrincipal(payload: JWTPayload, userIdsClaim: string): Principal | undefined {
-  const { sub = '', exp = 0, scope } = payload
+  const claims = claimsSchema.safeParse(payload)
+  if (!claims.success) return undefined
+  const { sub, exp, scope } = claims.data
   const subject = `jwt:${sub}`
   const userIds = payload[userIdsClaim]
   const bound = userIds === undefined ? undefined : userIdsSchema.safeParse(userIds)
-  if (sub === '' || nameProblem(subject) !== undefined || bound?.success === false) return undefined
+  if (nameProblem(subject) !== undefined || bound?.success === false) return undefined
   const named = new Set(typeof scope === 'string' ? scope.split(' ') : [])
   return {
     subject,

@@ -90,14 +90,24 @@ export async function rollbackCheckpointRow(
   { userId, stream }: CheckpointKey,
   rollback: Rollback,
 ): Promise<RollbackOutcome> {
-  try {
-    return toOutcome(await judge(database, reach, { userId, stream }, rollback))
-  } catch (error) {
-    // The target, or its list, was pruned between the look and the write, or its user deleted: judged again, it is told so.
-    if (sqlState(error) !== '23503') throw error
-    return toOutcome(await judge(database, reach, { userId, stream }, rollback))
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return toOutcome(await judge(database, reach, { userId, stream }, rollback))
+    } catch (error) {
+      if (attempt === MOST_JUDGEMENTS || !JUDGED_AGAIN.has(sqlState(error) ?? '')) throw error
+    }
   }
 }
+
+/** Enough for several writers that clear and save the same list at once. */
+const MOST_JUDGEMENTS = 5
+
+/**
+ * What another writer can do between the look and the write, as PostgreSQL's error code. Judged again, its answer is
+ * right. 23503: the target, its list or the user is gone. 23505: after a clear, a save or another rollback made the
+ * checkpoint first. 40P01: the writers waited for each other.
+ */
+const JUDGED_AGAIN: ReadonlySet<string> = new Set(['23503', '23505', '40P01'])
 
 interface JudgedRow {
   readonly outcome: RollbackOutcome['outcome']

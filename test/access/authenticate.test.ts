@@ -226,12 +226,31 @@ describe('a token', async () => {
     })
   })
 
-  it.each<[string, () => Promise<string> | string]>([
+  type Refused = [string, () => Promise<string> | string]
+  it.each<Refused>([
     ['of another issuer', () => sign(claims({ iss: 'https://id.example.com' }))],
     ['for somebody else', () => sign(claims({ aud: 'other' }))],
     ['that has expired', () => sign(claims({ exp: Math.floor(Date.now() / 1000) - 1 }))],
     ['that never expires', () => sign(claims({ exp: undefined }))],
     ['that is not valid yet', () => sign(claims({ nbf: Math.floor(Date.now() / 1000) + 60 }))],
+    ...[1e300, 1e15, Date.now() + 60_000, -1, '9999999999', true, null, [], {}].map((exp): Refused => [
+      `whose expiry is ${JSON.stringify(exp)}`,
+      () => sign(claims({ exp })),
+    ]),
+    ...[1e300, Date.now(), '0', -1, {}].map((time): Refused => [
+      `whose other times are ${JSON.stringify(time)}`,
+      () => sign(claims({ iat: time, nbf: time })),
+    ]),
+    ...[['ada'], { name: 'ada' }, 7, true, null, '', 'a\u0000b', 'a\ufffdb', 'a'.repeat(256)].map((sub): Refused => [
+      `whose subject is ${JSON.stringify(sub).slice(0, 20)}`,
+      () => sign(claims({ sub })),
+    ]),
+    ...[['a\u0000b'], [''], ['ours', 'a\ufffdb'], ['a'.repeat(256)], [null], [['ours']], {}, null].map(
+      (bound): Refused => [
+        `bound to ${JSON.stringify(bound).slice(0, 20)}`,
+        () => sign(claims({ waymark_user_ids: bound })),
+      ],
+    ),
     ['of nobody', () => sign(claims({ sub: undefined }))],
     ['of a subject that no log line holds', () => sign(claims({ sub: 'a\nb' }))],
     ['bound to something else than users', () => sign(claims({ waymark_user_ids: 'ours' }))],

@@ -252,6 +252,26 @@ describe('with AUTHENTICATION=keys', () => {
     expect((await post('{ viewer { subject } }', text)).status).toBe(401)
     for (const { close } of watching) await close()
   })
+
+  it.each([
+    ['users', `user_ids = ARRAY['theirs']`],
+    ['scopes', `scopes = ARRAY['crawl']`],
+  ])(
+    'ends the streams of a key whose %s have changed within 30 s, over event streams and WebSocket',
+    { timeout: 60_000 },
+    async (_what, change) => {
+      const { text, keyId } = await makeKey(['read'], ['ours'])
+      const { text: other } = await makeKey(['read'])
+      const watching = (['SSE', 'WebSocket'] as const).map((transport) => watch(transport, text))
+      const unchanged = watch('SSE', other)
+      expect((await post('{ viewer { subject } }', text)).status).toBe(200)
+      await waymark.database.query(`UPDATE crawler.api_key SET ${change} WHERE key_id = $1`, [keyId])
+      await expect.poll(() => watching.every(({ isOver }) => isOver()), { timeout: 30_000, interval: 100 }).toBe(true)
+      expect(watching.map(({ told }) => told.codes)).toEqual([['UNAUTHENTICATED'], ['UNAUTHENTICATED']])
+      expect(unchanged.isOver()).toBe(false)
+      for (const { close } of [...watching, unchanged]) await close()
+    },
+  )
 })
 
 describe('without authentication, on a loopback address', () => {

@@ -281,5 +281,22 @@ describe('the history of a checkpoint', () => {
         oldestVersion: 2,
       })
     })
+
+    it('answers each rollback beside saves and rollbacks that make the cleared checkpoint at the same time', async () => {
+      const clear = () => mutate(waymark, 'clearCheckpoint', { userId })
+      await save()
+      const told: unknown[] = []
+      for (let round = 0; round < 60; round += 1) {
+        await clear()
+        const [, , ...rollbacks] = await Promise.all([
+          save({ itemId: '21' }),
+          save({ itemId: '22' }),
+          rollback({ toVersion: 1 }),
+          rollback({ toVersion: 1 }),
+        ])
+        told.push(...rollbacks.map(({ __typename }) => __typename))
+      }
+      expect(new Set(told)).toEqual(new Set(['RollbackCheckpointSuccess']))
+    })
   })
 })
