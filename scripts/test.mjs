@@ -27,6 +27,8 @@ try {
     'test/vitest.config.ts',
     '--reporter=default',
     '--reporter=json',
+    // A run of some files cannot know whether the others hold what they are cited for.
+    ...(rest.length === 0 ? ['--reporter=./test/docs/cited-tests-reporter.ts'] : []),
     `--outputFile=${report}`,
   ]
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')

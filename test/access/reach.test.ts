@@ -51,7 +51,7 @@ describe('a caller bound to some users', () => {
       Object.keys(type?.getFields() ?? {}),
     )
     expect([...asked].sort()).toEqual(fields.sort())
-    // Held by feed.test.ts beside this one.
+    // Held by session-feed.test.ts and transports.test.ts beside this one.
     expect(Object.keys(schema.getSubscriptionType()?.getFields() ?? {}).sort()).toEqual([
       'checkpointChanged',
       'sessionStatusChanged',

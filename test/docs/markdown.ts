@@ -17,7 +17,7 @@ export interface CodeBlock {
 }
 
 export function codeBlocks(markdown: string): CodeBlock[] {
-  const pattern = /^```(\w+)(?: ([\w-]+)(?!=))?(?: skip="([^"]+)")?\n([\s\S]*?)\n```$/gm
+  const pattern = /^```(\w+)(?: ([\w.-]+)(?!=))?(?: skip="([^"]+)")?\n([\s\S]*?)\n```$/gm
   return [...markdown.matchAll(pattern)].map(([, language = '', name = '', skip, text = '']) => {
     return { language, name, skip, text }
   })

@@ -73,7 +73,7 @@ async function watch(server: ServerProcess) {
 describe.each<[string, (postgres: OwnPostgres) => Promise<void>, (postgres: OwnPostgres) => Promise<void>]>([
   ['was stopped', (postgres) => postgres.stop(), (postgres) => postgres.start()],
   ['was killed with -9', (postgres) => postgres.kill(), (postgres) => postgres.start()],
-  ['is frozen, connections and all', (postgres) => postgres.freeze(), (postgres) => postgres.thaw()],
+  ['is frozen, connections and all (needs Linux)', (postgres) => postgres.freeze(), (postgres) => postgres.thaw()],
 ])('while the database %s', (how, takeAway, bringBack) => {
   const isPossible = process.platform === 'linux' || !how.includes('frozen')
   let postgres: OwnPostgres

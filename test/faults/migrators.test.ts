@@ -9,10 +9,10 @@ import { createTestDatabase, type TestDatabase, withClient } from '../support/da
 import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { clientOf, mutate } from '../support/waymark.ts'
 import { expectEachSavedOnce, KeyedWriters, RETRIABLE } from './keyed-writers.ts'
-import { promised, rounds, tell } from './rounds.ts'
+import { allowedMs, rounds, seconds, tell } from './rounds.ts'
 
 const ROUNDS = rounds(10, 1)
-const STALL_MS = promised(3_000)
+const STALL_MS = allowedMs(3_000)
 
 describe('three migrators at once, while 16 writers save', () => {
   let database: TestDatabase
@@ -56,7 +56,7 @@ describe('three migrators at once, while 16 writers save', () => {
   const traces = async () =>
     (await database.query<{ migration: string }>('SELECT * FROM crawler.trace')).map((row) => row.migration)
 
-  it(`abort where a transaction holds a lock, with the schema as it was, and hold no writer up for 3 s (${ROUNDS} times)`, async () => {
+  it(`abort where a transaction holds a lock, with the schema as it was, and hold no writer up for ${seconds(STALL_MS)} (${ROUNDS} times)`, async () => {
     const name = await addMigration()
     writers.slowestSaveMs = 0
     await withClient(database.url, async (holder) => {
@@ -81,7 +81,7 @@ describe('three migrators at once, while 16 writers save', () => {
     )
   }, 900_000)
 
-  it(`apply each migration once, and hold no writer up for 3 s (${ROUNDS} migrations)`, async () => {
+  it(`apply each migration once, and hold no writer up for ${seconds(STALL_MS)} (${ROUNDS} migrations)`, async () => {
     writers.slowestSaveMs = 0
     for (let round = 1; round <= ROUNDS; round += 1) {
       const name = await addMigration()

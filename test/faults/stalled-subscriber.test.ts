@@ -10,13 +10,15 @@ const EVENTS = rounds(50_000, 1_500)
 const WITHOUT = rounds(10_000, 500)
 const BATCH = rounds(500, 250)
 const BOUND_MIB = 64
+/** In `npm test` others use the machine, and there are a handful of batches. */
+const DELAY_FACTOR = isFull ? 2 : 10
 const SHORT = 'subscription { told: sessionStatusChanged { sessionId } }'
 /** 3 KB an event: what the kernel buffers for a socket, some MB, is full long before the last of them. */
 const LONG = `subscription ($after: String) { told: sessionStatusChanged(after: $after) {
   sessionId cursor ${Array.from({ length: 48 }, (_, place) => `c${place}: cursor`).join(' ')} } }`
 
 it.runIf(process.platform === 'linux')(
-  `one stalled subscriber and ${READERS} that read, ${EVENTS} events: bounded memory, nobody delayed, and the stalled one goes on without a gap`,
+  `one stalled subscriber and ${READERS} that read, ${EVENTS} events (needs Linux): less than ${BOUND_MIB} MiB more, a p99 below ${DELAY_FACTOR} times that without it, and the stalled one goes on without a gap`,
   { timeout: 900_000 },
   async () => {
     await using database = await createTestDatabase()
@@ -63,8 +65,7 @@ it.runIf(process.platform === 'linux')(
       `fault 7: ${EVENTS} events to ${READERS} readers beside a stalled one: RSS at most ${peakBefore.toFixed(0)} MiB without it, then ${grownMiB.toFixed(1)} MiB more; p99 of a batch of ${BATCH} ${p99Beside.toFixed(0)} ms, without it ${p99Before.toFixed(0)} and ${p99After.toFixed(0)} ms; it went on with ${EVENTS} events and no gap, ${stalled.resumptions} time(s) by its cursor`,
     )
     expect(grownMiB).toBeLessThan(BOUND_MIB)
-    // In `npm test` others use the machine, and there are a handful of batches.
-    expect(p99Beside).toBeLessThan((isFull ? 2 : 10) * Math.max(p99Before, p99After))
+    expect(p99Beside).toBeLessThan(DELAY_FACTOR * Math.max(p99Before, p99After))
     for (const reader of readers) reader.leave()
   },
 )

@@ -5,6 +5,7 @@ import { Repeater } from 'graphql-yoga'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { startHttpServer, type HttpServer } from '../../src/http/server.ts'
+import { isFull, seconds } from '../faults/rounds.ts'
 import { schemaOf } from './http-support.ts'
 
 const reader = fileURLToPath(new URL('lingering-reader.mjs', import.meta.url))
@@ -55,8 +56,8 @@ function isOver({ exitCode, signalCode }: ChildProcess): boolean {
 
 /** Longer than the 30 s that are promised, for a busy machine; the kernel by itself takes a quarter of an hour. */
 const withinAMinute = { timeout: 60_000, interval: 50 }
-/** 30 s are promised (28 by the clocks of both transports); the rest is for a busy machine. */
-const FREED_WITHIN_MS = 35_000
+/** 30 s are promised, and 28 is the most by the clocks of both transports. `npm test` has to pass on a busy machine. */
+const FREED_WITHIN_MS = isFull ? 30_000 : 35_000
 const isLinux = process.platform === 'linux'
 
 interface Reader {
@@ -184,7 +185,7 @@ describe('the subscription of a client', () => {
   })
 
   it.for(['lost socket', 'lost events', 'lost full'])(
-    'whose network went away is returned within 30 s: %s',
+    `whose network went away is returned within ${seconds(FREED_WITHIN_MS)}: %s`,
     limit,
     async (name, { skip }) => {
       skip(!elsewhere, needsElsewhere)
