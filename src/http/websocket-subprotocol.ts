@@ -7,8 +7,9 @@ export const SUBPROTOCOL_REFUSAL =
   'The subprotocol is graphql-transport-ws: use the package graphql-ws, or event streams.'
 
 /**
- * Chooses a subprotocol of those that a client offers. Where it doesn't offer ours, one that it does: it is closed at once, and only a client whose
- * handshake succeeded can read the reason. That is how clients of subscriptions-transport-ws (subprotocol `graphql-ws`) learn what to do.
+ * Chooses a subprotocol of those that a client offers. If ours is not among them, the first: the socket is then closed
+ * at once, and only a client whose handshake succeeded can read the reason. So clients of subscriptions-transport-ws,
+ * whose subprotocol is `graphql-ws`, learn what to do.
  */
 export function chooseSubprotocol(offered: ReadonlySet<string>): string | false {
   const [first = false] = offered

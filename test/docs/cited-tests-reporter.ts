@@ -4,8 +4,8 @@ import { citationsIn, findSkipped, findUnheld, type TestOutcome } from './cited-
 import { readDocument, root } from './markdown.ts'
 
 /**
- * Fails a whole run where a test that docs/guarantees.md cites did not run and pass. scripts/test.mjs adds it where all tests run; a run of some
- * files can't know.
+ * Fails a whole run if a test that docs/guarantees.md cites did not run and pass. scripts/test.mjs adds it if all tests
+ * run; a run of some files cannot know.
  */
 export default class CitedTestsReporter implements Reporter {
   async onTestRunEnd(modules: readonly TestModule[]): Promise<void> {

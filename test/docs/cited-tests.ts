@@ -72,8 +72,8 @@ function patternOf(title: string): RegExp {
 }
 
 /**
- * The titles of a file's tests and suites, as they stand in it. Where a title is made of parts (`... ${COUNT} ...`), the parts of text.
- * Of those that are marked skip or todo, none.
+ * The titles of a file's tests and suites, as they stand in it, without those that are marked skip or todo. Of a title
+ * that is made of parts (`... ${COUNT} ...`), the parts of text.
  */
 export function titlesIn(source: string): string[] {
   const titles: string[] = []

@@ -17,8 +17,9 @@ export function spread(milliseconds: readonly number[]): string {
 }
 
 /**
- * What a test allows where so many milliseconds are promised: just that in `npm run test:faults`, which has the machine to itself; five times
- * as much in `npm test`, which has to pass on a busy one. Put it into the title by `seconds`, so that the title says what is asserted.
+ * What a test allows if so many milliseconds are promised: just that in `npm run test:faults`, which has the machine to
+ * itself, and five times as much in `npm test`, which has to pass on a busy one. Put it into the title by `seconds`, so
+ * that the title says what is asserted.
  */
 export function allowedMs(promisedMs: number): number {
   return isFull ? promisedMs : 5 * promisedMs

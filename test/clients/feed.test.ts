@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { App } from '../../src/app.ts'
 import { mutate, startOn, startWaymark, type TestWaymark } from '../support/waymark.ts'
-import { cuttableWay } from './cuttable-way.ts'
+import { cuttableWay } from '../http/cuttable-way.ts'
 
 // Clients wait longer and longer between their attempts to connect.
 vi.setConfig({ testTimeout: 240_000 })
@@ -93,7 +93,6 @@ const clients: Record<string, (url: string) => Follower> = {
     const sockets = createWsClient(wsOptions(url))
     const client = new UrqlClient({
       url,
-      preferGetMethod: false,
       exchanges: [
         cacheExchange,
         fetchExchange,
@@ -129,7 +128,7 @@ const clients: Record<string, (url: string) => Follower> = {
 
   'urql over event streams'(url) {
     const client = new UrqlClient({
-      ...{ url, preferGetMethod: false, fetchSubscriptions: true },
+      ...{ url, fetchSubscriptions: true },
       exchanges: [cacheExchange, fetchExchange],
     })
     return {
