@@ -7,9 +7,9 @@ import type { AllowedOrigins } from './cors.ts'
 import { sendEvent, sendEventStream } from './event-stream.ts'
 import type { Exchange } from './exchange.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
-import { type GraphQLRequest, readGraphQLRequest } from './graphql-request.ts'
+import { readGraphQLRequest } from './graphql-request.ts'
 import { isFromElsewhere } from './page-origin.ts'
-import { prepareOperation } from './prepare-operation.ts'
+import { type PreparedOperation, prepareOperation } from './prepare-operation.ts'
 import { readJsonObject } from './read-body.ts'
 import { readUrlParameters } from './read-url.ts'
 import { RefusedRequest } from './refused-request.ts'
@@ -46,12 +46,21 @@ export function createGraphQLEndpoint(
 ): GraphQLEndpoint {
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
 
-  async function run(
-    asked: GraphQLRequest,
+  /**
+   * Reads what is asked. It ends before that is run, since what waits in an async function keeps all that the function had: the request,
+   * as it was sent, for as long as a stream is open.
+   */
+  async function prepare(
+    request: IncomingMessage,
     exchange: Exchange,
-    method: string | undefined,
     mediaTypes: readonly MediaType[],
-  ): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>> {
+  ): Promise<PreparedOperation | ExecutionResult> {
+    const { method, headers } = request
+    const isPost = method === 'POST'
+    const members = isPost ? await readJsonObject(request) : readUrlParameters(request)
+    exchange.operationName = safeName(members['operationName'])
+    if (!isPost) exchange.lastEventId = textOf(headers['last-event-id'])
+    const asked = readGraphQLRequest(members, isPost ? 'body' : 'URL')
     const prepared = await prepareOperation(pipeline, present, exchange, asked)
     if (!('run' in prepared)) return presentErrors(exchange, prepared)
     // Before the source exists: nobody would read it.
@@ -59,7 +68,7 @@ export function createGraphQLEndpoint(
       return presentErrors(exchange, [notAnEventStream()])
     }
     const refusal = findMethodRefusal(method, exchange.operationType)
-    return refusal ? presentErrors(exchange, [refusal]) : prepared.run()
+    return refusal ? presentErrors(exchange, [refusal]) : prepared
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange): Promise<void> {
@@ -71,11 +80,8 @@ export function createGraphQLEndpoint(
     if (mediaType === undefined) throw notAcceptable()
     const { plain, smaller } = codingsOf(request, compresses)
     if (!plain && smaller === undefined) throw noCoding()
-    const members = isPost ? await readJsonObject(request) : readUrlParameters(request)
-    exchange.operationName = safeName(members['operationName'])
-    if (!isPost) exchange.lastEventId = textOf(headers['last-event-id'])
-    const asked = readGraphQLRequest(members, isPost ? 'body' : 'URL')
-    const result = await run(asked, exchange, method, mediaTypes)
+    const prepared = await prepare(request, exchange, mediaTypes)
+    const result = 'run' in prepared ? await prepared.run() : prepared
     if (isAsyncIterable(result)) {
       await sendEventStream(response, result, {
         gone: exchange.departure.signal,

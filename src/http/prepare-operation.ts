@@ -1,5 +1,6 @@
 import { type ExecutionArgs, type ExecutionResult, getOperationAST, GraphQLError, OperationTypeNode } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
+import { declaredVariables, requireSmall } from './declared-variables.ts'
 import type { Exchange } from './exchange.ts'
 import type { Pipeline, Present } from './graphql-pipeline.ts'
 import type { GraphQLRequest } from './graphql-request.ts'
@@ -20,7 +21,7 @@ export async function prepareOperation(
   pipeline: Pipeline,
   present: Present,
   exchange: Exchange,
-  { query, documentId, operationName, variables }: GraphQLRequest,
+  { query, documentId, operationName, variables: given }: GraphQLRequest,
 ): Promise<PreparedOperation | readonly GraphQLError[]> {
   try {
     // One before anything is done for it, its objects once they are known: also what is refused has been work.
@@ -30,6 +31,10 @@ export async function prepareOperation(
     if (errors.length > 0) return errors
     const operation = getOperationAST(document, operationName)
     if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
+    // Of the request nothing else is kept while the operation runs.
+    const variables = declaredVariables(operation, given)
+    const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
+    if (isSubscription) requireSmall(variables)
     const objects = objectsOf(schema, document, operation, variables ?? {})
     const excess = findCostExcess(objects)
     if (excess) return [excess]
@@ -37,7 +42,6 @@ export async function prepareOperation(
     noteOperation(exchange, document, operation)
     const refusals = hasLargeObject(variables) ? findVariableErrors(schema, operation, variables) : []
     if (refusals.length > 0) return refusals
-    const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
     const contextValue = pipeline.createContext(exchange)
     const orVariableErrors = (result: ExecutionResult) => {
       const told = isRefused(result) ? findVariableErrors(schema, operation, variables) : []

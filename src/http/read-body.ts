@@ -46,23 +46,29 @@ function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
   return new Promise((resolve, reject) => {
-    request.on('data', (chunk: Buffer) => {
+    const onData = (chunk: Buffer) => {
       bytes += chunk.byteLength
       if (bytes <= bodyLimitBytes) chunks.push(chunk)
       else chunks.length = 0
-    })
-    request.on('end', () => {
+    }
+    const onError = (cause: unknown) => {
+      reject(new RefusedRequest(400, 'The request was cut off.', {}, { cause }))
+    }
+    const onEnd = () => {
+      // The request lives as long as its answer, which may be a stream: nothing of the body may stay with it.
+      request.off('data', onData).off('error', onError).off('end', onEnd).on('error', ignore)
       if (bytes <= bodyLimitBytes) {
         const text = textOf(chunks)
         if (text === undefined) reject(new RefusedRequest(400, 'The request body is not UTF-8.'))
         else resolve(text)
       } else reject(new RefusedRequest(413, `The request body is over the limit of ${bodyLimitBytes} bytes (1 MiB).`))
-    })
-    request.on('error', (cause) => {
-      reject(new RefusedRequest(400, 'The request was cut off.', {}, { cause }))
-    })
+    }
+    request.on('data', onData).on('end', onEnd).on('error', onError)
   })
 }
+
+/** Node tells who has not answered yet that the client has gone; the exchange knows. */
+function ignore(): void {}
 
 /** Nearly always it is one chunk. @returns undefined where it isn't UTF-8: what is no text must not become one that somebody else has */
 function textOf(chunks: readonly Buffer[]): string | undefined {

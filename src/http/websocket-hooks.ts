@@ -76,6 +76,8 @@ export function createSocketHooks(
       const isTooMany = operations.size >= MOST_OPERATIONS
       const exchange = operations.begin(payload)
       const prepared = isTooMany ? [tooManyOperations()] : await prepare(exchange, payload, credentials)
+      // graphql-ws keeps the payload for as long as the operation runs.
+      for (const member of Object.keys(payload)) Reflect.deleteProperty(payload, member)
       if ('run' in prepared) return prepared
       const errors = presentErrors(present, exchange, prepared)
       operations.end(payload)

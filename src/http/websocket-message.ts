@@ -30,7 +30,8 @@ export function readMessage(data: Buffer, isAcknowledged: boolean): Message {
       return message
     case MessageType.Subscribe:
       if (message.id.length > LONGEST_ID) throw new BadMessage(`An id has at most ${LONGEST_ID} characters`)
-      return message
+      // Without what else it has: it is kept for as long as the operation runs.
+      return { type: message.type, id: message.id, payload: message.payload }
     case MessageType.ConnectionInit:
     case MessageType.Ping:
     case MessageType.Pong:

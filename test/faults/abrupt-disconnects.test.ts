@@ -19,7 +19,7 @@ const GONE_IN_MS = allowedMs(30_000)
 /** So many first: code is compiled and caches are filled once. */
 const WARM_UP = 2 * BATCH
 const QUERY = 'subscription { sessionStatusChanged { sessionId kind session { status } } }'
-const preload = fileURLToPath(new URL('heap-teller.mjs', import.meta.url))
+const preload = fileURLToPath(new URL('../support/heap-teller.mjs', import.meta.url))
 
 /** A subscriber that is gone without a word: its connection is reset. */
 type Vanish = () => void
