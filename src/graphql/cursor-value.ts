@@ -3,8 +3,12 @@ export type CursorValue = 'text' | 'time' | 'version'
 
 /** How timeTextSql writes a time. PostgreSQL would read many other ways, and fails on some of them as on nothing else. */
 const TIME = /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?\+00( BC)?$/
-/** The years that a TIMESTAMPTZ can have, without the first one, of which it has only the last weeks. */
-const YEARS = { BC: 4712, AD: 294_276 }
+/**
+ * The years that a TIMESTAMPTZ can have. Of the first it has only the last weeks:
+ * https://www.postgresql.org/docs/current/datatype-datetime.html
+ */
+const YEARS = { BC: 4714, AD: 294_276 }
+const FIRST_DAY = '11-24'
 const MOST_VERSION = 2_147_483_647
 
 const checks: Readonly<Record<CursorValue, (text: string) => boolean>> = {
@@ -24,6 +28,7 @@ function isTime(text: string): boolean {
   if (year === undefined) return false
   const isBefore = era !== undefined
   const isInRange = Number(year) >= 1 && Number(year) <= (isBefore ? YEARS.BC : YEARS.AD)
+  if (isBefore && Number(year) === YEARS.BC && `${month ?? ''}-${day ?? ''}` < FIRST_DAY) return false
   const isOnClock = Number(hour) < 24 && Number(minute) < 60 && Number(second) < 60
   return isInRange && isOnClock && isDay(isBefore ? 1 - Number(year) : Number(year), Number(month), Number(day))
 }
