@@ -1006,6 +1006,8 @@ $function$;
 CREATE OR REPLACE FUNCTION crawler.save_checkpoints(commands json, skip_busy boolean)
  RETURNS TABLE(command integer, outcome text, created boolean, checkpoint jsonb, session jsonb, detail integer)
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
   max_count CONSTANT bigint := 2147483647;
