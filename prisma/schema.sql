@@ -176,8 +176,6 @@ CREATE TRIGGER crawl_session_used_ids AFTER DELETE ON crawler.crawl_session REFE
 
 ALTER TABLE crawler.crawl_session SET (autovacuum_vacuum_scale_factor=0.05);
 
-ALTER TABLE crawler.crawl_session SET (fillfactor=80);
-
 CREATE TABLE crawler.crawl_state (
   user_id character varying(255) NOT NULL,
   stream character varying(255) NOT NULL,

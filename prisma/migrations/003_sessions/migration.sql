@@ -42,8 +42,8 @@ ALTER TABLE crawler.crawl_session
   ADD COLUMN IF NOT EXISTS api_requests INTEGER NOT NULL DEFAULT 0,
   ADD COLUMN IF NOT EXISTS rate_limit_hits INTEGER NOT NULL DEFAULT 0;
 
--- Saves and heartbeats change no indexed column: with room on the page they write no index (HOT).
-ALTER TABLE crawler.crawl_session SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
+-- Saves and heartbeats update rows in place (HOT): no indexed column changes. Dead rows go early.
+ALTER TABLE crawler.crawl_session SET (autovacuum_vacuum_scale_factor = 0.05);
 
 -- A zombie that wakes up after its session was pruned must not find a new session under its ID. Those that clients
 -- brought themselves, other than as UUIDv7, are theirs to keep apart. About 70 bytes for each deleted session.
@@ -60,7 +60,7 @@ INSERT INTO crawler.reaper DEFAULT VALUES ON CONFLICT DO NOTHING;
 -- ROLLBACK BEGIN
 -- DROP TABLE IF EXISTS crawler.reaper;
 -- DROP TABLE IF EXISTS crawler.used_session_id;
--- ALTER TABLE crawler.crawl_session RESET (fillfactor, autovacuum_vacuum_scale_factor);
+-- ALTER TABLE crawler.crawl_session RESET (autovacuum_vacuum_scale_factor);
 -- ALTER TABLE crawler.crawl_session DROP COLUMN IF EXISTS bookmarks_added, DROP COLUMN IF EXISTS epoch, DROP COLUMN IF EXISTS lease_seconds,
 --   DROP COLUMN IF EXISTS lease_expires_at, DROP COLUMN IF EXISTS heartbeat_at, DROP COLUMN IF EXISTS stop_requested_at,
 --   DROP COLUMN IF EXISTS rate_limited_until, DROP COLUMN IF EXISTS worker, DROP COLUMN IF EXISTS end_reason,
