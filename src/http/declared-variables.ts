@@ -1,7 +1,7 @@
 import type { OperationDefinitionNode } from 'graphql'
 import { Fault } from '../fault.ts'
 
-/** Of a subscription's variables, as JSON: they are kept for as long as it is open, and a caller may have a thousand open. */
+/** Of a subscription's variables, as JSON: they are kept while it is open, and a caller may have a thousand open. */
 const MOST_BYTES_OF_STREAM = 8 * 1024
 
 type Variables = Readonly<Record<string, unknown>>
