@@ -84,6 +84,8 @@ VACUUM crawler.t;
       const program = `import { migrate } from ${JSON.stringify(runner)}
         await migrate(${JSON.stringify(options())})`
       const migrator = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' })
+      // From now on: it may have ended before it is killed.
+      const exited = once(migrator, 'exit')
       await expect.poll(() => done().catch(() => []), patience).not.toEqual([])
       // Each step waits for this: CREATE INDEX CONCURRENTLY for whoever writes the table.
       await holder.query('BEGIN; INSERT INTO crawler.t VALUES (0, 0)')
@@ -94,7 +96,7 @@ VACUUM crawler.t;
       const isWaiting = async () => (await building()).length > 0 || (await done())[0]?.steps_done === 3
       await expect.poll(isWaiting, patience).toBe(true)
       migrator.kill('SIGKILL')
-      await once(migrator, 'exit')
+      await exited
       const another = Promise.all([migrate(options()), migrate(options()), migrate(options())])
       // Its server process goes on with its statement, and has the turn until then.
       await holder.query('COMMIT')
