@@ -360,6 +360,7 @@ CREATE OR REPLACE FUNCTION crawler.clear_checkpoint(of_user text, of_stream text
  LANGUAGE plpgsql
 AS $function$
 DECLARE
+  locked record;
   stored crawler.crawl_checkpoint;
   state crawler.crawl_state;
   named crawler.crawl_session;
@@ -368,8 +369,9 @@ DECLARE
 BEGIN
   -- NULL is nobody: nothing of a user out of reach is found below.
   of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
-  SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream FOR UPDATE;
-  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
+  SELECT * INTO locked FROM crawler.lock_checkpoint(of_user, of_stream);
+  stored := locked.stored;
+  state := locked.state;
   current_version := CASE WHEN stored.user_id IS NULL THEN 0 ELSE state.version END;
   IF by_session IS NOT NULL THEN
     SELECT * INTO named FROM crawler.crawl_session s
@@ -632,6 +634,33 @@ CREATE OR REPLACE FUNCTION crawler.known_status(status text)
  IMMUTABLE PARALLEL SAFE
 AS $function$ SELECT CASE WHEN status IN ('running', 'completed', 'stopped') THEN status ELSE 'failed' END $function$;
 
+-- crawler.lock_checkpoint(text,text)
+CREATE OR REPLACE FUNCTION crawler.lock_checkpoint(of_user text, of_stream text, OUT stored crawler.crawl_checkpoint, OUT state crawler.crawl_state)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  LOOP
+    SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream FOR UPDATE;
+    IF FOUND THEN
+      SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
+      RETURN;
+    END IF;
+    BEGIN
+      SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
+      -- Under that lock nobody makes it, but a save may have done so while this waited for the lock. Its row has to be
+      -- locked first: look again, and let the other lock go with this block.
+      IF NOT EXISTS (SELECT FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream) THEN
+        RETURN;
+      END IF;
+      RAISE EXCEPTION USING ERRCODE = 'WM001';
+    EXCEPTION WHEN SQLSTATE 'WM001' THEN
+      NULL;
+    END;
+  END LOOP;
+END
+$function$;
+
 -- crawler.lock_state(text,text)
 CREATE OR REPLACE FUNCTION crawler.lock_state(of_user text, of_stream text)
  RETURNS crawler.crawl_state
@@ -888,6 +917,7 @@ CREATE OR REPLACE FUNCTION crawler.rollback_checkpoint(of_user text, of_stream t
  LANGUAGE plpgsql
 AS $function$
 DECLARE
+  locked record;
   stored crawler.crawl_checkpoint;
   state crawler.crawl_state;
   owner crawler.crawl_session;
@@ -898,8 +928,9 @@ DECLARE
 BEGIN
   -- NULL is nobody: nothing of a user out of reach is found below.
   of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
-  SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream FOR UPDATE;
-  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
+  SELECT * INTO locked FROM crawler.lock_checkpoint(of_user, of_stream);
+  stored := locked.stored;
+  state := locked.state;
   current_version := CASE WHEN stored.user_id IS NULL THEN 0 ELSE state.version END;
   old_count := coalesce(stored.bookmarks_count, 0);
   IF coalesce(state.version, 0) = 0 THEN
@@ -1085,11 +1116,12 @@ BEGIN
         busy := false;
         SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream FOR UPDATE SKIP LOCKED;
         stored_found := FOUND;
-        IF NOT stored_found THEN
-          busy := EXISTS (SELECT FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream);
-        END IF;
         SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE SKIP LOCKED;
         state_found := FOUND;
+        IF NOT stored_found THEN
+          -- Skipped, or made since the look.
+          busy := EXISTS (SELECT FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream);
+        END IF;
         IF NOT state_found THEN
           busy := busy OR EXISTS (SELECT FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream);
         END IF;
@@ -1111,8 +1143,21 @@ BEGIN
       ELSE
         SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream FOR UPDATE;
         stored_found := FOUND;
-        SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;
-        state_found := FOUND;
+        IF stored_found THEN
+          SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;
+          state_found := FOUND;
+        ELSE
+          -- As crawler.lock_checkpoint does.
+          BEGIN
+            SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;
+            state_found := FOUND;
+            IF EXISTS (SELECT FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream) THEN
+              RAISE EXCEPTION USING ERRCODE = 'WM001';
+            END IF;
+          EXCEPTION WHEN SQLSTATE 'WM001' THEN
+            CONTINUE;
+          END;
+        END IF;
         IF cmd.session_id IS NOT NULL THEN
           SELECT * INTO named FROM crawler.crawl_session s
           WHERE s.session_id = cmd.session_id AND s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;

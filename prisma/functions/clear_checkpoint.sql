@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION crawler.clear_checkpoint(
 LANGUAGE plpgsql
 AS $$
 DECLARE
+  locked record;
   stored crawler.crawl_checkpoint;
   state crawler.crawl_state;
   named crawler.crawl_session;
@@ -14,8 +15,9 @@ DECLARE
 BEGIN
   -- NULL is nobody: nothing of a user out of reach is found below.
   of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
-  SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream FOR UPDATE;
-  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
+  SELECT * INTO locked FROM crawler.lock_checkpoint(of_user, of_stream);
+  stored := locked.stored;
+  state := locked.state;
   current_version := CASE WHEN stored.user_id IS NULL THEN 0 ELSE state.version END;
   IF by_session IS NOT NULL THEN
     SELECT * INTO named FROM crawler.crawl_session s

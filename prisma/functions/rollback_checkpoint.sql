@@ -8,6 +8,7 @@ CREATE OR REPLACE FUNCTION crawler.rollback_checkpoint(
 LANGUAGE plpgsql
 AS $$
 DECLARE
+  locked record;
   stored crawler.crawl_checkpoint;
   state crawler.crawl_state;
   owner crawler.crawl_session;
@@ -18,8 +19,9 @@ DECLARE
 BEGIN
   -- NULL is nobody: nothing of a user out of reach is found below.
   of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
-  SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream FOR UPDATE;
-  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
+  SELECT * INTO locked FROM crawler.lock_checkpoint(of_user, of_stream);
+  stored := locked.stored;
+  state := locked.state;
   current_version := CASE WHEN stored.user_id IS NULL THEN 0 ELSE state.version END;
   old_count := coalesce(stored.bookmarks_count, 0);
   IF coalesce(state.version, 0) = 0 THEN

@@ -91,11 +91,12 @@ BEGIN
         busy := false;
         SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream FOR UPDATE SKIP LOCKED;
         stored_found := FOUND;
-        IF NOT stored_found THEN
-          busy := EXISTS (SELECT FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream);
-        END IF;
         SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE SKIP LOCKED;
         state_found := FOUND;
+        IF NOT stored_found THEN
+          -- Skipped, or made since the look.
+          busy := EXISTS (SELECT FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream);
+        END IF;
         IF NOT state_found THEN
           busy := busy OR EXISTS (SELECT FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream);
         END IF;
@@ -117,8 +118,21 @@ BEGIN
       ELSE
         SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream FOR UPDATE;
         stored_found := FOUND;
-        SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;
-        state_found := FOUND;
+        IF stored_found THEN
+          SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;
+          state_found := FOUND;
+        ELSE
+          -- As crawler.lock_checkpoint does.
+          BEGIN
+            SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;
+            state_found := FOUND;
+            IF EXISTS (SELECT FROM crawler.crawl_checkpoint k WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream) THEN
+              RAISE EXCEPTION USING ERRCODE = 'WM001';
+            END IF;
+          EXCEPTION WHEN SQLSTATE 'WM001' THEN
+            CONTINUE;
+          END;
+        END IF;
         IF cmd.session_id IS NOT NULL THEN
           SELECT * INTO named FROM crawler.crawl_session s
           WHERE s.session_id = cmd.session_id AND s.user_id = cmd.user_id AND s.stream = cmd.stream FOR UPDATE;
