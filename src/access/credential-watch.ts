@@ -10,10 +10,11 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Watches the credentials of a stream for as long as it lives, since they were judged only when it began.
- * Where the database is away, nobody can say whether they hold. They are taken to hold: no event comes from there.
+ * Where the database is away, nobody can say whether they hold. Until they expire they are taken to hold: no event
+ * comes from there.
  * @param signal aborts when the stream is over
- * @param onEnd called once, with the fault to tell, when the credentials have expired or been revoked, or when their
- *   scopes or users have changed: the stream was begun with the old ones
+ * @param onEnd called once, with the fault to tell, when the credentials have expired (a key's expiry may be changed
+ *   meanwhile) or been revoked, or when their scopes or users have changed: the stream was begun with the old ones
  */
 export function watchCredentials(
   {
@@ -32,9 +33,8 @@ export function watchCredentials(
 ): void {
   if (signal.aborted) return
   const looking = setInterval(() => void look(), lookMs)
-  const { expiresAt } = principal
-  const leftMs = expiresAt === null ? Infinity : expiresAt.getTime() - clock.now().getTime()
-  const expiring = leftMs < LONGEST_TIMER_MS ? setTimeout(() => end(expired()), Math.max(leftMs, 0)) : undefined
+  let expiring: NodeJS.Timeout | undefined
+  follow(principal)
   signal.addEventListener('abort', stop, { once: true })
 
   function stop(): void {
@@ -49,12 +49,34 @@ export function watchCredentials(
     onEnd(fault)
   }
 
+  /** Waits for the expiry that the credentials have now: an operator may have set another one for a key. */
+  function follow({ expiresAt }: Principal): void {
+    clearTimeout(expiring)
+    const leftMs = expiresAt === null ? Infinity : expiresAt.getTime() - clock.now().getTime()
+    if (leftMs < LONGEST_TIMER_MS) expiring = setTimeout(() => void lookAtExpiry(), Math.max(leftMs, 0))
+  }
+
   async function look(): Promise<void> {
     try {
-      if (!sameRights(await authenticate(credentials), principal)) end(changed())
+      judge(await authenticate(credentials))
     } catch (error) {
       if (error instanceof Fault && error.code === 'UNAUTHENTICATED') end(error)
     }
+  }
+
+  /** Where nobody can say whether there is a later expiry, the known one holds. */
+  async function lookAtExpiry(): Promise<void> {
+    try {
+      judge(await authenticate(credentials))
+    } catch {
+      end(expired())
+    }
+  }
+
+  function judge(seen: Principal): void {
+    if (signal.aborted) return
+    if (sameRights(seen, principal)) follow(seen)
+    else end(changed())
   }
 }
 

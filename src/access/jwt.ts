@@ -22,15 +22,16 @@ const claimsSchema = z.object({
   exp: z.number().min(0).max(LAST_SECOND),
   nbf: z.number().min(0).max(LAST_SECOND).optional(),
   iat: z.number().min(0).max(LAST_SECOND).optional(),
-  scope: z.unknown().optional(),
+  scope: z.string().optional(),
 })
 
 const userIdsSchema = z.array(z.string().refine((userId) => identifierProblem(userId) === undefined)).max(1_000)
 
 /**
  * Whose a token is; undefined: nobody's. It needs a subject, which is text, and an expiry, in seconds before the year
- * 10000. Its scopes are those of ours in `scope`, alone or as "waymark:<scope>". Without the claim for users it reaches
- * every user. With the claim, that must be a list of user IDs, or the token is invalid.
+ * 10000. Its scopes are those of ours in `scope`, alone or as "waymark:<scope>", separated by spaces; a token without
+ * that claim has none. Without the claim for users it reaches every user. With the claim, that must be a list of user
+ * IDs. A token with a claim of another type is invalid.
  * @throws Fault SERVICE_UNAVAILABLE where the issuer's keys can't be fetched
  */
 export async function principalOfToken(
@@ -62,7 +63,7 @@ function toPrincipal(payload: JWTPayload, userIdsClaim: string): Principal | und
   const userIds = payload[userIdsClaim]
   const bound = userIds === undefined ? undefined : userIdsSchema.safeParse(userIds)
   if (nameProblem(subject) !== undefined || bound?.success === false) return undefined
-  const named = new Set(typeof scope === 'string' ? scope.split(' ') : [])
+  const named = new Set(scope?.split(' '))
   return {
     subject,
     scopes: new Set(SCOPES.filter((known) => named.has(known) || named.has(`waymark:${known}`))),

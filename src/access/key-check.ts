@@ -12,11 +12,21 @@ const MOST_AT_ONCE = 1_000
 
 type StoredKey = ApiKey & { readonly hash: Buffer }
 
+interface RememberedKey {
+  /** undefined: there was none. */
+  readonly key: StoredKey | undefined
+  /** By performance.now(). */
+  readonly untilMs: number
+  /** By the database's clock. */
+  readonly readAt: Date
+}
+
 /**
  * Makes the function that says whose an API key is; undefined: nobody's (any more).
  *
- * Rows are remembered for 10 s, also that there is none. IDs that aren't remembered are looked up together, one statement at a time:
- * whoever sends made-up keys keeps one connection busy, not the pool.
+ * Rows are remembered for 10 s, also that there is none. IDs that aren't remembered are looked up together, one statement
+ * at a time: whoever sends made-up keys keeps one connection busy, not the pool. A key that seems to have expired since
+ * its row was read is looked up once more, because its expiry may have been changed.
  * @throws Fault OVERLOADED, by the function, where it would wait too long for that
  */
 export function createKeyCheck(
@@ -24,15 +34,16 @@ export function createKeyCheck(
   clock: Pick<DatabaseClock, 'now'>,
   trustMs = TRUST_MS,
 ): (text: string) => Principal | undefined | Promise<Principal | undefined> {
-  const remembered = new Map<string, { readonly key: StoredKey | undefined; readonly untilMs: number }>()
+  const remembered = new Map<string, RememberedKey>()
 
   const lookUps = createGroupCommit<string, { readonly key: StoredKey | undefined }>(
     async (keyIds) => {
       // Before the statement: what is revoked while it runs is believed no longer than what was revoked just before.
       const untilMs = performance.now() + trustMs
+      const readAt = clock.now()
       const found = new Map((await findKeys(database, [...new Set(keyIds)])).map((key) => [key.keyId, key]))
       return keyIds.map((keyId) => {
-        const entry = { key: found.get(keyId), untilMs }
+        const entry = { key: found.get(keyId), untilMs, readAt }
         remember(keyId, entry)
         return entry
       })
@@ -40,11 +51,17 @@ export function createKeyCheck(
     { maxSetSize: MOST_AT_ONCE },
   )
 
-  function remember(keyId: string, entry: { readonly key: StoredKey | undefined; readonly untilMs: number }): void {
+  function remember(keyId: string, entry: RememberedKey): void {
     remembered.delete(keyId)
     remembered.set(keyId, entry)
     const [oldest] = remembered.keys()
     if (remembered.size > MOST_REMEMBERED && oldest !== undefined) remembered.delete(oldest)
+  }
+
+  function isBelieved({ key, untilMs, readAt }: RememberedKey): boolean {
+    if (untilMs <= performance.now()) return false
+    const expiresAt = key?.expiresAt
+    return !expiresAt || expiresAt <= readAt || expiresAt > clock.now()
   }
 
   function judge(text: string, key: StoredKey | undefined): Principal | undefined {
@@ -57,7 +74,7 @@ export function createKeyCheck(
     const keyId = keyIdOf(text)
     if (keyId === undefined) return undefined
     const known = remembered.get(keyId)
-    if (known && known.untilMs > performance.now()) return judge(text, known.key)
+    if (known && isBelieved(known)) return judge(text, known.key)
     return lookUps.submit(keyId).then(({ key }) => judge(text, key))
   }
 }

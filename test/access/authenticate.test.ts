@@ -145,6 +145,23 @@ describe('an API key', () => {
       .toBe('refused')
   })
 
+  it('is taken until the expiry that it has when its first one comes', async () => {
+    const authenticate = createAuthenticate(database, clock, settings)
+    const { text, keyId } = await make('extended', { expiresAt: new Date(Date.now() + 60_000) })
+    const { text: other } = await make('extended', { expiresAt: new Date(Date.now() + 60_000) })
+    for (const key of [text, other]) await authenticate(bearer(key))
+    const expiresAt = new Date(Date.now() + 120_000)
+    await testDatabase.query('UPDATE crawler.api_key SET expires_at = $2 WHERE key_id = $1', [keyId, expiresAt])
+    aheadMs = 60_001
+    expect(await authenticate(bearer(text))).toMatchObject({ subject: 'key:extended', expiresAt })
+    expect(await refusal(authenticate(bearer(other)))).toEqual(unauthenticated)
+    statements = 0
+    expect(await refusal(authenticate(bearer(other)))).toEqual(unauthenticated)
+    expect(statements).toBe(0)
+    aheadMs = 120_001
+    expect(await refusal(authenticate(bearer(text)))).toEqual(unauthenticated)
+  })
+
   it('costs no statement while its row is believed, and made-up ones one at a time', async () => {
     const authenticate = createAuthenticate(database, clock, settings)
     const { text } = await make('cheap')
@@ -251,6 +268,10 @@ describe('a token', async () => {
         () => sign(claims({ waymark_user_ids: bound })),
       ],
     ),
+    ...[['read'], { read: true }, 7, true, null].map((scope): Refused => [
+      `whose scope is ${JSON.stringify(scope)}`,
+      () => sign(claims({ scope })),
+    ]),
     ['of nobody', () => sign(claims({ sub: undefined }))],
     ['of a subject that no log line holds', () => sign(claims({ sub: 'a\nb' }))],
     ['bound to something else than users', () => sign(claims({ waymark_user_ids: 'ours' }))],

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { createClient as createSocketClient } from 'graphql-ws'
 import { createClient } from 'graphql-sse'
 import { pino } from 'pino'
@@ -239,6 +240,30 @@ describe('with AUTHENTICATION=keys', () => {
       expect(watching.told.codes).toEqual(['UNAUTHENTICATED'])
       expect((await post('{ viewer { subject } }', text)).status).toBe(401)
       await watching.close()
+    },
+  )
+
+  it(
+    'ends a stream at the expiry that its key has then, a later or an earlier one than at the start',
+    { timeout: 60_000 },
+    async () => {
+      const { text, keyId } = await makeKey(['read', 'crawl'], undefined, 3_000)
+      const expireIn = (interval: string) =>
+        waymark.database.query('UPDATE crawler.api_key SET expires_at = now() + $2::interval WHERE key_id = $1', [
+          keyId,
+          interval,
+        ])
+      const watching = (['SSE', 'WebSocket'] as const).map((transport) => watch(transport, text))
+      await post('{ viewer { subject } }', text)
+      await expireIn('1 hour')
+      await delay(4_000)
+      expect((await save('ours', '50', text)).data.saveCheckpoint.__typename).toBe('SaveCheckpointSuccess')
+      await expect.poll(() => watching.map(({ told }) => told.events.length), { timeout: 10_000 }).toEqual([1, 1])
+      expect(watching.map(({ isOver }) => isOver())).toEqual([false, false])
+      await expireIn('1 second')
+      await expect.poll(() => watching.every(({ isOver }) => isOver()), { timeout: 30_000, interval: 100 }).toBe(true)
+      expect(watching.map(({ told }) => told.codes)).toEqual([['UNAUTHENTICATED'], ['UNAUTHENTICATED']])
+      for (const { close } of watching) await close()
     },
   )
 
