@@ -10,6 +10,7 @@ const LONGEST = [
   'test/cli/serve.test.ts',
   'test/database/embedded.test.ts',
   'test/graphql/statements.test.ts',
+  'test/http/same-answers.test.ts',
 ]
 
 /** The longest first, then as vitest has it: those that failed last time, and the larger files. */

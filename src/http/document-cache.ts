@@ -5,7 +5,7 @@ const MIB = 1024 * 1024
 /** Of all documents together: some 700 of a crawler or a dashboard. */
 export const MOST_DOCUMENT_BYTES = 32 * MIB
 /** Of one, which is parsed each time above that. Nobody's documents may drive out everybody else's at once. */
-const LARGEST_DOCUMENT_BYTES = 2 * MIB
+export const LARGEST_DOCUMENT_BYTES = 2 * MIB
 
 /** Upper bounds of what was measured: 200 to 330 bytes for each token of a syntax tree, and 90 for a comment's. */
 const BYTES_A_TOKEN = 400

@@ -2,19 +2,22 @@ import { getOperationAST, parse } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
 import { costOf } from '../../src/http/limits/cost.ts'
+import { LARGEST_DOCUMENT_BYTES, MOST_DOCUMENT_BYTES } from '../../src/http/document-cache.ts'
 import { MOST_OBJECTS } from '../../src/http/limits/cost-limit.ts'
 import { MOST_DEPTH } from '../../src/http/limits/depth.ts'
+import { LONGEST_MESSAGE, MOST_ERRORS } from '../../src/http/limits/error-limits.ts'
 import { fragmentsOf } from '../../src/http/limits/fragments.ts'
 import {
   MOST_ALIASES,
   MOST_BRANCHES,
   MOST_DIRECTIVES,
   MOST_DIRECTIVES_AT_ONE_PLACE,
+  MOST_OF_ONE_NAME,
 } from '../../src/http/limits/occurrences.ts'
-import { MOST_TOKENS } from '../../src/http/limits/parse-tokens.ts'
+import { MOST_CHARACTERS, MOST_TOKENS } from '../../src/http/limits/parse-tokens.ts'
 import { RECEIPT_TIMES } from '../../src/http/limits/receipt-times.ts'
 import { MOST_ROOT_FIELDS } from '../../src/http/limits/root-fields.ts'
-import { readDocument, tableRows } from './markdown.ts'
+import { readDocument, sectionOf, tableRows } from './markdown.ts'
 
 const document = await readDocument('docs/limits.md')
 const toNumber = (cell = '') => Number(cell.replaceAll(',', ''))
@@ -31,6 +34,17 @@ describe('docs/limits.md', () => {
     expect(documented(/^root fields/)).toEqual([MOST_ROOT_FIELDS])
     expect(documented(/^fields with fields/)).toEqual([MOST_BRANCHES])
     expect(documented(/^objects/)).toEqual([MOST_OBJECTS])
+    expect(documented(/^characters of a document/)).toEqual([MOST_CHARACTERS])
+    expect(documented(/^fields of one name/)).toEqual([MOST_OF_ONE_NAME])
+    expect(documented(/^errors of an answer/)).toEqual([MOST_ERRORS])
+    expect(documented(/^characters of an error/)).toEqual([LONGEST_MESSAGE])
+  })
+
+  it('gives the memory that parsed documents may take', () => {
+    const inMiB = (bytes: number) => `${bytes / 1024 ** 2} MiB`
+    const text = sectionOf(document, 'What is kept of a request').replaceAll('\n', ' ')
+    expect(text).toContain(`Together they take at most ${inMiB(MOST_DOCUMENT_BYTES)} of memory`)
+    expect(text).toContain(`A document that would take more than ${inMiB(LARGEST_DOCUMENT_BYTES)} is parsed`)
   })
 
   it('gives the times that a client has to say what it wants', () => {

@@ -15,11 +15,37 @@ const documents = [
   ...results.map((name) => `bench/${name}`),
 ]
 
+/** A page without its blocks of code: a line of a shell may begin with #. */
+async function readProse(path: string): Promise<string> {
+  return (await readDocument(path)).replaceAll(/^```[\s\S]*?^```$/gm, '')
+}
+
+/** The anchors that GitHub gives the headings of a page. */
+async function headingsOf(path: string): Promise<string[]> {
+  return [...(await readProse(path)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
 describe('every link', () => {
   it.each(documents)('of %s leads to a file of the checkout', async (path) => {
     const text = await readDocument(path)
     const targets = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, target = '']) => target)
     for (const target of targets) await access(join(root, dirname(path), target))
+  })
+
+  it.each(documents)('of %s to a heading leads to one', async (path) => {
+    const links = [...(await readProse(path)).matchAll(/\]\((?!https?:)([^)#\s]*)#([^)\s]+)/g)]
+    const missing: string[] = []
+    for (const [, target = '', heading = ''] of links) {
+      const page = target === '' ? path : join(dirname(path), target)
+      const isPage = page.endsWith('.md')
+      if (isPage && !(await headingsOf(page)).includes(heading)) missing.push(`${target}#${heading}`)
+    }
+    expect(missing).toEqual([])
   })
 })
 
