@@ -11,11 +11,13 @@ import { createDatabaseClock } from './database/clock.ts'
 import { type Database, forCaller, openDatabase } from './database/database.ts'
 import { startEmbedded } from './database/embedded.ts'
 import { faultOf } from './database/errors.ts'
+import type { Lane } from './database/gate.ts'
 import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
 import type { Partition } from './database/partitions.ts'
 import { Patience } from './database/patience.ts'
 import { requireMigrated } from './database/require-migrated.ts'
+import { SCAN_PATIENCE_MS } from './database/scan.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
 import { readSealSecret } from './events/sealed-feed.ts'
 import { Fault } from './fault.ts'
@@ -23,6 +25,7 @@ import { createContext } from './api/context.ts'
 import { createLoadersOf } from './graphql/loaders.ts'
 import { schema } from './api/schema.ts'
 import type { Admitted } from './http/admission.ts'
+import type { OperationInfo } from './http/exchange.ts'
 import { type Readiness, shareReadiness } from './http/health.ts'
 import { type Load, watchLoad } from './http/load.ts'
 import { readManifest } from './http/persisted-operations.ts'
@@ -48,6 +51,8 @@ export interface App {
 
 /** Paces that no setting changes; tests do. */
 export interface Paces extends FeedOptions {
+  /** How long the minute of RATE_LIMIT_POINTS_PER_MINUTE is, seconds. */
+  readonly rateMinuteSeconds?: number
   /** Between two runs of retention, and before the first. */
   readonly pruneEachMs?: number
 }
@@ -93,7 +98,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     })
 
     const feed = await startFeed(database, log, {
-      readers: forCaller(database, () => new Patience()),
+      readers: forCaller(database, () => new Patience(), { lane: 'event' }),
       // What the feed reads when it is told of news is for all who watch, and no part of the request that made them.
       alone: tracing?.alone,
       ...paces,
@@ -133,6 +138,8 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       historyRetentionDays: config.historyRetentionDays,
       sealSecret: await readSealSecret(database),
     }
+    const readForEvents = forCaller(database, () => new Patience(STREAM_PATIENCE_MS), { lane: 'event' })
+    const streamParts = { ...parts, loadersOf: createLoadersOf(readForEvents) }
     const authenticate = createAuthenticate(database, clock, config)
     const http = await startHttpServer({
       host: config.host,
@@ -149,8 +156,15 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       persistedOperations,
       persistedOnly: config.persistedOnly,
       ratePointsPerMinute: config.rateLimitPointsPerMinute,
-      createContext: ({ requestId, principal, isStream, lastEventId }) =>
-        createContext(parts, principal, requestId, () => databaseFor(isStream, database), lastEventId),
+      rateMinuteSeconds: paces.rateMinuteSeconds,
+      createContext: (operation) =>
+        createContext(
+          operation.isStream ? streamParts : parts,
+          operation.principal,
+          operation.requestId,
+          () => databaseFor(operation, database),
+          operation.lastEventId,
+        ),
       findOverload: load.findOverload,
       admit: (credentials) => {
         const admitted = (principal: Principal): Admitted => ({
@@ -201,11 +215,19 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
 /** Of a stream each statement may wait for long: an event that comes late is better than none, and its reader isn't kept from anything. */
 const STREAM_PATIENCE_MS = 10_000
 
+/** What a caller pays for each millisecond of a scan. One connection that counts without a pause uses up the default rate. */
+const POINTS_PER_SCAN_MS = 5
+
 /** The database for what one operation asks. */
-function databaseFor(isStream: boolean, database: Database): Database {
-  if (isStream) return forCaller(database, () => new Patience(STREAM_PATIENCE_MS))
+function databaseFor({ isStream, principal, charge }: OperationInfo, database: Database): Database {
+  const onScanned = (milliseconds: number) => {
+    charge(principal.subject, Math.floor(milliseconds * POINTS_PER_SCAN_MS))
+  }
+  if (isStream) return forCaller(database, () => new Patience(STREAM_PATIENCE_MS), { lane: 'event', onScanned })
   const patience = new Patience()
-  return forCaller(database, () => patience)
+  let scanPatience: Patience | undefined
+  const patienceOf = (lane: Lane) => (lane === 'scan' ? (scanPatience ??= new Patience(SCAN_PATIENCE_MS)) : patience)
+  return forCaller(database, patienceOf, { onScanned })
 }
 
 async function locateDatabase(

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import type { Feed } from '../events/feed.ts'
 import { sealFeed } from '../events/sealed-feed.ts'
 import type { Context } from '../graphql/context.ts'
-import type { Loaders, LoadersOf } from '../graphql/loaders.ts'
+import { Loaders, type LoadersOf } from '../graphql/loaders.ts'
 import type { Principal } from '../principal.ts'
 
 /** What the process has one of, and every resolver may use. */
@@ -39,6 +39,7 @@ class OperationContext implements Context {
   readonly #parts: Parts
   readonly #openDatabase: () => Database
   #database: Database | undefined
+  #ownLoaders: Loaders | undefined
 
   constructor(
     parts: Parts,
@@ -57,6 +58,10 @@ class OperationContext implements Context {
 
   get database(): Database {
     return (this.#database ??= this.#openDatabase())
+  }
+
+  get ownLoaders(): Loaders {
+    return (this.#ownLoaders ??= new Loaders(this.database, this.caller.userIds))
   }
 
   get feed(): Feed {

@@ -1,6 +1,7 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { reachSql } from '../database/reach.ts'
+import { scan } from '../database/scan.ts'
 import type { Reach } from '../principal.ts'
 
 export interface ActivityFilter {
@@ -52,7 +53,9 @@ export async function countActivity(
   const started = Prisma.sql`t.started_at`
   // As the index has it.
   const completed = Prisma.sql`coalesce(t.completed_at, '-infinity'::timestamptz)`
-  const rows = await database.query<{ place: number } & { [Field in keyof ActivityCounts]: number }>(Prisma.sql`
+  const rows = await scan<{ place: number } & { [Field in keyof ActivityCounts]: number }>(
+    database,
+    Prisma.sql`
     SELECT happened.place, sum(added)::double precision AS "bookmarksAdded", sum(saves)::integer AS saves,
       sum(started)::integer AS "sessionsStarted", sum(completed)::integer AS "sessionsCompleted",
       sum(stopped)::integer AS "sessionsStopped", sum(failed)::integer AS "sessionsFailed"
@@ -70,6 +73,7 @@ export async function countActivity(
         count(*) FILTER (WHERE crawler.known_status(t.status) = 'failed')
       FROM crawler.crawl_session t WHERE ${within(completed)} AND ${chosen} GROUP BY 1
     ) AS happened
-    GROUP BY happened.place`)
+    GROUP BY happened.place`,
+  )
   return new Map(rows.map(({ place: at, ...counts }) => [at, counts]))
 }

@@ -3,6 +3,7 @@ import { sqlState } from '../database/errors.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { reachArray, reachSql } from '../database/reach.ts'
+import { scan } from '../database/scan.ts'
 import type { Reach } from '../principal.ts'
 import type { CrawlSession } from '../session/model.ts'
 import { type SessionRow, toSession } from '../session/row.ts'
@@ -31,7 +32,7 @@ export async function countRevisions(
   reach: Reach,
   { userId, stream }: CheckpointKey,
 ): Promise<number> {
-  const [row] = await database.query<{ count: number }>({
+  const [row] = await scan<{ count: number }>(database, {
     name: 'revision_count',
     text: `SELECT count(*)::integer AS count FROM crawler.checkpoint_revision r
       WHERE r.user_id = $1 AND r.stream = $2 AND ($3::text[] IS NULL OR r.user_id = ANY ($3))`,

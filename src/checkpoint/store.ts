@@ -2,6 +2,7 @@ import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { reachArray, reachSql } from '../database/reach.ts'
+import { scan } from '../database/scan.ts'
 import { timeTextSql } from '../time-column.ts'
 import type { Reach } from '../principal.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
@@ -78,7 +79,8 @@ export async function listCheckpoints(
 }
 
 export async function countCheckpoints(database: Database, reach: Reach, filter: CheckpointFilter): Promise<number> {
-  const [row] = await database.query<{ count: number }>(
+  const [row] = await scan<{ count: number }>(
+    database,
     Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_checkpoint c WHERE ${conditionSql(reach, filter)}`,
   )
   return row?.count ?? 0

@@ -2,7 +2,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { faultOf } from './errors.ts'
-import { Gate } from './gate.ts'
+import { Gate, type GateOptions, type Lane } from './gate.ts'
 import { PrismaClient } from './generated/client.ts'
 import { Patience } from './patience.ts'
 import type { ReadTracer } from './shared-reads.ts'
@@ -15,6 +15,8 @@ export interface Statement {
   readonly name?: string
   readonly text: string
   readonly values: readonly unknown[]
+  /** Where it waits if a caller causes it. Default: a write in lane write, any other where its caller's reads wait. */
+  readonly lane?: Lane
 }
 
 export type Prisma = ReturnType<typeof createPrisma>
@@ -26,6 +28,8 @@ export interface Database {
   readonly gate: Gate
   /** Follows what operations read together; undefined: nobody does. */
   readonly readTracer: ReadTracer | undefined
+  /** Told how long the database worked on each scan (scan.ts), milliseconds. Default: nobody is. */
+  readonly onScanned?: ((milliseconds: number) => void) | undefined
   /** Runs one statement that reads, in a transaction of its own. For what the server itself does; one that a caller causes goes by forCaller. */
   query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
   /**
@@ -77,15 +81,28 @@ const MOST_WAITING = 5_000
 /** After so long without a word a connection is probed each second, and given up after ten probes: LISTEN waits in silence. */
 const KEEP_ALIVE_MS = 10_000
 
+/** What a caller's statements wait for, and who is told of them. */
+export interface CallerOptions {
+  /** Where its reads wait. Default: read. */
+  readonly lane?: Lane
+  readonly onScanned?: Database['onScanned']
+}
+
 /**
- * The same tables for what callers ask, which waits at the gate. Its query throws Fault OVERLOADED too.
- * @param patienceOf how long a statement may wait: the same patience for all of one operation
+ * The same tables for what callers ask, which waits at the gate. What it runs throws Fault OVERLOADED too.
+ * @param patienceOf how long a statement of this lane may wait: one patience for all of an operation, or one for each
  */
-export function forCaller(database: Database, patienceOf: () => Patience): Database {
+export function forCaller(
+  database: Database,
+  patienceOf: (lane: Lane) => Patience,
+  { lane: readLane = 'read', onScanned }: CallerOptions = {},
+): Database {
+  const enter = <Result>(work: () => Promise<Result>, lane: Lane) => database.gate.run(work, patienceOf(lane), lane)
   return {
     ...database,
-    query: (statement) => database.gate.run(() => database.query(statement), patienceOf()),
-    write: (statement, hasNews) => database.gate.run(() => database.write(statement, hasNews), patienceOf()),
+    onScanned,
+    query: (statement) => enter(() => database.query(statement), statement.lane ?? readLane),
+    write: (statement, hasNews) => enter(() => database.write(statement, hasNews), statement.lane ?? 'write'),
   }
 }
 
@@ -115,7 +132,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
   // The same of a connection that breaks while it is being handed out.
   pool.on('connect', (client) => client.on('error', ignore))
-  const gate = new Gate({ mostRunning: options.poolSize - ownConnections(options.poolSize), mostWaiting: MOST_WAITING })
+  const gate = new Gate(shareOut(options.poolSize - ownConnections(options.poolSize)))
   if (options.tracer) traceStatements(pool, options.tracer)
   const prisma = createPrisma(pool, gate)
   const newsListeners = new Set<() => void>()
@@ -167,6 +184,16 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 }
 
+/** So a heartbeat finds a connection whatever is read, a read whatever streams read, and an event whatever is counted. */
+function shareOut(mostRunning: number): GateOptions {
+  const share = (part: number) => Math.max(Math.floor(mostRunning * part), 1)
+  return {
+    mostRunning,
+    mostWaiting: MOST_WAITING,
+    mostOf: { read: share(3 / 4), event: share(1 / 2), scan: share(1 / 4) },
+  }
+}
+
 /** Whoever uses the connection is told by the statement that fails. */
 function ignore(): void {}
 
@@ -177,7 +204,7 @@ function createPrisma(pool: pg.Pool, gate: Gate) {
     query: {
       async $allOperations({ args, query }) {
         try {
-          return await gate.run<unknown>(() => query(args), new Patience())
+          return await gate.run<unknown>(() => query(args), new Patience(), 'read')
         } catch (error) {
           throw faultOf(error)
         }

@@ -18,6 +18,8 @@ export interface Context {
   readonly feed: Feed
   /** What operations of the same reach read together. */
   readonly loaders: Loaders
+  /** What only this operation reads: counts, which its caller pays for. */
+  readonly ownLoaders: Loaders
   /** The cursor of the last event that a subscriber has who connected again by itself: goes before its argument `after`. */
   readonly lastEventId: string | undefined
 }

@@ -39,6 +39,8 @@ export interface OperationInfo extends RequestInfo {
   readonly isStream: boolean
   /** Of the last event that the caller has, where it connected again by itself: goes before the `after` that it sent at first. */
   readonly lastEventId: string | undefined
+  /** Takes points off a caller's minute for work that is done: see CallerRates.charge. */
+  readonly charge: (subject: string, points: number) => void
 }
 
 /** One request and its answer, as the log sees it; filled in as the request is understood. */

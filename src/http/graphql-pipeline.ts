@@ -18,6 +18,8 @@ import type { CallerRates } from './limits/caller-rates.ts'
 import type { CallerStreams } from './limits/caller-streams.ts'
 import { findDocumentExcess } from './limits/document-limits.ts'
 import { MOST_ERRORS } from './limits/error-limits.ts'
+import { EventPace } from './limits/event-pace.ts'
+import { EventPayments } from './limits/event-payments.ts'
 import { parseTokens } from './limits/parse-tokens.ts'
 import type { LiveStreams } from './live-streams.ts'
 import { maskResult } from './mask-error.ts'
@@ -54,7 +56,12 @@ export interface Pipeline {
   /** @throws what createContext throws */
   createContext(exchange: Exchange): object
   readonly execute: Execute
-  subscribe(args: ExecutionArgs, exchange: Exchange): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
+  /** @param objects how many objects each event could return */
+  subscribe(
+    args: ExecutionArgs,
+    exchange: Exchange,
+    objects: number,
+  ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
 }
 
 /**
@@ -62,8 +69,9 @@ export interface Pipeline {
  * is not used, nor its plugins' hooks around each operation, of which we have none: they cost more than all else of a request
  * (docs/adr/0011-shared-results.md, 0014-speed.md).
  * Masking is no part of it, since yoga's hook isn't told which request it masks for: each transport passes results through Present.
+ * @param rates what callers pay for events and scans
  */
-export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>): Pipeline {
+export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>, rates: CallerRates): Pipeline {
   const { schema, createContext } = options
   const yoga = createYoga({
     schema,
@@ -79,7 +87,11 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
   })
   const { parse, validate: judge } = yoga.getEnveloped({})
   const known = createDocumentCache<ReadDocument>()
-  const subscribe = createSharedSubscribe()
+  const payments = rates.isFree ? undefined : new EventPayments(rates)
+  const subscribe = createSharedSubscribe({ pace: new EventPace(), payments })
+  const charge = (subject: string, points: number) => {
+    rates.charge(subject, points)
+  }
   return {
     schema,
     read(text) {
@@ -96,10 +108,11 @@ export function createPipeline<Ctx extends object>(options: GraphQLOptions<Ctx>)
       const { requestId, admitted, operationType, lastEventId } = exchange
       if (!admitted) throw new Error('nobody was admitted')
       const isStream = operationType === 'subscription'
-      return createContext({ requestId, principal: admitted.principal, isStream, lastEventId })
+      return createContext({ requestId, principal: admitted.principal, isStream, lastEventId, charge })
     },
     execute: createCompiledExecution(schema),
-    subscribe: (args, { admitted }) => subscribe(args, nameReach(admitted)),
+    subscribe: (args, { admitted }, objects) =>
+      subscribe(args, nameReach(admitted), { subject: admitted?.principal.subject ?? '', objects }),
   }
 }
 

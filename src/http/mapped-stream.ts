@@ -1,9 +1,28 @@
+/** Who reads a stream, for whoever makes its items. */
+export class Reader {
+  #hasLeft = false
+  /** Called once, when the reader leaves. A stream makes one item at a time, so there is one at the most. */
+  onLeave: (() => void) | undefined
+
+  get hasLeft(): boolean {
+    return this.#hasLeft
+  }
+
+  leave(): void {
+    this.#hasLeft = true
+    this.onLeave?.()
+    this.onLeave = undefined
+  }
+}
+
 /** A stream whose items are made of another's. A class: an async generator keeps its source open until the next item comes. */
 export class MappedStream<From, To> implements AsyncIterableIterator<To> {
   readonly #source: AsyncIterator<From>
-  readonly #map: (item: From) => To | Promise<To>
+  readonly #map: (item: From, reader: Reader) => To | Promise<To>
+  readonly #reader = new Reader()
 
-  constructor(source: AsyncIterable<From>, map: (item: From) => To | Promise<To>) {
+  /** @param map what it makes for a reader that has left is thrown away */
+  constructor(source: AsyncIterable<From>, map: (item: From, reader: Reader) => To | Promise<To>) {
     this.#source = source[Symbol.asyncIterator]()
     this.#map = map
   }
@@ -14,10 +33,11 @@ export class MappedStream<From, To> implements AsyncIterableIterator<To> {
 
   async next(): Promise<IteratorResult<To>> {
     const turn = await this.#source.next()
-    return turn.done === true ? turn : { done: false, value: await this.#map(turn.value) }
+    return turn.done === true ? turn : { done: false, value: await this.#map(turn.value, this.#reader) }
   }
 
   async return(): Promise<IteratorResult<To>> {
+    this.#reader.leave()
     await this.#source.return?.()
     return { done: true, value: undefined }
   }

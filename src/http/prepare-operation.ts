@@ -60,7 +60,7 @@ export async function prepareOperation(
         try {
           if (!isSubscription) return present.result(exchange, orVariableErrors(await pipeline.execute(prepared)))
           leave = present.enterStream(exchange)
-          const result = await pipeline.subscribe(prepared, exchange)
+          const result = await pipeline.subscribe(prepared, exchange, Math.max(objects, 1))
           if (isAsyncIterable(result)) return present.stream(exchange, result, leave)
           leave()
           return present.result(exchange, orVariableErrors(result))

@@ -43,8 +43,10 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly graphiql?: boolean
   /** Subscriptions that one caller may have open here. Default: 1,000. */
   readonly maxStreamsPerCaller?: number
-  /** Operations and objects that one caller may ask for here in a minute. Default: 0, any number. */
+  /** Points that one caller may spend here in a minute: see CallerRates. Default: 0, any number. */
   readonly ratePointsPerMinute?: number
+  /** How long that minute is; tests have less time. Default: 60. */
+  readonly rateMinuteSeconds?: number | undefined
   /** Documents that clients may name, by ID; and whether nothing else is run. Default: none, and everything is. */
   readonly persistedOperations?: ReadonlyMap<string, string> | undefined
   readonly persistedOnly?: boolean
@@ -115,10 +117,10 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   const allowedOrigins = new Set(options.allowedOrigins)
   const callers = {
     streams: new CallerStreams(maxStreamsPerCaller),
-    rates: new CallerRates(options.ratePointsPerMinute ?? 0),
+    rates: new CallerRates(options.ratePointsPerMinute ?? 0, options.rateMinuteSeconds),
   }
   const findDocument = createFindDocument(options.persistedOperations, options.persistedOnly ?? false)
-  const pipeline = createPipeline(options)
+  const pipeline = createPipeline(options, callers.rates)
   const present = createPresent(options, streams, callers, findDocument)
   const endpoint = createGraphQLEndpoint(pipeline, {
     present,

@@ -6,12 +6,15 @@ import {
   type ExecutionArgs,
   type ExecutionResult,
   getOperationAST,
+  GraphQLError,
   Kind,
   visit,
 } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
 import { noteCursor } from './event-cursor.ts'
-import { MappedStream } from './mapped-stream.ts'
+import type { EventPace } from './limits/event-pace.ts'
+import type { EventPayments } from './limits/event-payments.ts'
+import { MappedStream, type Reader } from './mapped-stream.ts'
 
 /** A result is told to others for so long at the most: what it read of the database is as old as that, and then it is forgotten. */
 const SHARED_FOR_MS = 1_000
@@ -21,40 +24,81 @@ const MOST_EVENTS = 64
 
 type Result = ExecutionResult | Promise<ExecutionResult>
 
-/** @param reach names what the operation's caller may see: results are shared between equal ones only */
+/** Whose stream an event is made for, and how many objects the event could return. */
+export interface Subscriber {
+  readonly subject: string
+  readonly objects: number
+}
+
+/**
+ * @param reach names what the operation's caller may see: results are shared between equal ones only
+ * @param subscriber default: its events cost nothing, and are made at once
+ */
 export type SharedSubscribe = (
   args: ExecutionArgs,
   reach: string,
+  subscriber?: Subscriber,
 ) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
 
+/** When events are paid and made. */
+export interface EventLimits {
+  readonly pace: EventPace
+  /** undefined: nothing costs anything. */
+  readonly payments: EventPayments | undefined
+}
+
 /**
- * graphql-js' subscribe, but for subscribers that select the same of the same event: the first one's result serves the others. A
- * dashboard is one document in a thousand browsers, and executing it, with what it reads, is most of what an event costs.
- * The source must hand the same object to every subscriber whom it tells of an event. A result with errors is nobody else's: it
- * names a request.
+ * graphql-js' subscribe, but subscribers that select the same of the same event share one result. A dashboard is one
+ * document in a thousand browsers, and executing it, with what it reads, is most of what an event costs.
+ * The source must hand the same object to every subscriber of an event. A result with errors is not shared, because its
+ * errors name a request. A caller pays the objects of a shared event once, and a point for each further stream.
+ * @param limits default: none
  */
-export function createSharedSubscribe(): SharedSubscribe {
+export function createSharedSubscribe(limits?: EventLimits): SharedSubscribe {
   const recent = new RecentResults()
   const documents = new DocumentNumbers()
 
-  function resultOf(args: ExecutionArgs, key: string, event: unknown): Result {
+  /** One subscriber's stream, as its events need it. */
+  interface Stream {
+    readonly args: ExecutionArgs
+    readonly key: string
+    readonly subscriber: Subscriber | undefined
+  }
+
+  function make({ args, subscriber }: Stream, event: unknown, isWanted: () => boolean): Result {
     const note = (result: ExecutionResult) => noteCursor(result, event)
     const run = (): Result => {
+      if (!isWanted()) return NOBODY_WAITS
       const result = execute({ ...args, rootValue: event }) as Result
       return result instanceof Promise ? result.then(note) : note(result)
     }
-    if (typeof event !== 'object' || event === null) return run()
-    const known = recent.find(event, key)
-    if (known !== undefined) {
-      const orAnew = (result: ExecutionResult) => (result.errors ? run() : result)
-      return known instanceof Promise ? known.then(orAnew) : orAnew(known)
-    }
-    const result = run()
-    recent.add(event, key, result)
-    return result
+    return limits && subscriber ? limits.pace.run(subscriber.subject, subscriber.objects, run) : run()
   }
 
-  return async (args, reach) => {
+  function resultOf(stream: Stream, event: unknown, reader: Reader): Result {
+    const isWanted = () => !reader.hasLeft
+    if (!isObject(event)) return make(stream, event, isWanted)
+    const shared = recent.of(event, stream.key)
+    shared.readers?.add(reader)
+    if (shared.result === undefined) {
+      shared.result = make(stream, event, () => shared.begin())
+      return shared.result
+    }
+    const orAnew = (result: ExecutionResult) => (result.errors ? make(stream, event, isWanted) : result)
+    return shared.result instanceof Promise ? shared.result.then(orAnew) : orAnew(shared.result)
+  }
+
+  function pay({ key, subscriber }: Stream, event: unknown, reader: Reader): Promise<boolean> | undefined {
+    if (!limits?.payments || !subscriber) return undefined
+    const { subject, objects } = subscriber
+    const points = () => (isObject(event) && recent.find(event, key)?.payers?.has(subject) ? 1 : objects)
+    const onPaid = () => {
+      if (isObject(event)) (recent.of(event, key).payers ??= new Set()).add(subject)
+    }
+    return limits.payments.pay(subject, { points, onPaid }, reader)
+  }
+
+  return async (args, reach, subscriber) => {
     const source = await createSourceEventStream(args)
     if (!isAsyncIterable(source)) return source
     const { document, operationName, variableValues } = args
@@ -62,31 +106,65 @@ export function createSharedSubscribe(): SharedSubscribe {
     const used = namesOfUsed(document, operationName).filter((name) => Object.hasOwn(variableValues ?? {}, name))
     const variables = used.map((name) => [name, variableValues?.[name]])
     const key = JSON.stringify([documents.numberOf(document), operationName, variables, reach])
-    return new MappedStream(source, (event) => resultOf(args, key, event))
+    const stream = { args, key, subscriber }
+    return new MappedStream(source, (event, reader) => {
+      const paid = pay(stream, event, reader)
+      if (!paid) return resultOf(stream, event, reader)
+      return paid.then((isPaid) => (isPaid ? resultOf(stream, event, reader) : NOBODY_WAITS))
+    })
+  }
+}
+
+/** What is made for readers that have all left. With an error, so that it is not shared with one who comes later. */
+const NOBODY_WAITS: ExecutionResult = { errors: [new GraphQLError('Nobody waits for this event any more.')] }
+
+function isObject(event: unknown): event is object {
+  return typeof event === 'object' && event !== null
+}
+
+/** One result, and who shares it. */
+class SharedResult {
+  result: Result | undefined
+  /** Callers that have paid for it. */
+  payers: Set<string> | undefined
+  /** Who waits until it is begun. */
+  readers: Set<Reader> | undefined = new Set()
+
+  /** @returns whether anybody still waits */
+  begin(): boolean {
+    const readers = this.readers ?? []
+    this.readers = undefined
+    for (const { hasLeft } of readers) if (!hasLeft) return true
+    return false
   }
 }
 
 /** Two shares of the time, the older of which is dropped as a whole: nothing is kept for long, and nothing has a timer. */
 class RecentResults {
-  #young = new Map<object, Map<string, Result>>()
-  #old = new Map<object, Map<string, Result>>()
+  #young = new Map<object, Map<string, SharedResult>>()
+  #old = new Map<object, Map<string, SharedResult>>()
   #sinceMs = performance.now()
 
-  find(event: object, key: string): Result | undefined {
+  find(event: object, key: string): SharedResult | undefined {
     this.#age()
     return this.#young.get(event)?.get(key) ?? this.#old.get(event)?.get(key)
   }
 
-  add(event: object, key: string, result: Result): void {
+  /** Finds it or begins it. */
+  of(event: object, key: string): SharedResult {
+    const known = this.find(event, key)
+    if (known) return known
+    const begun = new SharedResult()
     const results = this.#young.get(event)
-    if (results) results.set(key, result)
-    else this.#young.set(event, new Map([[key, result]]))
+    if (results) results.set(key, begun)
+    else this.#young.set(event, new Map([[key, begun]]))
+    return begun
   }
 
   #age(): void {
     const ageMs = performance.now() - this.#sinceMs
     if (ageMs < SHARED_FOR_MS / 2 && this.#young.size < MOST_EVENTS / 2) return
-    this.#old = ageMs < SHARED_FOR_MS ? this.#young : new Map<object, Map<string, Result>>()
+    this.#old = ageMs < SHARED_FOR_MS ? this.#young : new Map<object, Map<string, SharedResult>>()
     this.#young = new Map()
     this.#sinceMs = performance.now()
   }

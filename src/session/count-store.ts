@@ -1,10 +1,12 @@
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
+import { scan } from '../database/scan.ts'
 import type { Reach } from '../principal.ts'
 import { conditionSql, type SessionFilter } from './filter-store.ts'
 
 export async function countSessions(database: Database, reach: Reach, filter: SessionFilter): Promise<number> {
-  const [row] = await database.query<{ count: number }>(
+  const [row] = await scan<{ count: number }>(
+    database,
     Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_session s WHERE ${conditionSql(reach, filter)}`,
   )
   return row?.count ?? 0
@@ -17,7 +19,8 @@ export async function countSessionsOfUsers(
   userIds: readonly string[],
   filter: SessionFilter,
 ): Promise<Map<string, number>> {
-  const rows = await database.query<{ user_id: string; count: number }>(
+  const rows = await scan<{ user_id: string; count: number }>(
+    database,
     Prisma.sql`SELECT s.user_id, count(*)::integer AS count FROM crawler.crawl_session s
       WHERE s.user_id = ANY (${userIds}::text[]) AND ${conditionSql(reach, filter)} GROUP BY s.user_id`,
   )
@@ -35,7 +38,8 @@ export interface SessionStats {
 }
 
 export async function sessionStats(database: Database, reach: Reach, filter: SessionFilter): Promise<SessionStats> {
-  const [row] = await database.query<{ [Field in keyof SessionStats]: number }>(
+  const [row] = await scan<{ [Field in keyof SessionStats]: number }>(
+    database,
     // A row for each status first: 155 ms for 1,000,000 sessions, where five looks at each of them took 295.
     Prisma.sql`SELECT coalesce(sum(c.sessions), 0)::integer AS total,
         ${Prisma.join(

@@ -9,7 +9,7 @@ import type { SessionFilter } from './filter-store.ts'
 import { readingOf } from './graphql-reading.ts'
 import { SessionStatusEnum, SessionType } from './graphql.ts'
 import { listSessions, type SessionOrder } from './list-store.ts'
-import { createSessionLoaders } from './loaders.ts'
+import { createSessionCounts, createSessionLoaders } from './loaders.ts'
 
 /** What the cursors of each order hold. */
 const POSITIONS = { STARTED: ['time', 'text'], COMPLETED: ['time', 'time', 'text'] } as const
@@ -86,7 +86,8 @@ builder.objectField(UserType, 'sessions', (t) =>
       description: "The user's sessions, the newest first.",
       args: { filter: t.arg({ type: SessionFilterInput }) },
       validate: pageArgumentsSchema,
-      resolve: async ({ userId }, args, { loaders, feed }, info) => {
+      resolve: async ({ userId }, args, context, info) => {
+        const { loaders, feed } = context
         const feedCursor = feed.cursor(feed.position())
         const filter = toSessionFilter(args.filter ?? {})
         const list = 'sessions STARTED_AT_DESC'
@@ -97,7 +98,7 @@ builder.objectField(UserType, 'sessions', (t) =>
           list,
           page,
           rows,
-          () => loaders.of(createSessionLoaders).countOfUser.load({ userId, filter }),
+          () => context.ownLoaders.of(createSessionCounts).load({ userId, filter }),
           {
             feedCursor,
           },

@@ -34,20 +34,24 @@ export function createSessionLoaders(database: Database, reach: Reach) {
       JSON.stringify,
       database.readTracer,
     ),
-    countOfUser: createSharedReads<Pick<SessionsOfUser, 'userId' | 'filter'>, number>(
-      (asked) =>
-        eachGroup(
-          asked,
-          ({ filter }) => filter,
-          async (userIds, { filter }) => {
-            const counts = await countSessionsOfUsers(database, reach, userIds, filter)
-            return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
-          },
-        ),
-      JSON.stringify,
-      database.readTracer,
-    ),
   }
+}
+
+/** How many sessions of a user match. For one operation: whoever asks pays for what is counted. */
+export function createSessionCounts(database: Database, reach: Reach) {
+  return createSharedReads<Pick<SessionsOfUser, 'userId' | 'filter'>, number>(
+    (asked) =>
+      eachGroup(
+        asked,
+        ({ filter }) => filter,
+        async (userIds, { filter }) => {
+          const counts = await countSessionsOfUsers(database, reach, userIds, filter)
+          return new Map(userIds.map((userId) => [userId, counts.get(userId) ?? 0]))
+        },
+      ),
+    JSON.stringify,
+    database.readTracer,
+  )
 }
 
 interface Group<Asked, Answer> {

@@ -2,6 +2,7 @@ import { type Batch, MAX_BATCH_SIZE } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { reachSql } from '../database/reach.ts'
+import { scan } from '../database/scan.ts'
 import { timeTextSql } from '../time-column.ts'
 import type { Reach } from '../principal.ts'
 import { COMPLETED_AT } from './filter-store.ts'
@@ -27,7 +28,8 @@ const STARTED_AT_TEXT = Prisma.raw(timeTextSql('s.started_at'))
 const KEY = Prisma.sql`${COMPLETED_AT}, s.started_at, s.session_id`
 
 export async function countPrunable(database: Database, reach: Reach, filter: PruneFilter): Promise<number> {
-  const [row] = await database.query<{ count: number }>(
+  const [row] = await scan<{ count: number }>(
+    database,
     Prisma.sql`SELECT count(*)::integer AS count FROM crawler.crawl_session s WHERE ${conditionSql(reach, filter)}`,
   )
   return row?.count ?? 0
@@ -48,8 +50,7 @@ export async function deletePrunable(
   const position = after
     ? Prisma.sql`(${KEY}) > (${after[0]}::timestamptz, ${after[1]}::timestamptz, ${after[2]})`
     : Prisma.sql`TRUE`
-  const rows = await database.write<{ count: number; completed_at: string; started_at: string; session_id: string }>(
-    Prisma.sql`WITH chosen AS MATERIALIZED (
+  const { text, values } = Prisma.sql`WITH chosen AS MATERIALIZED (
         SELECT s.session_id, s.completed_at, s.started_at FROM crawler.crawl_session s
         WHERE ${gate} AND ${conditionSql(reach, filter)} AND ${position}
         ORDER BY ${KEY} LIMIT ${MAX_BATCH_SIZE} FOR UPDATE SKIP LOCKED
@@ -58,7 +59,10 @@ export async function deletePrunable(
       )
       SELECT (SELECT count(*) FROM deleted)::integer AS count, ${COMPLETED_AT_TEXT} AS completed_at,
         ${STARTED_AT_TEXT} AS started_at, s.session_id
-      FROM chosen s ORDER BY s.completed_at DESC, s.started_at DESC, s.session_id DESC LIMIT 1`,
+      FROM chosen s ORDER BY s.completed_at DESC, s.started_at DESC, s.session_id DESC LIMIT 1`
+  const rows = await database.write<{ count: number; completed_at: string; started_at: string; session_id: string }>(
+    // It reads as far as the next batch is: no save waits for that.
+    { text, values, lane: 'scan' },
     ([last]) => last !== undefined && last.count > 0,
   )
   const [last] = rows

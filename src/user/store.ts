@@ -3,6 +3,7 @@ import { sqlState } from '../database/errors.ts'
 import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { reachArray, reachSql } from '../database/reach.ts'
+import { scan } from '../database/scan.ts'
 import { type Reach, reaches } from '../principal.ts'
 import type { User } from './model.ts'
 
@@ -71,7 +72,8 @@ export async function listUsers(database: Database, reach: Reach, page: KeysetPa
 }
 
 export async function countUsers(database: Database, reach: Reach): Promise<number> {
-  const [row] = await database.query<{ count: number }>(
+  const [row] = await scan<{ count: number }>(
+    database,
     Prisma.sql`SELECT count(*)::integer AS count FROM public."user" u WHERE ${reachSql(Prisma.sql`u.id`, reach)}`,
   )
   return row?.count ?? 0

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Gate } from '../../src/database/gate.ts'
 import { Patience } from '../../src/database/patience.ts'
 
@@ -91,5 +91,89 @@ describe('a gate', () => {
     await expect(
       new Gate({ mostRunning: 0, mostWaiting: 10 }).run(() => Promise.resolve(), new Patience(0)),
     ).rejects.toMatchObject(overloaded)
+  })
+
+  describe('with lanes', () => {
+    const lanes = ['write', 'read', 'event', 'scan'] as const
+
+    it('lets a write in before all else, and a read before an event, and that before a scan', async () => {
+      const gate = new Gate({ mostRunning: 1, mostWaiting: 10 })
+      const { work, begun, end } = held()
+      const all = [gate.run(work('first'), forever())]
+      for (const lane of lanes.toReversed()) all.push(gate.run(work(lane), forever(), lane))
+      for (const name of ['first', ...lanes]) {
+        await expect.poll(() => begun.at(-1)).toBe(name)
+        end(name)
+      }
+      await Promise.all(all)
+      expect(begun).toEqual(['first', ...lanes])
+      expect([gate.running, gate.waiting]).toEqual([0, 0])
+    })
+
+    it('keeps room for each lane, whatever the lanes after it want', async () => {
+      const gate = new Gate({ mostRunning: 8, mostWaiting: 20, mostOf: { read: 6, event: 4, scan: 2 } })
+      const { work, begun, end } = held()
+      const all: Promise<string>[] = []
+      const names: string[] = []
+      for (const lane of lanes.toReversed()) {
+        for (let n = 1; n <= 9; n += 1) {
+          names.push(`${lane} ${n}`)
+          all.push(gate.run(work(`${lane} ${n}`), forever(), lane))
+        }
+      }
+      const begunOf = (lane: string) => begun.filter((name) => name.startsWith(lane)).length
+      expect(lanes.map(begunOf)).toEqual([2, 2, 2, 2])
+      expect([gate.running, gate.waiting]).toEqual([8, 28])
+      // The place of a write is no scan's, and the place of a scan is anybody's who may have it.
+      end('write 1')
+      end('scan 1')
+      await expect.poll(() => lanes.map(begunOf)).toEqual([4, 2, 2, 2])
+      for (let ended = 0; ended < names.length; ended += 1) {
+        const name = await vi.waitUntil(() => begun[ended])
+        end(name)
+      }
+      await Promise.all(all)
+      expect(begunOf('scan')).toBe(9)
+    })
+
+    it('lets a scan and an event go before reads that came a second later: nothing waits for ever', async () => {
+      const now = vi.spyOn(performance, 'now').mockReturnValue(0)
+      try {
+        const gate = new Gate({ mostRunning: 1, mostWaiting: 10 })
+        const { work, begun, end } = held()
+        const all = [gate.run(work('first'), forever())]
+        for (const lane of ['scan', 'event'] as const) all.push(gate.run(work(lane), forever(), lane))
+        for (const sinceMs of [499, 501, 999, 1_001]) {
+          now.mockReturnValue(sinceMs)
+          all.push(gate.run(work(`read ${sinceMs}`), forever(), 'read'))
+        }
+        all.push(gate.run(work('write'), forever(), 'write'))
+        const order = ['first', 'write', 'read 499', 'event', 'read 501', 'read 999', 'scan', 'read 1001']
+        for (const name of order) {
+          await Promise.resolve()
+          await new Promise(setImmediate)
+          end(name)
+        }
+        await Promise.all(all)
+        expect(begun).toEqual(order)
+      } finally {
+        now.mockRestore()
+      }
+    })
+
+    it('refuses at once what finds its own lane full, and not what comes into another', async () => {
+      const gate = new Gate({ mostRunning: 1, mostWaiting: 1 })
+      const { work, begun, end } = held()
+      const all = [gate.run(work('first'), forever())]
+      for (const lane of lanes) all.push(gate.run(work(lane), forever(), lane))
+      for (const lane of lanes)
+        await expect(gate.run(work('second'), forever(), lane)).rejects.toMatchObject(overloaded)
+      for (const name of ['first', ...lanes]) {
+        await expect.poll(() => begun.at(-1)).toBe(name)
+        end(name)
+      }
+      await Promise.all(all)
+      expect(gate.refused).toBe(4)
+    })
   })
 })

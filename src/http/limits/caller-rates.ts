@@ -4,17 +4,45 @@ import { Fault } from '../../fault.ts'
 const WINDOW_SECONDS = 60
 
 /**
- * What each caller has asked for within a minute, on this server, in points: one for an operation, and one for each object that it could
- * answer. A caller is known by name once authenticated, and forgotten a minute later: strangers can't fill the memory.
+ * What each caller has asked for within a minute, on this server, in points: one for an operation, one for each object
+ * that it or an event could return, and some for each scan. A caller is known by name once authenticated, and forgotten a minute later: strangers can't fill the memory.
  */
 export class CallerRates {
   readonly #pointsPerMinute: number
   readonly #limiter: RateLimiterMemory
 
-  /** @param pointsPerMinute 0: no limit */
-  constructor(pointsPerMinute: number) {
+  /**
+   * @param pointsPerMinute 0: no limit
+   * @param minuteSeconds how long a minute is; tests have less time
+   */
+  constructor(pointsPerMinute: number, minuteSeconds = WINDOW_SECONDS) {
     this.#pointsPerMinute = pointsPerMinute
-    this.#limiter = new RateLimiterMemory({ points: pointsPerMinute, duration: WINDOW_SECONDS })
+    this.#limiter = new RateLimiterMemory({ points: pointsPerMinute, duration: minuteSeconds })
+  }
+
+  /** Whether nothing costs anything. */
+  get isFree(): boolean {
+    return this.#pointsPerMinute === 0
+  }
+
+  /** Takes points off the caller's minute for work that is done, also where none are left: what comes next is refused. */
+  charge(subject: string, points: number): void {
+    if (!this.isFree && points > 0) void this.#limiter.penalty(subject, points)
+  }
+
+  /**
+   * Takes points off the caller's minute if the caller has as many, or else none. More than a minute has cost a whole one.
+   * @returns 0: they are taken; else milliseconds until the next minute begins
+   */
+  async tryTake(subject: string, points: number): Promise<number> {
+    if (this.isFree) return 0
+    const cost = Math.min(points, this.#pointsPerMinute)
+    const minute = await this.#limiter.get(subject)
+    if (minute && minute.msBeforeNext > 0 && minute.consumedPoints + cost > this.#pointsPerMinute) {
+      return minute.msBeforeNext
+    }
+    await this.#limiter.penalty(subject, cost)
+    return 0
   }
 
   /**
@@ -22,7 +50,7 @@ export class CallerRates {
    * @throws Fault RATE_LIMITED, with the seconds until the next minute
    */
   async spend(subject: string, points: number): Promise<void> {
-    if (this.#pointsPerMinute === 0) return
+    if (this.isFree) return
     try {
       await this.#limiter.consume(subject, Math.min(points, this.#pointsPerMinute - 1))
     } catch (refusal) {

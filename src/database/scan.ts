@@ -1,0 +1,30 @@
+import type { QueryResultRow } from 'pg'
+import type { Database, Statement } from './database.ts'
+
+/** How long all scans of an operation may wait together, milliseconds: two run at a time, and each may take a while. */
+export const SCAN_PATIENCE_MS = 2_000
+
+/**
+ * Runs a statement that reads more than it answers, such as a count. It waits behind all other statements, and whoever
+ * asks for it is told how long the database worked on it (Database.onScanned). Measured by the database, so that neither
+ * a busy event loop nor the network counts.
+ * @param statement a SELECT whose columns are numbers and text: rows arrive as JSON
+ * @throws what Database.query throws
+ */
+export async function scan<Row extends QueryResultRow>(
+  database: Database,
+  { name, text, values }: Statement,
+): Promise<Row[]> {
+  const [answer] = await database.query<{ rows: Row[]; ms: number }>({
+    ...(name !== undefined && { name }),
+    // The time is read after the last row: an aggregate needs them all.
+    text: `SELECT coalesce(json_agg(counted), '[]') AS rows,
+        (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8 AS ms
+      FROM (${text}) AS counted`,
+    values,
+    lane: 'scan',
+  })
+  if (!answer) throw new Error('an aggregate answered nothing')
+  database.onScanned?.(answer.ms)
+  return answer.rows
+}
