@@ -5,9 +5,9 @@ import type { Database, Statement } from './database.ts'
 export const SCAN_PATIENCE_MS = 2_000
 
 /**
- * Runs a statement that reads more than it answers, such as a count. It waits behind all other statements, and whoever
- * asks for it is told how long the database worked on it (Database.onScanned). Measured by the database, so that neither
- * a busy event loop nor the network counts.
+ * Runs a statement that reads more than it answers, such as a count. It waits behind all other statements, and
+ * Database.onScanned is told how long the database worked on it. The database measures that, so that neither a busy
+ * event loop nor the network counts.
  * @param statement a SELECT whose columns are numbers and text: rows arrive as JSON
  * @throws what Database.query throws
  */

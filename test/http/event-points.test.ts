@@ -130,7 +130,7 @@ class World implements AsyncDisposable {
   }
 
   async leave(): Promise<void> {
-    await Promise.all(this.#clients.splice(0).map((client) => client.dispose()))
+    for (const client of this.#clients.splice(0)) await client.dispose()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

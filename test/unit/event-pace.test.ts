@@ -10,11 +10,13 @@ function held(pace: EventPace) {
   return {
     begun,
     run: (subject: string, name: string, objects: number) =>
-      pace.run(subject, objects, () => {
-        begun.push(name)
-        return new Promise<string>((resolve) => ends.set(name, () => resolve(name)))
-      }),
-    async end(name: string) {
+      Promise.resolve(
+        pace.run(subject, objects, () => {
+          begun.push(name)
+          return new Promise<string>((resolve) => ends.set(name, () => resolve(name)))
+        }),
+      ),
+    end: async (name: string) => {
       ends.get(name)?.()
       for (let n = 0; n < 3; n += 1) await turn()
     },
@@ -65,7 +67,7 @@ describe('the pace of events', () => {
     const { run, end } = held(pace)
     const first = run('ann', 'first', 10)
     let made = 0
-    const rest = Array.from({ length: 40 }, () => pace.run('ann', 5, () => (made += 1)))
+    const rest = Array.from({ length: 40 }, () => Promise.resolve(pace.run('ann', 5, () => (made += 1))))
     await end('first')
     const byTurn = []
     while (made < 40) {
