@@ -15,7 +15,7 @@ import type { Lane } from './database/gate.ts'
 import { createGroupCommit } from './database/group-commit.ts'
 import { migrate } from './database/migrate.ts'
 import type { Partition } from './database/partitions.ts'
-import { Patience } from './database/patience.ts'
+import { EVENT_PATIENCE_MS, Patience } from './database/patience.ts'
 import { requireMigrated } from './database/require-migrated.ts'
 import { SCAN_PATIENCE_MS } from './database/scan.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
@@ -138,7 +138,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       historyRetentionDays: config.historyRetentionDays,
       sealSecret: await readSealSecret(database),
     }
-    const readForEvents = forCaller(database, () => new Patience(STREAM_PATIENCE_MS), { lane: 'event' })
+    const readForEvents = forCaller(database, () => new Patience(EVENT_PATIENCE_MS), { lane: 'event' })
     const streamParts = { ...parts, loadersOf: createLoadersOf(readForEvents) }
     const authenticate = createAuthenticate(database, clock, config)
     const http = await startHttpServer({
@@ -212,9 +212,6 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
   }
 }
 
-/** Of a stream each statement may wait for long: an event that comes late is better than none, and its reader isn't kept from anything. */
-const STREAM_PATIENCE_MS = 10_000
-
 /** What a caller pays for each millisecond of a scan. One connection that counts without a pause uses up the default rate. */
 const POINTS_PER_SCAN_MS = 5
 
@@ -223,7 +220,7 @@ function databaseFor({ isStream, principal, charge }: OperationInfo, database: D
   const onScanned = (milliseconds: number) => {
     charge(principal.subject, Math.floor(milliseconds * POINTS_PER_SCAN_MS))
   }
-  if (isStream) return forCaller(database, () => new Patience(STREAM_PATIENCE_MS), { lane: 'event', onScanned })
+  if (isStream) return forCaller(database, () => new Patience(EVENT_PATIENCE_MS), { lane: 'event', onScanned })
   const patience = new Patience()
   let scanPatience: Patience | undefined
   const patienceOf = (lane: Lane) => (lane === 'scan' ? (scanPatience ??= new Patience(SCAN_PATIENCE_MS)) : patience)

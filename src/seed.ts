@@ -63,7 +63,7 @@ async function findTakenLists(database: Database): Promise<ReadonlySet<string>> 
   const sessionIds = CRAWLS.map(({ sessionId }) => sessionId)
   const sessions = await findSessions(database, 'all', sessionIds)
   const ours = new Set(sessions.map(nameList))
-  const checkpoints = await findCheckpoints(database, 'all', CRAWLS, 'all')
+  const checkpoints = await findCheckpoints(database, 'all', CRAWLS)
   return new Set(checkpoints.map(nameList).filter((list) => !ours.has(list)))
 }
 

@@ -1,3 +1,4 @@
+import { mapColumns } from '../columns.ts'
 import type { Database } from '../database/database.ts'
 import { SCOPES, type Scope } from '../principal.ts'
 
@@ -14,18 +15,18 @@ export interface ApiKey {
   readonly revokedAt: Date | null
 }
 
-interface KeyRow {
-  readonly key_id: string
-  readonly client: string
-  readonly scopes: readonly string[]
-  readonly user_ids: readonly string[] | null
-  readonly created_at: Date
-  readonly created_by: string
-  readonly expires_at: Date | null
-  readonly revoked_at: Date | null
-}
+type KeyRow = Omit<ApiKey, 'scopes'> & { readonly scopes: readonly string[] }
 
-const COLUMNS = 'k.key_id, k.client, k.scopes, k.user_ids, k.created_at, k.created_by, k.expires_at, k.revoked_at'
+const COLUMNS = mapColumns<KeyRow>({
+  keyId: 'key_id',
+  client: 'client',
+  scopes: 'scopes',
+  userIds: 'user_ids',
+  createdAt: { time: 'created_at' },
+  createdBy: 'created_by',
+  expiresAt: { time: 'expires_at' },
+  revokedAt: { time: 'revoked_at' },
+}).selected('k')
 
 /** Judged in one statement, under a lock by client. @returns false: the client has two live keys already */
 export async function insertKey(
@@ -74,15 +75,6 @@ export async function markRevoked(database: Database, keyId: string): Promise<Ap
 }
 
 function toKey(row: KeyRow): ApiKey {
-  return {
-    keyId: row.key_id,
-    client: row.client,
-    // A later version's scope gives nothing here.
-    scopes: SCOPES.filter((scope) => row.scopes.includes(scope)),
-    userIds: row.user_ids,
-    createdAt: row.created_at,
-    createdBy: row.created_by,
-    expiresAt: row.expires_at,
-    revokedAt: row.revoked_at,
-  }
+  // A later version's scope gives nothing here.
+  return { ...row, scopes: SCOPES.filter((scope) => row.scopes.includes(scope)) }
 }

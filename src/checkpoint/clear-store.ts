@@ -2,9 +2,10 @@ import type { Database } from '../database/database.ts'
 import { reachArray } from '../database/reach.ts'
 import type { Reach } from '../principal.ts'
 import type { CrawlSession } from '../session/model.ts'
-import { type SessionRow, toSession } from '../session/row.ts'
+import type { JsonRow } from '../columns.ts'
+import { sessionColumns } from '../session/row.ts'
 import type { Checkpoint, CheckpointKey } from './model.ts'
-import { type CheckpointRow, toCheckpoint } from './row.ts'
+import { checkpointFromJson, type CheckpointJson } from './row.ts'
 
 export type ClearOutcome =
   | { readonly outcome: 'CLEARED'; readonly checkpoint: Checkpoint }
@@ -22,8 +23,8 @@ export async function clearCheckpointRow(
 ): Promise<ClearOutcome> {
   const [row] = await database.write<{
     outcome: ClearOutcome['outcome']
-    checkpoint: CheckpointRow | null
-    session: SessionRow | null
+    checkpoint: CheckpointJson | null
+    session: JsonRow<CrawlSession> | null
     detail: number | null
   }>({
     name: 'clear_checkpoint',
@@ -34,11 +35,11 @@ export async function clearCheckpointRow(
   switch (row.outcome) {
     case 'CLEARED':
       if (!row.checkpoint) break
-      return { outcome: row.outcome, checkpoint: toCheckpoint(row.checkpoint) }
+      return { outcome: row.outcome, checkpoint: checkpointFromJson(row.checkpoint) }
     case 'SESSION_CLOSED':
     case 'STREAM_BUSY':
       if (!row.session) break
-      return { outcome: row.outcome, session: toSession(row.session) }
+      return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
     case 'STALE_EPOCH':
       return { outcome: row.outcome, currentEpoch: row.detail ?? 0 }
     case 'VERSION_CONFLICT':

@@ -1,16 +1,18 @@
 import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
+import { queryFromInfo } from '@pothos/plugin-prisma'
+import { keysetArguments, pageOf } from '../database/keyset.ts'
+import { reachWhere } from '../database/reach.ts'
 import { builder } from '../graphql/builder.ts'
 import { parseRevisionNodeKey, revisionNodeKey } from './graphql-node-id.ts'
-import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
+import { NODE_PATHS, pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { SessionType } from '../session/graphql.ts'
 import { StreamBusyError } from '../session/model.ts'
 import { DEFAULT_STREAM, requireStream } from '../stream/model.ts'
 import { CheckpointType, loadItemList } from './graphql.ts'
-import { countRevisions, findRevisions, listRevisions } from './history-store.ts'
+import { countRevisions } from './history-store.ts'
 import { CheckpointNotFoundError, HistoryExpiredError, VersionConflictError } from './model.ts'
 import { rollbackCheckpoint, type RolledBackCheckpoint } from './rollback-service.ts'
-import { createSessionLoaders } from '../session/loaders.ts'
 
 const SOURCES = ['SAVE', 'CLEAR', 'COMPLETE', 'ROLLBACK', 'IMPORT', 'EXTERNAL'] as const
 
@@ -26,9 +28,11 @@ const RevisionSourceEnum = builder.enumType('RevisionSource', {
   } satisfies Record<(typeof SOURCES)[number], { description: string }>,
 })
 
-const RevisionType = builder.prismaObject('CheckpointRevision', {
+const RevisionType = builder.prismaNode('CheckpointRevision', {
   description: 'One change of a checkpoint, by anybody: how it stood from then on.',
-  findUnique: null,
+  id: { resolve: revisionNodeKey, description: 'Opaque and global; the natural key is (userId, stream, version).' },
+  findUnique: (id, { caller }) => ({ userId_stream_version: parseRevisionNodeKey(id), ...reachWhere(caller.userIds) }),
+  nullable: true,
   fields: (t) => ({
     userId: t.exposeString('userId'),
     stream: t.exposeString('stream'),
@@ -42,30 +46,25 @@ const RevisionType = builder.prismaObject('CheckpointRevision', {
     lastItemId: t.exposeString('lastItemId', { nullable: true, description: 'null where it was cleared.' }),
     bookmarksCount: t.exposeInt('bookmarksCount'),
     pageToken: t.exposeString('pageToken', { nullable: true }),
-    headItemIds: t.stringList({ resolve: ({ headListId }, _args, { loaders }) => loadItemList(loaders, headListId) }),
+    headItemIds: t.stringList({ resolve: ({ headListId }, _args, { database }) => loadItemList(database, headListId) }),
     anchorItemIds: t.stringList({
-      resolve: ({ anchorListId }, _args, { loaders }) => loadItemList(loaders, anchorListId),
+      resolve: ({ anchorListId }, _args, { database }) => loadItemList(database, anchorListId),
     }),
     complete: t.exposeBoolean('complete'),
-    session: t.field({
+    session: t.relation('session', {
       type: SessionType,
       nullable: true,
       description: 'That wrote it; null where none did, or it was pruned.',
-      resolve: ({ sessionId }, _args, { loaders }) =>
-        sessionId === null ? null : loaders.of(createSessionLoaders).byId.load(sessionId),
+      query: (_args, { caller }) => ({ where: reachWhere(caller.userIds) }),
+      // Of revisions that Prisma has not read: a rollback's.
+      resolve: (query, { sessionId }, _args, { caller, database }) =>
+        sessionId === null
+          ? null
+          : database.prisma.crawlSession.findUnique({ ...query, where: { sessionId, ...reachWhere(caller.userIds) } }),
     }),
     epoch: t.exposeInt('epoch', { description: '0 where no session wrote it.' }),
     recordedAt: t.expose('recordedAt', { type: 'DateTime', description: "By the database's clock." }),
   }),
-})
-
-builder.nodeRef(RevisionType, {
-  id: { resolve: revisionNodeKey, description: 'Opaque and global; the natural key is (userId, stream, version).' },
-  loadManyWithoutCache: async (keys, { database, caller }) => {
-    const found = await findRevisions(database, caller.userIds, keys.map(parseRevisionNodeKey))
-    const byKey = new Map(found.map((revision) => [revisionNodeKey(revision), revision]))
-    return keys.map((key) => byKey.get(key))
-  },
 })
 
 const RevisionConnection = builder.connectionObject(
@@ -82,15 +81,21 @@ builder.queryField('checkpointHistory', (t) =>
         'Every change of a checkpoint, the newest first; also where it has been cleared. Kept as long as the settings say.',
       args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
       validate: pageArgumentsSchema,
-      resolve: async (_parent, args, { caller, database }) => {
+      resolve: async (_parent, args, context, info) => {
+        const { checkpointRevision } = context.database.prisma
         const key = {
           userId: requireIdentifier('userId', args.userId),
           stream: requireStream('stream', args.stream ?? DEFAULT_STREAM),
         }
-        const list = 'history'
-        const page = toKeysetPage(list, ['version'], args)
-        const rows = await listRevisions(database, caller.userIds, key, page)
-        return toConnection(list, page, rows, () => countRevisions(database, caller.userIds, key))
+        const reached = reachWhere(context.caller.userIds)
+        const page = toKeysetPage('history', ['version'], args)
+        const { where, ...paged } = keysetArguments('version', 'DESC', page, Number)
+        const query = queryFromInfo({ context, info, paths: NODE_PATHS })
+        const rows = await checkpointRevision.findMany({ ...query, ...paged, where: { ...key, ...reached, ...where } })
+        const revisions = pageOf(rows, page, (node) => ({ node, position: [String(node.version)] }))
+        return toConnection('history', page, revisions, () =>
+          countRevisions(context.database, context.caller.userIds, key),
+        )
       },
     },
     RevisionConnection,

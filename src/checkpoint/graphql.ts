@@ -1,20 +1,48 @@
+import type { Database } from '../database/database.ts'
+import { reachWhere } from '../database/reach.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { builder } from '../graphql/builder.ts'
+import type { Context } from '../graphql/context.ts'
 import { userError } from '../graphql/errors.ts'
-import type { Loaders } from '../graphql/loaders.ts'
 import { checkpointNodeKey, parseCheckpointNodeKey } from './graphql-node-id.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { PlatformEnum, platformOfEnum } from '../stream/graphql.ts'
 import { DEFAULT_STREAM, platformOf, requireStream } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
 import { checkpointReadingOf } from './graphql-reading.ts'
-import { CheckpointNotFoundError, HistoryExpiredError, OrderViolationError, VersionConflictError } from './model.ts'
+import {
+  type Checkpoint,
+  CheckpointNotFoundError,
+  type CheckpointState,
+  HistoryExpiredError,
+  type LiteralCheckpoint,
+  OrderViolationError,
+  VersionConflictError,
+} from './model.ts'
 import { type CheckpointFilter, countCheckpoints, listCheckpoints } from './store.ts'
 import { createCheckpointLoaders } from './loaders.ts'
 
-export const CheckpointType = builder.prismaObject('Checkpoint', {
+/**
+ * Resolves a field from what a checkpoint knows beyond its own columns. Where these alone were read, because nothing
+ * else seemed to be selected (graphql-reading.ts), the state is read by its key.
+ * @param answer gets null where there is no state, or no checkpoint any more
+ */
+export function fromState<Answer>(
+  answer: (state: CheckpointState | null, context: Context) => Answer | Promise<Answer>,
+) {
+  return (checkpoint: LiteralCheckpoint | Checkpoint, _args: unknown, context: Context): Answer | Promise<Answer> => {
+    if ('state' in checkpoint) return answer(checkpoint.state, context)
+    const reading = context.loaders.of(createCheckpointLoaders).byKey.all.load(checkpoint)
+    return reading.then((whole) => answer(whole?.state ?? null, context))
+  }
+}
+
+/** Its resolvers get the columns of crawl_checkpoint; what else there is comes by fromState. */
+export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
   description: 'How far the crawls of a (user, stream) have got. One per (user, stream).',
-  findUnique: null,
+  id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
+  findUnique: (id, { caller }) => ({ userId_stream: parseCheckpointNodeKey(id), ...reachWhere(caller.userIds) }),
+  nullable: true,
   include: {
     state: {
       select: {
@@ -57,28 +85,28 @@ export const CheckpointType = builder.prismaObject('Checkpoint', {
     version: t.int({
       description:
         '1, 2, 3 ... per (user, stream); survives a clear. Raised when item, count, token, head, anchors or completeness change.',
-      resolve: ({ state }) => state?.version ?? 0,
+      resolve: fromState((state) => state?.version ?? 0),
     }),
     epoch: t.int({
       description: 'Of the session that wrote it last; 0: written without one.',
-      resolve: ({ state }) => state?.writtenEpoch ?? 0,
+      resolve: fromState((state) => state?.writtenEpoch ?? 0),
     }),
     pageToken: t.string({
       nullable: true,
       description: "The platform's own, as the last save gave it.",
-      resolve: ({ state }) => state?.pageToken,
+      resolve: fromState((state) => state?.pageToken ?? null),
     }),
     headItemIds: t.stringList({
       description: 'The newest items when the crawl that is not complete yet began, newest first.',
-      resolve: ({ state }, _args, { loaders }) => loadItemList(loaders, state?.headListId),
+      resolve: fromState((state, { database }) => loadItemList(database, state?.headListId)),
     }),
     anchorItemIds: t.stringList({
       description: 'The head of the last crawl that completed: where an incremental crawl may stop.',
-      resolve: ({ state }, _args, { loaders }) => loadItemList(loaders, state?.anchorListId),
+      resolve: fromState((state, { database }) => loadItemList(database, state?.anchorListId)),
     }),
     complete: t.boolean({
       description: 'The crawl that wrote it has completed.',
-      resolve: ({ state }) => state?.complete ?? false,
+      resolve: fromState((state) => state?.complete ?? false),
     }),
     lastItemPublishedAt: t.field({
       type: 'DateTime',
@@ -91,12 +119,6 @@ export const CheckpointType = builder.prismaObject('Checkpoint', {
       description: 'When the row last changed; kept by the database.',
     }),
   }),
-})
-
-builder.nodeRef(CheckpointType, {
-  id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
-  loadManyWithoutCache: (keys, { loaders }) =>
-    Promise.all(keys.map((key) => loaders.of(createCheckpointLoaders).byKey.all.load(parseCheckpointNodeKey(key)))),
 })
 
 builder.objectType(CheckpointNotFoundError, {
@@ -138,9 +160,13 @@ builder.objectType(HistoryExpiredError, {
   fields: (t) => ({ oldestVersion: t.exposeInt('oldestVersion', { description: 'The oldest that is kept.' }) }),
 })
 
-/** The items of a head or of anchors; none where there is no list. */
-export async function loadItemList(loaders: Loaders, listId: bigint | null | undefined): Promise<string[]> {
-  return listId == null ? [] : [...(await loaders.of(createCheckpointLoaders).itemList.load(listId))]
+/**
+ * The items of a head or of anchors; none where there is no list. No caller names one: its ID comes from a row within
+ * reach.
+ */
+export async function loadItemList({ prisma }: Database, listId: bigint | null | undefined): Promise<string[]> {
+  if (listId == null) return []
+  return (await prisma.itemList.findUnique({ where: { listId } }))?.itemIds ?? []
 }
 
 builder.objectField(UserType, 'checkpoint', (t) =>
@@ -158,14 +184,16 @@ builder.objectField(UserType, 'checkpoint', (t) =>
   }),
 )
 
-builder.objectField(UserType, 'checkpoints', (t) =>
-  t.field({
-    type: [CheckpointType],
+builder.prismaObjectField(UserType, 'checkpoints', (t) =>
+  t.relation('checkpoints', {
     scope: 'read',
     description: "All of the user's checkpoints, by stream.",
-    resolve: async ({ userId }, _args, { loaders }, info) => [
-      ...(await loaders.of(createCheckpointLoaders).ofUser[checkpointReadingOf(info)].load(userId)),
-    ],
+    query: (_args, { caller }) => ({ where: reachWhere(caller.userIds), orderBy: { stream: 'asc' } }),
+    // Of users that Prisma has not read.
+    resolve: async (query, { userId }, _args, { database }) => {
+      const user = await database.prisma.user.findUnique({ where: { userId }, select: { checkpoints: query } })
+      return user?.checkpoints ?? []
+    },
   }),
 )
 

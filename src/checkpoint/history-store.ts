@@ -1,32 +1,17 @@
+import type { CheckpointRevision } from '../database/generated/client.ts'
+import type { JsonRow } from '../columns.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
-import { Prisma } from '../database/generated/client.ts'
-import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
-import { reachArray, reachSql } from '../database/reach.ts'
+import { reachArray } from '../database/reach.ts'
 import { scan } from '../database/scan.ts'
 import type { Reach } from '../principal.ts'
 import type { CrawlSession } from '../session/model.ts'
-import { type SessionRow, toSession } from '../session/row.ts'
-import type { Checkpoint, CheckpointKey, RevisionKey } from './model.ts'
-import { type CheckpointRevision, REVISION_COLUMNS, type RevisionRow, toRevision } from './revision.ts'
-import { type CheckpointRow, toCheckpoint } from './row.ts'
+import { sessionColumns } from '../session/row.ts'
+import type { Checkpoint, CheckpointKey } from './model.ts'
+import { revisionColumns } from './revision.ts'
+import { checkpointFromJson, type CheckpointJson } from './row.ts'
 
-/** A page of a checkpoint's revisions, the newest first; also of one that has been cleared. */
-export async function listRevisions(
-  database: Database,
-  reach: Reach,
-  { userId, stream }: CheckpointKey,
-  page: KeysetPage,
-): Promise<Page<CheckpointRevision>> {
-  const key = [Prisma.sql`r.version`]
-  const rows = await database.query<RevisionRow>(
-    Prisma.sql`SELECT ${Prisma.raw(REVISION_COLUMNS)} FROM crawler.checkpoint_revision r
-      WHERE r.user_id = ${userId} AND r.stream = ${stream} AND ${reachSql(Prisma.sql`r.user_id`, reach)} AND ${keysetSql.after(key, 'DESC', page)}
-      ${keysetSql.orderAndLimit(key, 'DESC', page)}`,
-  )
-  return pageOf(rows, page, (row) => ({ node: toRevision(row), position: [String(row.version)] }))
-}
-
+/** How many revisions of a checkpoint are kept. */
 export async function countRevisions(
   database: Database,
   reach: Reach,
@@ -39,27 +24,6 @@ export async function countRevisions(
     values: [userId, stream, reachArray(reach)],
   })
   return row?.count ?? 0
-}
-
-/** The stored ones among the keys, in no order. */
-export async function findRevisions(
-  database: Database,
-  reach: Reach,
-  keys: readonly RevisionKey[],
-): Promise<CheckpointRevision[]> {
-  const rows = await database.query<RevisionRow>({
-    name: 'revisions_by_key',
-    text: `SELECT ${REVISION_COLUMNS} FROM unnest($1::text[], $2::text[], $3::integer[]) AS k (user_id, stream, version)
-      JOIN crawler.checkpoint_revision r ON r.user_id = k.user_id AND r.stream = k.stream AND r.version = k.version
-      WHERE $4::text[] IS NULL OR r.user_id = ANY ($4)`,
-    values: [
-      keys.map(({ userId }) => userId),
-      keys.map(({ stream }) => stream),
-      keys.map(({ version }) => version),
-      reachArray(reach),
-    ],
-  })
-  return rows.map(toRevision)
 }
 
 export type RollbackOutcome =
@@ -112,10 +76,10 @@ const JUDGED_AGAIN: ReadonlySet<string> = new Set(['23503', '23505', '40P01'])
 
 interface JudgedRow {
   readonly outcome: RollbackOutcome['outcome']
-  readonly checkpoint: CheckpointRow | null
-  readonly session: SessionRow | null
-  readonly target: RevisionRow | null
-  readonly revision: RevisionRow | null
+  readonly checkpoint: CheckpointJson | null
+  readonly session: JsonRow<CrawlSession> | null
+  readonly target: JsonRow<CheckpointRevision> | null
+  readonly revision: JsonRow<CheckpointRevision> | null
   readonly detail: number | null
 }
 
@@ -151,13 +115,13 @@ function toOutcome(row: JudgedRow | undefined): RollbackOutcome {
       if (!row.target) throw new Error('rollback_checkpoint left out its target')
       return {
         outcome: row.outcome,
-        checkpoint: row.checkpoint ? toCheckpoint(row.checkpoint) : undefined,
-        target: toRevision(row.target),
-        revision: row.revision ? toRevision(row.revision) : undefined,
+        checkpoint: row.checkpoint ? checkpointFromJson(row.checkpoint) : undefined,
+        target: revisionColumns.fromJson(row.target),
+        revision: row.revision ? revisionColumns.fromJson(row.revision) : undefined,
       }
     case 'STREAM_BUSY':
       if (!row.session) throw new Error('rollback_checkpoint left out the owner')
-      return { outcome: row.outcome, session: toSession(row.session) }
+      return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
     case 'VERSION_AHEAD':
     case 'VERSION_CONFLICT':
     case 'HISTORY_EXPIRED':

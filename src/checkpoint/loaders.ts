@@ -1,10 +1,9 @@
 import type { Database } from '../database/database.ts'
 import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
-import type { Checkpoint, CheckpointKey } from './model.ts'
+import type { Checkpoint, CheckpointKey, LiteralCheckpoint } from './model.ts'
 import { findOldestCheckpoints } from './oldest-store.ts'
-import type { CheckpointReading } from './row.ts'
-import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.ts'
+import { findCheckpoints, findLiteralCheckpoints } from './store.ts'
 
 /**
  * For all operations of callers with one reach: what they ask for at the same time is one statement, or one a reading. They keep
@@ -12,8 +11,10 @@ import { findCheckpoints, findCheckpointsOfUsers, findItemLists } from './store.
  */
 export function createCheckpointLoaders(database: Database, reach: Reach) {
   return {
-    byKey: { literal: byKey(database, reach, 'literal'), all: byKey(database, reach, 'all') },
-    ofUser: { literal: ofUser(database, reach, 'literal'), all: ofUser(database, reach, 'all') },
+    byKey: {
+      literal: byKey(database, (keys) => findLiteralCheckpoints(database, reach, keys)),
+      all: byKey(database, (keys) => findCheckpoints(database, reach, keys)),
+    },
     /** By the stream's name, the checkpoint that has not been crawled for longest. */
     oldestOfStream: createSharedReads<string, Checkpoint | null>(
       async (names) => {
@@ -23,39 +24,19 @@ export function createCheckpointLoaders(database: Database, reach: Reach) {
       (name) => name,
       database.readTracer,
     ),
-    /** Item IDs of a head or of anchors. */
-    itemList: createSharedReads<bigint, readonly string[]>(
-      async (listIds) => {
-        const found = await findItemLists(database, listIds)
-        return listIds.map((listId) => found.get(listId) ?? [])
-      },
-      String,
-      database.readTracer,
-    ),
   }
 }
 
-function byKey(database: Database, reach: Reach, reading: CheckpointReading) {
-  return createSharedReads<CheckpointKey, Checkpoint | null>(
+function byKey<Found extends LiteralCheckpoint>(
+  database: Database,
+  find: (keys: readonly CheckpointKey[]) => Promise<readonly Found[]>,
+) {
+  return createSharedReads<CheckpointKey, Found | null>(
     async (keys) => {
-      const found = await findCheckpoints(database, reach, keys, reading)
-      const ofKey = new Map(found.map((checkpoint) => [textOf(checkpoint), checkpoint]))
+      const ofKey = new Map((await find(keys)).map((checkpoint) => [textOf(checkpoint), checkpoint]))
       return keys.map((key) => ofKey.get(textOf(key)) ?? null)
     },
     textOf,
-    database.readTracer,
-  )
-}
-
-function ofUser(database: Database, reach: Reach, reading: CheckpointReading) {
-  return createSharedReads<string, readonly Checkpoint[]>(
-    async (userIds) => {
-      const found = await findCheckpointsOfUsers(database, reach, userIds, reading)
-      const byUser = new Map(userIds.map((userId) => [userId, [] as Checkpoint[]]))
-      for (const checkpoint of found) byUser.get(checkpoint.userId)?.push(checkpoint)
-      return userIds.map((userId) => byUser.get(userId) ?? [])
-    },
-    (userId) => userId,
     database.readTracer,
   )
 }

@@ -1,39 +1,20 @@
 import { z } from 'zod'
+import type { Checkpoint as CheckpointColumns, CrawlState } from '../database/generated/client.ts'
 import { DomainError } from '../domain-error.ts'
 import { identifierSchema } from '../identifier.ts'
 import { streamNameSchema } from '../stream/model.ts'
 
-/** How far the crawls of one (user, stream) got. */
-export interface Checkpoint {
-  readonly userId: string
-  readonly stream: string
-  /** The last item processed; column last_tweet_id. */
-  readonly lastItemId: string
-  readonly lastCrawledAt: Date
-  /** Bookmarks processed so far, repeats included. */
-  readonly bookmarksCount: number
-  readonly createdAt: Date
-  readonly updatedAt: Date
-  /** null only for the moment before a foreign writer's trigger has made it. */
-  readonly state: CheckpointState | null
-}
-
 /** What a checkpoint knows beyond the literal columns, and who owns its stream. */
-export interface CheckpointState {
-  /** 1, 2, 3 ... per (user, stream); survives a clear. */
-  readonly version: number
-  /** Of the last startSession on the stream. */
-  readonly epoch: number
-  /** Of the session that wrote the checkpoint last; 0: none. */
-  readonly writtenEpoch: number
-  /** The session that took the stream last; it may have ended. */
-  readonly ownerSessionId: string | null
-  readonly pageToken: string | null
-  readonly headListId: bigint | null
-  readonly anchorListId: bigint | null
-  /** The crawl that wrote it has completed. */
-  readonly complete: boolean
-}
+export type CheckpointState = Pick<
+  CrawlState,
+  'version' | 'epoch' | 'writtenEpoch' | 'ownerSessionId' | 'pageToken' | 'headListId' | 'anchorListId' | 'complete'
+>
+
+/** How far the crawls of one (user, stream) got: the columns of its own table, without its state. */
+export type LiteralCheckpoint = CheckpointColumns
+
+/** With its state, which is null only for the moment before a foreign writer's trigger has made it. */
+export type Checkpoint = LiteralCheckpoint & { state: CheckpointState | null }
 
 export interface CheckpointKey {
   readonly userId: string

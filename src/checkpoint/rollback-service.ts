@@ -1,3 +1,4 @@
+import type { CheckpointRevision } from '../database/generated/client.ts'
 import type { Principal } from '../principal.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError, type InputIssue } from '../domain-error.ts'
@@ -11,7 +12,6 @@ import {
   HistoryExpiredError,
   VersionConflictError,
 } from './model.ts'
-import type { CheckpointRevision } from './revision.ts'
 
 export interface RollbackCheckpointInput {
   readonly userId: string

@@ -1,61 +1,55 @@
-import { toTime } from '../time-column.ts'
-import { LITERAL_COLUMNS, LiteralCheckpoint, type LiteralRow } from './literal.ts'
-import type { Checkpoint, CheckpointState } from './model.ts'
+import { type JsonRow, mapColumns } from '../columns.ts'
+import type { Checkpoint, CheckpointState, LiteralCheckpoint } from './model.ts'
 
-export interface CheckpointRow extends LiteralRow {
-  /** undefined: not read. null: there is none. */
-  readonly state?: StateRow | null
-}
+/** Of crawler.crawl_checkpoint. */
+export const literalColumns = mapColumns<LiteralCheckpoint>({
+  userId: 'user_id',
+  stream: 'stream',
+  lastItemId: 'last_tweet_id',
+  lastCrawledAt: { time: 'last_crawled_at' },
+  bookmarksCount: 'bookmarks_count',
+  createdAt: { time: 'created_at' },
+  updatedAt: { time: 'updated_at' },
+})
 
-/** crawler.crawl_state as to_jsonb gives it. */
-export interface StateRow {
-  readonly version: number
-  readonly epoch: number
-  readonly written_epoch: number
-  readonly owner_session_id: string | null
-  readonly page_token: string | null
-  readonly head_list_id: number | null
-  readonly anchor_list_id: number | null
-  readonly complete: boolean
-}
-
-/** The columns of a CheckpointRow with its state, of crawl_checkpoint AS c and CHECKPOINT_STATE. */
-export const CHECKPOINT_COLUMNS = `${LITERAL_COLUMNS}, to_jsonb(st) AS state`
-
-export const CHECKPOINT_STATE = 'LEFT JOIN crawler.crawl_state st ON st.user_id = c.user_id AND st.stream = c.stream'
+/** Of crawler.crawl_state. */
+const stateColumns = mapColumns<CheckpointState>({
+  version: 'version',
+  epoch: 'epoch',
+  writtenEpoch: 'written_epoch',
+  ownerSessionId: 'owner_session_id',
+  pageToken: 'page_token',
+  headListId: { bigint: 'head_list_id' },
+  anchorListId: { bigint: 'anchor_list_id' },
+  complete: 'complete',
+})
 
 /** What is read of checkpoints: their own columns, or crawler.crawl_state too. */
 export type CheckpointReading = 'literal' | 'all'
 
+interface WithState {
+  readonly state: JsonRow<CheckpointState> | null
+}
+
+/** A row of a statement that selects what READINGS.all says. */
+export type CheckpointRow = LiteralCheckpoint & WithState
+
+/** A row of crawl_checkpoint with its state, as crawler.checkpoint_json makes it. */
+export type CheckpointJson = JsonRow<LiteralCheckpoint> & WithState
+
 /** What a statement selects and joins to crawl_checkpoint AS c. */
 export const READINGS: Readonly<Record<CheckpointReading, { readonly columns: string; readonly join: string }>> = {
-  literal: { columns: LITERAL_COLUMNS, join: '' },
-  all: { columns: CHECKPOINT_COLUMNS, join: CHECKPOINT_STATE },
+  literal: { columns: literalColumns.selected('c'), join: '' },
+  all: {
+    columns: `${literalColumns.selected('c')}, to_jsonb(st) AS state`,
+    join: 'LEFT JOIN crawler.crawl_state st ON st.user_id = c.user_id AND st.stream = c.stream',
+  },
 }
 
 export function toCheckpoint(row: CheckpointRow): Checkpoint {
-  if (row.state === undefined) return new LiteralCheckpoint(row)
-  return {
-    userId: row.user_id,
-    stream: row.stream,
-    lastItemId: row.last_tweet_id,
-    lastCrawledAt: toTime(row.last_crawled_at),
-    bookmarksCount: row.bookmarks_count,
-    createdAt: toTime(row.created_at),
-    updatedAt: toTime(row.updated_at),
-    state: row.state && toState(row.state),
-  }
+  return { ...row, state: row.state && stateColumns.fromJson(row.state) }
 }
 
-function toState(row: StateRow): CheckpointState {
-  return {
-    version: row.version,
-    epoch: row.epoch,
-    writtenEpoch: row.written_epoch,
-    ownerSessionId: row.owner_session_id,
-    pageToken: row.page_token,
-    headListId: row.head_list_id === null ? null : BigInt(row.head_list_id),
-    anchorListId: row.anchor_list_id === null ? null : BigInt(row.anchor_list_id),
-    complete: row.complete,
-  }
+export function checkpointFromJson(row: CheckpointJson): Checkpoint {
+  return { ...literalColumns.fromJson(row), state: row.state && stateColumns.fromJson(row.state) }
 }

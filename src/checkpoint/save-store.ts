@@ -1,12 +1,13 @@
+import type { JsonRow } from '../columns.ts'
 import { type Database, forCaller } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
 import { Gate, overloaded } from '../database/gate.ts'
 import { Patience } from '../database/patience.ts'
 import type { CrawlSession } from '../session/model.ts'
-import { type SessionRow, toSession } from '../session/row.ts'
+import { sessionColumns } from '../session/row.ts'
 import { platformOf } from '../stream/model.ts'
 import type { Checkpoint } from './model.ts'
-import { type CheckpointRow, toCheckpoint } from './row.ts'
+import { checkpointFromJson, type CheckpointJson, literalColumns } from './row.ts'
 import { fingerprintOf, type SaveCommand } from './save-input.ts'
 
 /** What became of one save. Only SAVED wrote anything, or had written it before under the same key. */
@@ -26,8 +27,8 @@ export type SaveOutcome =
 interface OutcomeRow {
   readonly outcome: SaveOutcome['outcome'] | 'BUSY'
   readonly created: boolean
-  readonly checkpoint: CheckpointRow | null
-  readonly session: SessionRow | null
+  readonly checkpoint: CheckpointJson | null
+  readonly session: JsonRow<CrawlSession> | null
   readonly detail: number | null
 }
 
@@ -152,19 +153,19 @@ function toOutcome({ outcome, created, checkpoint, session, detail }: OutcomeRow
     case 'SAVED':
       return {
         outcome,
-        checkpoint: toCheckpoint(required(checkpoint)),
+        checkpoint: checkpointFromJson(required(checkpoint)),
         created,
-        session: session ? toSession(session) : undefined,
+        session: session ? sessionColumns.fromJson(session) : undefined,
       }
     case 'SESSION_CLOSED':
     case 'STREAM_BUSY':
-      return { outcome, session: toSession(required(session)) }
+      return { outcome, session: sessionColumns.fromJson(required(session)) }
     case 'STALE_EPOCH':
       return { outcome, currentEpoch: required(detail) }
     case 'VERSION_CONFLICT':
       return { outcome, currentVersion: required(detail) }
     case 'ORDER_VIOLATION':
-      return { outcome, lastItemId: required(checkpoint).last_tweet_id }
+      return { outcome, lastItemId: literalColumns.fromJson(required(checkpoint)).lastItemId }
     case 'BUSY':
       return outcome
     case 'SESSION_NOT_FOUND':

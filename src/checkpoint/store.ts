@@ -1,4 +1,4 @@
-import type { Database } from '../database/database.ts'
+import type { Database, Statement } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { type Direction, type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { reachArray, reachSql } from '../database/reach.ts'
@@ -8,7 +8,7 @@ import type { Reach } from '../principal.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { type Platform } from '../stream/platform.ts'
 import { platformSql } from '../stream/store.ts'
-import type { Checkpoint, CheckpointKey } from './model.ts'
+import type { Checkpoint, CheckpointKey, LiteralCheckpoint } from './model.ts'
 import { type CheckpointReading, type CheckpointRow, READINGS, toCheckpoint } from './row.ts'
 
 /** The stored ones among the keys, in no order. */
@@ -16,34 +16,28 @@ export async function findCheckpoints(
   database: Database,
   reach: Reach,
   keys: readonly CheckpointKey[],
-  reading: CheckpointReading,
 ): Promise<Checkpoint[]> {
+  return (await database.query<CheckpointRow>(byKey(reach, keys, 'all'))).map(toCheckpoint)
+}
+
+/** The same without their state. */
+export function findLiteralCheckpoints(
+  database: Database,
+  reach: Reach,
+  keys: readonly CheckpointKey[],
+): Promise<LiteralCheckpoint[]> {
+  return database.query<LiteralCheckpoint>(byKey(reach, keys, 'literal'))
+}
+
+function byKey(reach: Reach, keys: readonly CheckpointKey[], reading: CheckpointReading): Statement {
   const { columns, join } = READINGS[reading]
-  const rows = await database.query<CheckpointRow>({
+  return {
     name: `checkpoints_by_key_${reading}`,
     text: `SELECT ${columns} FROM unnest($1::text[], $2::text[]) AS k (user_id, stream)
       JOIN crawler.crawl_checkpoint c ON c.user_id = k.user_id AND c.stream = k.stream ${join}
       WHERE $3::text[] IS NULL OR c.user_id = ANY ($3)`,
     values: [keys.map((key) => key.userId), keys.map((key) => key.stream), reachArray(reach)],
-  })
-  return rows.map(toCheckpoint)
-}
-
-/** All checkpoints of the users, by user and stream. */
-export async function findCheckpointsOfUsers(
-  database: Database,
-  reach: Reach,
-  userIds: readonly string[],
-  reading: CheckpointReading,
-): Promise<Checkpoint[]> {
-  const { columns, join } = READINGS[reading]
-  const rows = await database.query<CheckpointRow>({
-    name: `checkpoints_by_user_${reading}`,
-    text: `SELECT ${columns} FROM crawler.crawl_checkpoint c ${join}
-      WHERE c.user_id = ANY ($1::text[]) AND ($2::text[] IS NULL OR c.user_id = ANY ($2)) ORDER BY c.user_id, c.stream`,
-    values: [userIds, reachArray(reach)],
-  })
-  return rows.map(toCheckpoint)
+  }
 }
 
 export interface CheckpointFilter {
@@ -63,18 +57,18 @@ export async function listCheckpoints(
   direction: Direction,
   page: KeysetPage,
   reading: CheckpointReading,
-): Promise<Page<Checkpoint>> {
+): Promise<Page<LiteralCheckpoint | Checkpoint>> {
   const { columns, join } = READINGS[reading]
   const key = [Prisma.sql`c.last_crawled_at`, Prisma.sql`c.user_id`, Prisma.sql`c.stream`]
-  const rows = await database.query<CheckpointRow & { crawled_at_text: string }>(
-    Prisma.sql`SELECT ${Prisma.raw(columns)}, ${Prisma.raw(timeTextSql('c.last_crawled_at'))} AS crawled_at_text
+  const rows = await database.query<(LiteralCheckpoint | CheckpointRow) & { crawledAtText: string }>(
+    Prisma.sql`SELECT ${Prisma.raw(columns)}, ${Prisma.raw(timeTextSql('c.last_crawled_at'))} AS "crawledAtText"
       FROM crawler.crawl_checkpoint c ${Prisma.raw(join)}
       WHERE ${conditionSql(reach, filter)} AND ${keysetSql.after(key, direction, page)}
       ${keysetSql.orderAndLimit(key, direction, page)}`,
   )
   return pageOf(rows, page, (row) => ({
-    node: toCheckpoint(row),
-    position: [row.crawled_at_text, row.user_id, row.stream],
+    node: 'state' in row ? toCheckpoint(row) : row,
+    position: [row.crawledAtText, row.userId, row.stream],
   }))
 }
 
@@ -99,14 +93,4 @@ function conditionSql(reach: Reach, filter: CheckpointFilter): Prisma.Sql {
   if (filter.crawledBefore) conditions.push(Prisma.sql`c.last_crawled_at < ${filter.crawledBefore}`)
   if (filter.crawledAfter) conditions.push(Prisma.sql`c.last_crawled_at > ${filter.crawledAfter}`)
   return Prisma.join(conditions, ' AND ')
-}
-
-/** The item IDs of heads and anchors, by the ID of their list. Lists never change. No caller names one: the IDs come from rows within reach. */
-export async function findItemLists(database: Database, listIds: readonly bigint[]): Promise<Map<bigint, string[]>> {
-  const rows = await database.query<{ list_id: string; item_ids: string[] }>({
-    name: 'item_lists',
-    text: 'SELECT list_id, item_ids FROM crawler.item_list WHERE list_id = ANY ($1::bigint[])',
-    values: [listIds],
-  })
-  return new Map(rows.map((row) => [BigInt(row.list_id), row.item_ids]))
 }

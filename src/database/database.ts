@@ -1,10 +1,9 @@
-import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { faultOf } from './errors.ts'
 import { Gate, type GateOptions, type Lane } from './gate.ts'
-import { PrismaClient } from './generated/client.ts'
-import { Patience } from './patience.ts'
+import { EVENT_PATIENCE_MS, Patience, PATIENCE_MS } from './patience.ts'
+import { createPrismaClient, gatePrisma, type Prisma } from './prisma-client.ts'
 import type { ReadTracer } from './shared-reads.ts'
 import { columnTypes } from './timestamps.ts'
 import { type StatementTracer, traceStatements } from './traced-pool.ts'
@@ -19,11 +18,11 @@ export interface Statement {
   readonly lane?: Lane
 }
 
-export type Prisma = ReturnType<typeof createPrisma>
-
 /** The one way to the tables. Its errors are faults already where a client may see them (errors.ts). */
 export interface Database {
   readonly prisma: Prisma
+  /** The same for what the events of streams read: forCaller hands it out where reads wait in that lane. */
+  readonly eventPrisma: Prisma
   /** Where what callers ask waits for its connection: see forCaller. */
   readonly gate: Gate
   /** Follows what operations read together; undefined: nobody does. */
@@ -100,6 +99,7 @@ export function forCaller(
   const enter = <Result>(work: () => Promise<Result>, lane: Lane) => database.gate.run(work, patienceOf(lane), lane)
   return {
     ...database,
+    prisma: readLane === 'event' ? database.eventPrisma : database.prisma,
     onScanned,
     query: (statement) => enter(() => database.query(statement), statement.lane ?? readLane),
     write: (statement, hasNews) => enter(() => database.write(statement, hasNews), statement.lane ?? 'write'),
@@ -125,8 +125,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     query_timeout: options.statementTimeoutMs + SILENCE_MARGIN_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: 10_000,
-    // An answer is a promise that the save is on disk, whatever the server's default.
-    options: '-c synchronous_commit=on',
+    // An answer is a promise that the save is on disk, whatever the server's default. Prisma takes each time for UTC,
+    // whatever offset it has.
+    options: '-c synchronous_commit=on -c timezone=UTC',
   })
   // An idle connection that breaks is thrown away by the pool; without a listener it would end the process.
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
@@ -134,7 +135,9 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on('connect', (client) => client.on('error', ignore))
   const gate = new Gate(shareOut(options.poolSize - ownConnections(options.poolSize)))
   if (options.tracer) traceStatements(pool, options.tracer)
-  const prisma = createPrisma(pool, gate)
+  const client = createPrismaClient(pool)
+  const prismaIn = (lane: Lane, patienceMs: number) =>
+    gatePrisma(client, (work) => gate.run(work, new Patience(patienceMs), lane), options.readTracer)
   const newsListeners = new Set<() => void>()
 
   async function query<Row extends pg.QueryResultRow>({ name, text, values }: Statement): Promise<Row[]> {
@@ -151,7 +154,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 
   return {
-    prisma,
+    prisma: prismaIn('read', PATIENCE_MS),
+    eventPrisma: prismaIn('event', EVENT_PATIENCE_MS),
     gate,
     readTracer: options.readTracer,
     query,
@@ -178,7 +182,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       return client
     },
     async close() {
-      await prisma.$disconnect()
+      await client.$disconnect()
       await pool.end()
     },
   }
@@ -196,19 +200,3 @@ function shareOut(mostRunning: number): GateOptions {
 
 /** Whoever uses the connection is told by the statement that fails. */
 function ignore(): void {}
-
-/** Only callers' fields read by Prisma. */
-function createPrisma(pool: pg.Pool, gate: Gate) {
-  const adapter = new PrismaPg(pool, { disposeExternalPool: false })
-  return new PrismaClient({ adapter }).$extends({
-    query: {
-      async $allOperations({ args, query }) {
-        try {
-          return await gate.run<unknown>(() => query(args), new Patience(), 'read')
-        } catch (error) {
-          throw faultOf(error)
-        }
-      },
-    },
-  })
-}

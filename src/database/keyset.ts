@@ -49,6 +49,31 @@ export const keysetSql = {
   },
 }
 
+/**
+ * The same of a list that Prisma reads by one field. Not by a time: a JavaScript Date cuts microseconds, and rows would
+ * be missed.
+ * @param parse makes the field's value of a position's text
+ */
+export function keysetArguments<Field extends string, Value>(
+  field: Field,
+  direction: Direction,
+  page: KeysetPage,
+  parse: (text: string) => Value,
+) {
+  const [greater, less] = direction === 'ASC' ? (['gt', 'lt'] as const) : (['lt', 'gt'] as const)
+  const [after, before] = [page.after?.[0], page.before?.[0]]
+  const range = {
+    ...(after !== undefined && { [greater]: parse(after) }),
+    ...(before !== undefined && { [less]: parse(before) }),
+  }
+  const order = page.backward ? opposite[direction] : direction
+  return {
+    where: { [field]: range } as Record<Field, { gt?: Value; lt?: Value }>,
+    orderBy: { [field]: order === 'ASC' ? 'asc' : 'desc' } as Record<Field, 'asc' | 'desc'>,
+    take: page.limit + 1,
+  }
+}
+
 /** Cuts the extra row off and puts a backward page into the list's order. */
 export function pageOf<Row, Node>(
   rows: readonly Row[],

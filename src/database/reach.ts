@@ -13,3 +13,8 @@ export function reachArray(reach: Reach): readonly string[] | null {
 export function reachSql(column: Prisma.Sql, reach: Reach): Prisma.Sql {
   return reach === 'all' ? Prisma.sql`TRUE` : Prisma.sql`${column} = ANY (${[...reach]}::text[])`
 }
+
+/** The same for Prisma: to be spread into the `where` of any model with a userId, beside its key. */
+export function reachWhere(reach: Reach): { AND?: { userId: { in: string[] } } } {
+  return reach === 'all' ? {} : { AND: { userId: { in: [...reach] } } }
+}

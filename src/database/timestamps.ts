@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { toTime } from '../time-column.ts'
 
 const { TIMESTAMPTZ } = pg.types.builtins
 const ZERO = '0'.charCodeAt(0)
@@ -11,13 +12,14 @@ const parseAny = pg.types.getTypeParser(TIMESTAMPTZ) as (text: string) => Date |
 
 /**
  * "2026-01-01 01:00:01.237+00" by its places, in less than half of the driver's time, which was 5 % of a page of sessions. What has another
- * form is the driver's: other offsets, infinity, years before Christ, below 1000 and above 9999.
+ * form is read by the driver, and told as toTime tells it: other offsets, infinity, years before Christ, below 1000 and
+ * above 9999.
  */
-export function parseTimestamp(text: string): Date | number {
+export function parseTimestamp(text: string): Date {
   const end = text.length - 3
   const year = digitsAt(text, 0) * 100 + digitsAt(text, 2)
   const isPlain = text.endsWith('+00') && text[4] === '-' && year >= 1_000 && (end === 19 || text[19] === '.')
-  if (!isPlain) return parseAny(text)
+  if (!isPlain) return toTime(parseAny(text))
   // As a Date does, it cuts off what is less than a millisecond.
   const milliseconds =
     end < 23 ? Number(text.slice(20, end).padEnd(3, '0')) : digitsAt(text, 20) * 10 + text.charCodeAt(22) - ZERO

@@ -6,6 +6,9 @@ import { type CursorValue, isCursorValue } from './cursor-value.ts'
 export const DEFAULT_PAGE_SIZE = 20
 export const MAX_PAGE_SIZE = 100
 
+/** Where the nodes of a list are selected, for queryFromInfo. */
+export const NODE_PATHS = [['nodes'], ['edges', 'node']]
+
 /** The arguments of every list. */
 export interface PageArguments {
   readonly first?: number | null | undefined

@@ -30,7 +30,7 @@ export const ResumePlanType = builder.objectRef<ResumePlan>('ResumePlan').implem
     untilItemIds: t.stringList({
       description:
         'The anchors; empty: to the end. One is met where two neighbours of the list are neighbours here in the same order (one, where this holds one): an old item bookmarked anew comes to the top alone and is none.',
-      resolve: ({ anchorListId }, _args, { loaders }) => loadItemList(loaders, anchorListId),
+      resolve: ({ anchorListId }, _args, { database }) => loadItemList(database, anchorListId),
     }),
     reason: t.exposeString('reason', { description: 'In words, for whoever reads the log.' }),
     previousSession: t.field({ type: SessionType, nullable: true, resolve: ({ previousSession }) => previousSession }),

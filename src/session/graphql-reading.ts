@@ -1,10 +1,10 @@
 import { bySelectedNames } from '../graphql/selected-names.ts'
-import type { SessionReading } from './summary.ts'
+import { SUMMARY_FIELDS } from './model.ts'
+import type { SessionReading } from './row.ts'
 
 /** The fields of a session that a summary answers, and those of the lists around it. */
 const IN_SUMMARY: ReadonlySet<string> = new Set([
-  ...['__typename', 'id', 'sessionId', 'userId', 'stream', 'platform', 'status', 'startedAt', 'completedAt'],
-  'bookmarksProcessed',
+  ...['__typename', 'id', 'platform', ...SUMMARY_FIELDS],
   ...['nodes', 'edges', 'node', 'cursor', 'pageInfo', 'totalCount', 'feedCursor'],
   ...['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
 ])

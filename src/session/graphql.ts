@@ -1,24 +1,31 @@
-import { CheckpointType } from '../checkpoint/graphql.ts'
+import { CheckpointType, fromState } from '../checkpoint/graphql.ts'
 import { checkpointReadingOf } from '../checkpoint/graphql-reading.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
+import { reachWhere } from '../database/reach.ts'
+import { Fault } from '../fault.ts'
 import { builder } from '../graphql/builder.ts'
+import type { Context } from '../graphql/context.ts'
 import { userError } from '../graphql/errors.ts'
 import { PlatformEnum } from '../stream/graphql.ts'
 import { platformOf } from '../stream/model.ts'
 import { UserType } from '../user/graphql.ts'
 import {
   bookmarksPerSecond,
+  type CrawlSession,
   isLive,
   isStalled,
+  type ListedSession,
   SessionClosedError,
   SessionExistsError,
   SessionNotFoundError,
+  type SessionSummary,
   StaleEpochError,
   statusFromColumn,
   StreamBusyError,
 } from './model.ts'
 import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
 import { createSessionLoaders } from './loaders.ts'
+import { findSession } from './store.ts'
 
 export const SessionStatusEnum = builder.enumType('CrawlSessionStatus', {
   description: 'How a session stands.',
@@ -49,9 +56,33 @@ export const CrawlMetricsInputType = builder.inputType('CrawlMetricsInput', {
   }),
 })
 
-export const SessionType = builder.prismaObject('CrawlSession', {
+/**
+ * Resolves a field from a whole session. Where a summary alone was read, because nothing else seemed to be selected
+ * (graphql-reading.ts), the session is read by its key.
+ * @throws Fault SERVICE_UNAVAILABLE where it was deleted meanwhile
+ */
+function fromWhole<Answer>(answer: (session: CrawlSession, context: Context) => Answer | Promise<Answer>) {
+  return (session: ListedSession, _args: unknown, context: Context): Answer | Promise<Answer> => {
+    if ('epoch' in session) return answer(session, context)
+    return context.loaders
+      .of(createSessionLoaders)
+      .byId.load(session.sessionId)
+      .then((whole) => {
+        if (whole) return answer(whole, context)
+        throw new Fault('SERVICE_UNAVAILABLE', 'The session was deleted while it was read: ask again.')
+      })
+  }
+}
+
+/** For the type of what resolvers get, as Prisma's select has it. */
+type SummarySelect = Readonly<Record<keyof SessionSummary, true>>
+
+/** Its resolvers get the columns of a summary; what else there is comes by fromWhole. */
+export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, SummarySelect>('CrawlSession', {
   description: 'One run of a crawler over one stream of one user.',
-  findUnique: null,
+  id: { resolve: ({ sessionId }) => sessionId, description: 'Opaque and global; the natural key is sessionId.' },
+  findUnique: (sessionId, { caller }) => ({ sessionId, ...reachWhere(caller.userIds) }),
+  nullable: true,
   fields: (t) => ({
     sessionId: t.exposeString('sessionId', { description: 'The natural key.' }),
     user: t.field({
@@ -81,63 +112,91 @@ export const SessionType = builder.prismaObject('CrawlSession', {
     bookmarksProcessed: t.exposeInt('bookmarksProcessed', {
       description: 'The greater of: the sum of its saves’ bookmarksAdded; the greatest total it reported.',
     }),
-    directImport: t.exposeBoolean('directImport', { description: 'As told to startSession.' }),
-    enableSummarization: t.exposeBoolean('enableSummarization', { description: 'As told to startSession.' }),
-    outputFilePath: t.exposeString('outputFilePath', {
+    directImport: t.boolean({
+      description: 'As told to startSession.',
+      resolve: fromWhole((session) => session.directImport),
+    }),
+    enableSummarization: t.boolean({
+      description: 'As told to startSession.',
+      resolve: fromWhole((session) => session.enableSummarization),
+    }),
+    outputFilePath: t.string({
       nullable: true,
       description: 'Where the crawler writes, as it told.',
+      resolve: fromWhole((session) => session.outputFilePath),
     }),
-    errorMessage: t.exposeString('errorMessage', { nullable: true, description: 'Why it failed.' }),
-    epoch: t.exposeInt('epoch', {
+    errorMessage: t.string({
+      nullable: true,
+      description: 'Why it failed.',
+      resolve: fromWhole((session) => session.errorMessage),
+    }),
+    epoch: t.int({
       description:
         'Strictly grows with each startSession on the stream; never reused; 0: not started through this API.',
+      resolve: fromWhole((session) => session.epoch),
     }),
-    leaseSeconds: t.exposeInt('leaseSeconds', {
+    leaseSeconds: t.int({
       nullable: true,
       description: 'How long it owns the stream after each sign of life.',
+      resolve: fromWhole((session) => session.leaseSeconds),
     }),
     leaseExpiresAt: t.field({
       type: 'DateTime',
       nullable: true,
       description: 'When it loses the stream unless it renews; null once ended.',
-      resolve: ({ status, leaseExpiresAt }) => (status === 'running' ? leaseExpiresAt : null),
+      resolve: fromWhole(({ status, leaseExpiresAt }) => (status === 'running' ? leaseExpiresAt : null)),
     }),
-    heartbeatAt: t.expose('heartbeatAt', {
+    heartbeatAt: t.field({
       type: 'DateTime',
       nullable: true,
       description: 'Its last sign of life: a start, save or heartbeat.',
+      resolve: fromWhole((session) => session.heartbeatAt),
     }),
-    stopRequestedAt: t.expose('stopRequestedAt', {
+    stopRequestedAt: t.field({
       type: 'DateTime',
       nullable: true,
       description: 'When it was first asked to stop.',
+      resolve: fromWhole((session) => session.stopRequestedAt),
     }),
     rateLimitedUntil: t.field({
       type: 'DateTime',
       nullable: true,
       description: 'As its last save or heartbeat told; the lease lasts at least until then.',
-      resolve: ({ status, rateLimitedUntil }) => (status === 'running' ? rateLimitedUntil : null),
+      resolve: fromWhole(({ status, rateLimitedUntil }) => (status === 'running' ? rateLimitedUntil : null)),
     }),
-    worker: t.exposeString('worker', { nullable: true, description: 'Host, pod or name, as told to startSession.' }),
+    worker: t.string({
+      nullable: true,
+      description: 'Host, pod or name, as told to startSession.',
+      resolve: fromWhole((session) => session.worker),
+    }),
     endReason: t.field({
       type: SessionEndReasonEnum,
       nullable: true,
       description: 'null while running, and where another program ended it.',
-      resolve: ({ endReason }) => END_REASONS.find((reason) => reason === endReason) ?? null,
+      resolve: fromWhole(({ endReason }) => END_REASONS.find((reason) => reason === endReason) ?? null),
     }),
-    attempt: t.exposeInt('attempt', { description: "1, or the resumed session's attempt + 1." }),
+    attempt: t.int({
+      description: "1, or the resumed session's attempt + 1.",
+      resolve: fromWhole((session) => session.attempt),
+    }),
     stalled: t.boolean({
       description: 'Alive, but the position has not moved for 5 leases, and it is not rate limited.',
-      resolve: (session, _args, { clock }) => isStalled(session, clock.now()),
+      resolve: fromWhole((session, { clock }) => isStalled(session, clock.now())),
     }),
-    commits: t.exposeInt('commits', { description: 'Accepted saves.' }),
+    commits: t.int({ description: 'Accepted saves.', resolve: fromWhole((session) => session.commits) }),
     bookmarksPerSecond: t.float({
       nullable: true,
       description: 'From the first save to the last; null until there are two.',
-      resolve: (session) => bookmarksPerSecond(session),
+      resolve: fromWhole(bookmarksPerSecond),
     }),
-    apiRequests: t.exposeInt('apiRequests', { description: 'Requests to the platform, as reported; added up.' }),
-    rateLimitHits: t.exposeInt('rateLimitHits', { description: 'Refusals by the platform, as reported; added up.' }),
+    apiRequests: t.int({
+      description: 'Requests to the platform, as reported; added up.',
+      resolve: fromWhole((session) => session.apiRequests),
+    }),
+    rateLimitHits: t.int({
+      description: 'Refusals by the platform, as reported; added up.',
+      resolve: fromWhole((session) => session.rateLimitHits),
+    }),
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
@@ -148,22 +207,17 @@ export const SessionType = builder.prismaObject('CrawlSession', {
   }),
 })
 
-builder.nodeRef(SessionType, {
-  id: {
-    resolve: ({ sessionId }: { sessionId: string }) => sessionId,
-    description: 'Opaque and global; the natural key is sessionId.',
-  },
-  loadManyWithoutCache: (sessionIds, { loaders }) =>
-    Promise.all(sessionIds.map((sessionId) => loaders.of(createSessionLoaders).byId.load(sessionId))),
-})
-
-builder.objectField(SessionType, 'resumedFrom', (t) =>
-  t.field({
+builder.prismaObjectField(SessionType, 'resumedFrom', (t) =>
+  t.relation('resumed', {
     type: SessionType,
     nullable: true,
     description: 'The unfinished session that this one carries on; null also where that was pruned.',
-    resolve: ({ resumedFrom }, _args, { loaders }) =>
-      resumedFrom === null ? null : loaders.of(createSessionLoaders).byId.load(resumedFrom),
+    query: (_args, { caller }) => ({ where: reachWhere(caller.userIds) }),
+    // Of sessions that Prisma has not read.
+    resolve: (query, session, args, context) =>
+      fromWhole(({ resumedFrom }) =>
+        resumedFrom === null ? null : findSession(context.database, context.caller.userIds, resumedFrom, query),
+      )(session, args, context),
   }),
 )
 
@@ -217,15 +271,16 @@ builder.objectType(StaleEpochError, {
 })
 
 builder.objectField(CheckpointType, 'liveSession', (t) =>
-  t.field({
+  t.prismaField({
     type: SessionType,
     nullable: true,
     description: "The stream's owner now.",
-    resolve: async ({ state }, _args, { loaders, clock }) => {
-      if (state?.ownerSessionId == null) return null
-      const owner = await loaders.of(createSessionLoaders).byId.load(state.ownerSessionId)
-      return owner && isLive(owner, clock.now()) ? owner : null
-    },
+    resolve: (query, checkpoint, args, context) =>
+      fromState(async (state, { caller, clock, database }) => {
+        if (state?.ownerSessionId == null) return null
+        const owner = await findSession(database, caller.userIds, state.ownerSessionId, query)
+        return owner && isLive(owner, clock.now()) ? owner : null
+      })(checkpoint, args, context),
   }),
 )
 

@@ -7,9 +7,8 @@ import { timeTextSql } from '../time-column.ts'
 import { streamsOfSessionsSql } from '../stream/store.ts'
 import { type DurationStep, durationSteps, earlier } from './duration-steps.ts'
 import { COMPLETED_AT, conditionSql, type SessionFilter } from './filter-store.ts'
-import type { CrawlSession } from './model.ts'
-import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
-import { type SessionReading, SUMMARY_COLUMNS, SummarizedSession, type SummaryRow } from './summary.ts'
+import type { ListedSession } from './model.ts'
+import { sessionColumns, type SessionReading, summaryColumns } from './row.ts'
 
 /** STARTED: by (startedAt, sessionId). COMPLETED: by completedAt, running ones as if before all time, then as STARTED. */
 export interface SessionOrder {
@@ -24,18 +23,18 @@ export interface SessionPage extends SessionReading {
   readonly page: KeysetPage
 }
 
-/** The texts: only where positions are read, completed_at_text only of a list in that order. */
-type PagedRow = (SummaryRow | SessionRow) & { readonly started_at_text?: string; readonly completed_at_text?: string }
+/** The texts: only where positions are read, completedAtText only of a list in that order. */
+type PagedRow = ListedSession & { readonly startedAtText?: string; readonly completedAtText?: string }
 
-const COLUMNS = { summary: SUMMARY_COLUMNS, all: SESSION_COLUMNS }
-const STARTED_TEXT = `, ${timeTextSql('s.started_at')} AS started_at_text`
+const COLUMNS = { summary: summaryColumns, all: sessionColumns }
+const STARTED_TEXT = `, ${timeTextSql('s.started_at')} AS "startedAtText"`
 const POSITION_COLUMNS = {
   STARTED: STARTED_TEXT,
-  COMPLETED: `${STARTED_TEXT}, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS completed_at_text`,
+  COMPLETED: `${STARTED_TEXT}, coalesce(${timeTextSql('s.completed_at')}, '-infinity') AS "completedAtText"`,
 }
 
 function columnsSql({ columns, positions }: SessionReading, by: SessionOrder['by']): string {
-  return COLUMNS[columns] + (positions ? POSITION_COLUMNS[by] : '')
+  return COLUMNS[columns].selected('s') + (positions ? POSITION_COLUMNS[by] : '')
 }
 const STARTED_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
 /** Of those that have completed. */
@@ -43,7 +42,7 @@ const COMPLETED_KEY = [Prisma.sql`s.completed_at`, ...STARTED_KEY]
 const SORT_KEYS = { STARTED: STARTED_KEY, COMPLETED: [COMPLETED_AT, ...STARTED_KEY] }
 
 /** A page of sessions by (startedAt, sessionId). */
-export async function listSessions(database: Database, reach: Reach, asked: SessionPage): Promise<Page<CrawlSession>> {
+export async function listSessions(database: Database, reach: Reach, asked: SessionPage): Promise<Page<ListedSession>> {
   const filter = await namingStreams(database, reach, asked)
   const rows = await database.query<PagedRow>(pageSql(reach, { ...asked, filter }))
   return pageOf(rows, asked.page, toEntry)
@@ -58,7 +57,7 @@ export async function listSessionsOfUsers(
   reach: Reach,
   userIds: readonly string[],
   asked: SessionPage,
-): Promise<Map<string, Page<CrawlSession>>> {
+): Promise<Map<string, Page<ListedSession>>> {
   const ofUser = Prisma.sql`s.user_id = owner.id`
   const { page } = asked
   const statement = isNewest(asked)
@@ -72,7 +71,7 @@ export async function listSessionsOfUsers(
       ORDER BY owner.place`
   const rows = await database.query<PagedRow>(statement)
   const byUser = new Map(userIds.map((userId) => [userId, [] as PagedRow[]]))
-  for (const row of rows) byUser.get(row.user_id)?.push(row)
+  for (const row of rows) byUser.get(row.userId)?.push(row)
   return new Map([...byUser].map(([userId, own]) => [userId, pageOf(own, page, toEntry)]))
 }
 
@@ -116,69 +115,78 @@ function isNewest({ filter, order: { by, direction }, page }: SessionPage): bool
   )
 }
 
-function toEntry(row: PagedRow): { node: CrawlSession; position: Position | undefined } {
-  return { node: 'epoch' in row ? toSession(row) : new SummarizedSession(row), position: positionOf(row) }
+function toEntry(row: PagedRow): { node: ListedSession; position: Position | undefined } {
+  return { node: row, position: positionOf(row) }
 }
 
-function positionOf({ session_id, started_at_text, completed_at_text }: PagedRow): Position | undefined {
-  if (started_at_text === undefined) return undefined
-  const started = [started_at_text, session_id]
-  return completed_at_text === undefined ? started : [completed_at_text, ...started]
+function positionOf({ sessionId, startedAtText, completedAtText }: PagedRow): Position | undefined {
+  if (startedAtText === undefined) return undefined
+  const started = [startedAtText, sessionId]
+  return completedAtText === undefined ? started : [completedAtText, ...started]
+}
+
+/** Sessions that one index has in order. */
+interface Range {
+  readonly filter: SessionFilter
+  readonly condition?: Prisma.Sql
+  /** By which they are in the list's order; default: as the list. */
+  readonly key?: readonly Prisma.Sql[]
+}
+
+/** Reads one range, or merges several. */
+function pageSql(reach: Reach, asked: SessionPage & { readonly filter: PageFilter }, also?: Prisma.Sql): Prisma.Sql {
+  const { order, page } = asked
+  const sortKey = SORT_KEYS[order.by]
+  const rangeSql = (columns: string, { filter, condition = Prisma.sql`TRUE`, key = sortKey }: Range) =>
+    Prisma.sql`SELECT ${Prisma.raw(columns)} FROM crawler.crawl_session s
+    WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, conditionSql(reach, filter), condition, keysetSql.after(key, order.direction, page)], ' AND ')}
+    ${keysetSql.orderAndLimit(key, order.direction, page)}`
+  const selected = columnsSql(asked, order.by)
+  const ranges = rangesOf(reach, asked, also)
+  const [only, ...others] = ranges
+  if (only && others.length === 0) return rangeSql(selected, only)
+  const named = COLUMNS[asked.columns].named('s')
+  const united = Prisma.join(
+    ranges.map((range) => Prisma.sql`(${rangeSql(named, range)})`),
+    ' UNION ALL ',
+  )
+  return Prisma.sql`SELECT ${Prisma.raw(selected)} FROM (${united}) AS s
+    ${keysetSql.orderAndLimit(sortKey, order.direction, page)}`
 }
 
 /**
- * One index range is read, and where none has what is asked for in order, several, which are merged: of one that holds other sessions too as
- * much would be read through as lies between those that are meant.
+ * One range, and several where no index has what is asked for in order: one that holds other sessions too would be read
+ * through as far as those that are meant lie apart.
  */
-function pageSql(
+function rangesOf(
   reach: Reach,
-  { filter, order, page, ...reading }: SessionPage & { readonly filter: PageFilter },
-  also?: Prisma.Sql,
-): Prisma.Sql {
-  const sorted = keysetSql.orderAndLimit(SORT_KEYS[order.by], order.direction, page)
-  const rangeOf = (part: SessionFilter, condition = Prisma.sql`TRUE`, key = SORT_KEYS[order.by]) =>
-    Prisma.sql`SELECT ${Prisma.raw(columnsSql(reading, order.by))} FROM crawler.crawl_session s
-    WHERE ${Prisma.join([also ?? Prisma.sql`TRUE`, conditionSql(reach, part), condition, keysetSql.after(key, order.direction, page)], ' AND ')}
-    ${keysetSql.orderAndLimit(key, order.direction, page)}`
+  { filter, order }: { readonly filter: PageFilter; readonly order: SessionOrder },
+  also: Prisma.Sql | undefined,
+): readonly Range[] {
+  const whole: Range = { filter }
   const { statuses, platform, startedBefore, startedAfter, completedBefore, completedAfter } = filter
   if (statuses && statuses.length > 1) {
-    return merge(
-      [...new Set(statuses)].map((status) => rangeOf({ ...filter, statuses: [status] })),
-      sorted,
-    )
+    return [...new Set(statuses)].map((status) => ({ filter: { ...filter, statuses: [status] } }))
   }
   if (filter.ofStreams) {
-    return merge(
-      filter.ofStreams.map((stream) => rangeOf({ ...filter, stream, platform: undefined })),
-      sorted,
-    )
+    return filter.ofStreams.map((stream) => ({ filter: { ...filter, stream, platform: undefined } }))
   }
   // Of some users, or with a second filter, which index is the best is the planner's to weigh.
-  if (reach !== 'all' || (also ?? filter.userId ?? filter.stream ?? platform)) return rangeOf(filter)
+  if (reach !== 'all' || (also ?? filter.userId ?? filter.stream ?? platform)) return [whole]
   if (order.by === 'STARTED' && !statuses && (completedBefore ?? completedAfter)) {
     const others = { ...filter, completedBefore: undefined, completedAfter: undefined }
-    return merge(
-      durationSteps.map((step) => rangeOf(others, startedSql(step, filter))),
-      sorted,
-    )
+    return durationSteps.map((step) => ({ filter: others, condition: startedSql(step, filter) }))
   }
   if (order.by === 'COMPLETED' && (startedBefore ?? startedAfter)) {
-    const atNoTime = rangeOf(filter, Prisma.sql`${COMPLETED_AT} = '-infinity'`)
     const others = { ...filter, startedBefore: undefined, startedAfter: undefined }
-    return merge(
-      [atNoTime, ...durationSteps.map((step) => rangeOf(others, completedSql(step, filter), COMPLETED_KEY))],
-      sorted,
-    )
+    const ofSteps = durationSteps.map((step) => ({
+      filter: others,
+      condition: completedSql(step, filter),
+      key: COMPLETED_KEY,
+    }))
+    return [{ filter, condition: Prisma.sql`${COMPLETED_AT} = '-infinity'` }, ...ofSteps]
   }
-  return rangeOf(filter)
-}
-
-function merge(ranges: readonly Prisma.Sql[], sorted: Prisma.Sql): Prisma.Sql {
-  const united = Prisma.join(
-    ranges.map((range) => Prisma.sql`(${range})`),
-    ' UNION ALL ',
-  )
-  return Prisma.sql`SELECT s.* FROM (${united}) AS s ${sorted}`
+  return [whole]
 }
 
 /** The sessions of one step, and when those of them can have started at the latest and at the earliest that completed as is asked. */

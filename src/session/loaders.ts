@@ -4,7 +4,7 @@ import { createSharedReads } from '../database/shared-reads.ts'
 import type { Reach } from '../principal.ts'
 import { countSessionsOfUsers } from './count-store.ts'
 import { listSessionsOfUsers, type SessionPage } from './list-store.ts'
-import type { CrawlSession } from './model.ts'
+import type { CrawlSession, ListedSession } from './model.ts'
 import { findSessions } from './store.ts'
 
 /** One user's page of sessions. Those that ask for the same page of different users share a statement. */
@@ -24,7 +24,7 @@ export function createSessionLoaders(database: Database, reach: Reach) {
       (sessionId) => sessionId,
       database.readTracer,
     ),
-    ofUser: createSharedReads<SessionsOfUser, Page<CrawlSession>>(
+    ofUser: createSharedReads<SessionsOfUser, Page<ListedSession>>(
       (asked) =>
         eachGroup(
           asked,

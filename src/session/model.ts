@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { CrawlSession } from '../database/generated/client.ts'
 import { DomainError } from '../domain-error.ts'
 import { bookmarkCountSchema, freeTextSchema, identifierSchema, nameSchema } from '../identifier.ts'
 import { streamNameSchema } from '../stream/model.ts'
@@ -7,49 +8,26 @@ import { metricsSchema } from './metrics.ts'
 /** The words of the column, which are the original project's. */
 export const SESSION_STATUSES = ['running', 'completed', 'stopped', 'failed'] as const
 export type SessionStatus = (typeof SESSION_STATUSES)[number]
+export type { CrawlSession } from '../database/generated/client.ts'
+
+/** What most who list sessions ask for, and what lists are ordered by. */
+export const SUMMARY_FIELDS = [
+  'sessionId',
+  'userId',
+  'stream',
+  'startedAt',
+  'completedAt',
+  'status',
+  'bookmarksProcessed',
+] as const
+/** A session of which only these columns were read. */
+export type SessionSummary = Pick<CrawlSession, (typeof SUMMARY_FIELDS)[number]>
+/** As a list reads it: whole where anything was selected that a summary lacks. */
+export type ListedSession = SessionSummary | CrawlSession
 export type EndStatus = Exclude<SessionStatus, 'running'>
 
-/** One run of a crawler over one stream of one user. */
-export interface CrawlSession {
-  readonly sessionId: string
-  readonly userId: string
-  readonly stream: string
-  readonly startedAt: Date
-  readonly completedAt: Date | null
-  readonly status: SessionStatus
-  /** The greater of the sum of its saves' bookmarksAdded and the greatest total it reported. */
-  readonly bookmarksProcessed: number
-  readonly directImport: boolean
-  readonly enableSummarization: boolean
-  readonly outputFilePath: string | null
-  readonly errorMessage: string | null
-  /** Strictly grows with each startSession on the stream; 0: not started through this API, and then there is no lease. */
-  readonly epoch: number
-  readonly leaseSeconds: number | null
-  readonly leaseExpiresAt: Date | null
-  readonly heartbeatAt: Date | null
-  readonly stopRequestedAt: Date | null
-  readonly rateLimitedUntil: Date | null
-  readonly worker: string | null
-  readonly endReason: string | null
-  readonly attempt: number
-  readonly resumedFrom: string | null
-  /** Accepted saves. */
-  readonly commits: number
-  readonly firstSaveAt: Date | null
-  readonly lastSaveAt: Date | null
-  /** Growth of the checkpoint's count by the saves after the first. */
-  readonly bookmarksSinceFirstSave: number
-  readonly positionMovedAt: Date | null
-  readonly apiRequests: number
-  readonly rateLimitHits: number
-}
-
-/** With any text for a status: none but "running" is asked for. */
-type AnySession = Omit<CrawlSession, 'status'> & { readonly status: string }
-
 /** Whether the session owns its stream: it runs, and its lease has not run out. */
-export function isLive(session: AnySession, now: Date): boolean {
+export function isLive(session: CrawlSession, now: Date): boolean {
   return (
     session.status === 'running' && session.epoch > 0 && session.leaseExpiresAt !== null && session.leaseExpiresAt > now
   )
@@ -59,7 +37,7 @@ export function isLive(session: AnySession, now: Date): boolean {
 export const STALLED_AFTER_LEASES = 5
 
 /** Alive, but the position has not moved for 5 leases, and it is not rate limited. */
-export function isStalled(session: AnySession, now: Date): boolean {
+export function isStalled(session: CrawlSession, now: Date): boolean {
   if (!isLive(session, now) || session.leaseSeconds === null) return false
   if (session.rateLimitedUntil && session.rateLimitedUntil > now) return false
   const movedAt = session.positionMovedAt ?? session.startedAt
@@ -67,7 +45,7 @@ export function isStalled(session: AnySession, now: Date): boolean {
 }
 
 /** Bookmarks a second from the first save to the last; null until there are two at different times. */
-export function bookmarksPerSecond(session: AnySession): number | null {
+export function bookmarksPerSecond(session: CrawlSession): number | null {
   if (!session.firstSaveAt || !session.lastSaveAt || session.commits < 2) return null
   const seconds = (session.lastSaveAt.getTime() - session.firstSaveAt.getTime()) / 1000
   return seconds > 0 ? session.bookmarksSinceFirstSave / seconds : null
@@ -94,7 +72,7 @@ export class SessionClosedError extends DomainError {
 
   constructor(readonly session: CrawlSession) {
     super(
-      `Session ${JSON.stringify(session.sessionId)} has ended (${session.status}): start a new session; it carries on from the checkpoint.`,
+      `Session ${JSON.stringify(session.sessionId)} has ended (${statusFromColumn(session.status)}): start a new session; it carries on from the checkpoint.`,
     )
   }
 }
@@ -105,7 +83,7 @@ export class SessionExistsError extends DomainError {
 
   constructor(readonly session: CrawlSession) {
     super(
-      `Session ${JSON.stringify(session.sessionId)} was started already (${session.status}): use it if it is yours and runs, or leave sessionId out and get a new one.`,
+      `Session ${JSON.stringify(session.sessionId)} was started already (${statusFromColumn(session.status)}): use it if it is yours and runs, or leave sessionId out and get a new one.`,
     )
   }
 }

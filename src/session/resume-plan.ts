@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoint/model.ts'
-import type { CrawlSession } from './model.ts'
+import { type CrawlSession, statusFromColumn } from './model.ts'
 
 /** FULL: from the top to the end. RESUME: carry on after the position. INCREMENTAL: from the top until an anchor is met. */
 export type ResumeMode = 'FULL' | 'RESUME' | 'INCREMENTAL'
@@ -22,8 +22,8 @@ export interface ResumePlan {
  * that failed after the crawl completed, or completed one it did not begin, says nothing of what was seen.
  * @param previous the last session of the stream before the one that asks
  */
-export function planOf(checkpoint: Checkpoint | undefined, previous: CrawlSession | undefined): ResumePlan {
-  const previousSession = previous ?? null
+export function planOf(checkpoint: Checkpoint | undefined, previous: CrawlSession | null): ResumePlan {
+  const previousSession = previous
   if (!checkpoint) {
     const reason = previous
       ? `there is no checkpoint: ${tellEnd(previous)} and left none; crawl from the top to the end`
@@ -49,7 +49,7 @@ export function planOf(checkpoint: Checkpoint | undefined, previous: CrawlSessio
   }
 }
 
-function tellInterruption(previous: CrawlSession | undefined): string {
+function tellInterruption(previous: CrawlSession | null): string {
   if (!previous) return 'the last crawl did not complete'
   // Then somebody else has written the checkpoint since.
   return previous.status === 'completed'
@@ -60,7 +60,7 @@ function tellInterruption(previous: CrawlSession | undefined): string {
 function tellEnd(session: CrawlSession): string {
   const at = (session.completedAt ?? session.startedAt).toISOString().slice(0, 16).replace('T', ' ')
   const after = `after ${session.bookmarksProcessed} bookmarks`
-  switch (session.status) {
+  switch (statusFromColumn(session.status)) {
     case 'running':
       return `the last crawl started at ${at} UTC and has not ended, ${after}`
     case 'completed':

@@ -1,77 +1,44 @@
-import { type TimeColumn, toTime } from '../time-column.ts'
-import { type CrawlSession, statusFromColumn } from './model.ts'
+import { mapColumns } from '../columns.ts'
+import { type CrawlSession, SUMMARY_FIELDS } from './model.ts'
 
-/** A row as the driver gives it or as to_jsonb gives it. */
-export interface SessionRow {
-  readonly session_id: string
-  readonly user_id: string
-  readonly stream: string
-  readonly started_at: TimeColumn
-  readonly completed_at: TimeColumn | null
-  readonly status: string
-  readonly bookmarks_processed: number
-  readonly direct_import: boolean
-  readonly enable_summarization: boolean
-  readonly output_file_path: string | null
-  readonly error_message: string | null
-  readonly epoch: number
-  readonly lease_seconds: number | null
-  readonly lease_expires_at: TimeColumn | null
-  readonly heartbeat_at: TimeColumn | null
-  readonly stop_requested_at: TimeColumn | null
-  readonly rate_limited_until: TimeColumn | null
-  readonly worker: string | null
-  readonly end_reason: string | null
-  readonly attempt: number
-  readonly resumed_from: string | null
-  readonly commits: number
-  readonly first_save_at: TimeColumn | null
-  readonly last_save_at: TimeColumn | null
-  readonly bookmarks_since_first_save: number
-  readonly position_moved_at: TimeColumn | null
-  readonly api_requests: number
-  readonly rate_limit_hits: number
-}
+/** Of crawler.crawl_session. */
+export const sessionColumns = mapColumns<CrawlSession>({
+  sessionId: 'session_id',
+  userId: 'user_id',
+  stream: 'stream',
+  startedAt: { time: 'started_at' },
+  completedAt: { time: 'completed_at' },
+  status: 'status',
+  bookmarksProcessed: 'bookmarks_processed',
+  directImport: 'direct_import',
+  enableSummarization: 'enable_summarization',
+  outputFilePath: 'output_file_path',
+  errorMessage: 'error_message',
+  epoch: 'epoch',
+  leaseSeconds: 'lease_seconds',
+  leaseExpiresAt: { time: 'lease_expires_at' },
+  heartbeatAt: { time: 'heartbeat_at' },
+  stopRequestedAt: { time: 'stop_requested_at' },
+  rateLimitedUntil: { time: 'rate_limited_until' },
+  worker: 'worker',
+  endReason: 'end_reason',
+  attempt: 'attempt',
+  resumedFrom: 'resumed_from',
+  commits: 'commits',
+  firstSaveAt: { time: 'first_save_at' },
+  lastSaveAt: { time: 'last_save_at' },
+  bookmarksSinceFirstSave: 'bookmarks_since_first_save',
+  positionMovedAt: { time: 'position_moved_at' },
+  apiRequests: 'api_requests',
+  rateLimitHits: 'rate_limit_hits',
+})
 
-export const SESSION_COLUMNS =
-  's.session_id, s.user_id, s.stream, s.started_at, s.completed_at, s.status, s.bookmarks_processed, ' +
-  's.direct_import, s.enable_summarization, s.output_file_path, s.error_message, s.epoch, s.lease_seconds, s.lease_expires_at, ' +
-  's.heartbeat_at, s.stop_requested_at, s.rate_limited_until, s.worker, s.end_reason, s.attempt, s.resumed_from, s.commits, ' +
-  's.first_save_at, s.last_save_at, s.bookmarks_since_first_save, s.position_moved_at, s.api_requests, s.rate_limit_hits'
+export const summaryColumns = sessionColumns.pick(...SUMMARY_FIELDS)
 
-export function toSession(row: SessionRow): CrawlSession {
-  return {
-    sessionId: row.session_id,
-    userId: row.user_id,
-    stream: row.stream,
-    startedAt: toTime(row.started_at),
-    completedAt: toDate(row.completed_at),
-    status: statusFromColumn(row.status),
-    bookmarksProcessed: row.bookmarks_processed,
-    directImport: row.direct_import,
-    enableSummarization: row.enable_summarization,
-    outputFilePath: row.output_file_path,
-    errorMessage: row.error_message,
-    epoch: row.epoch,
-    leaseSeconds: row.lease_seconds,
-    leaseExpiresAt: toDate(row.lease_expires_at),
-    heartbeatAt: toDate(row.heartbeat_at),
-    stopRequestedAt: toDate(row.stop_requested_at),
-    rateLimitedUntil: toDate(row.rate_limited_until),
-    worker: row.worker,
-    endReason: row.end_reason,
-    attempt: row.attempt,
-    resumedFrom: row.resumed_from,
-    commits: row.commits,
-    firstSaveAt: toDate(row.first_save_at),
-    lastSaveAt: toDate(row.last_save_at),
-    bookmarksSinceFirstSave: row.bookmarks_since_first_save,
-    positionMovedAt: toDate(row.position_moved_at),
-    apiRequests: row.api_requests,
-    rateLimitHits: row.rate_limit_hits,
-  }
-}
-
-function toDate(value: TimeColumn | null): Date | null {
-  return value === null ? null : toTime(value)
+/** What is read of a list's sessions. */
+export interface SessionReading {
+  /** Those of a summary are 7 of 28. */
+  readonly columns: 'summary' | 'all'
+  /** Whether to read their positions, of which cursors are made. That takes a seventh of the statement's time. */
+  readonly positions: boolean
 }

@@ -8,7 +8,7 @@ import { InvalidInputError } from '../domain-error.ts'
 import { issuesOf } from '../input-issues.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { UserNotFoundError } from '../user/model.ts'
-import { findUser } from '../user/store.ts'
+import { isUser } from '../user/store.ts'
 import { rateLimitProblem } from './metrics.ts'
 import {
   type CompleteSessionInput,
@@ -105,11 +105,11 @@ export async function resumePlan(
   key: CheckpointKey,
 ): Promise<ResumePlan | undefined> {
   const [[checkpoint], previous] = await Promise.all([
-    findCheckpoints(database, caller.userIds, [key], 'all'),
+    findCheckpoints(database, caller.userIds, [key]),
     findLatestSession(database, caller.userIds, key),
   ])
   // Either one promises the user, by its foreign key.
-  if (!checkpoint && !previous && !(await findUser(database, caller.userIds, key.userId))) return undefined
+  if (!checkpoint && !previous && !(await isUser(database, caller.userIds, key.userId))) return undefined
   return planOf(checkpoint, previous)
 }
 

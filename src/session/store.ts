@@ -1,48 +1,41 @@
 import type { Database } from '../database/database.ts'
-import { reachArray } from '../database/reach.ts'
+import type { Prisma } from '../database/generated/client.ts'
+import { reachArray, reachWhere } from '../database/reach.ts'
 import type { Reach } from '../principal.ts'
 import type { CrawlSession } from './model.ts'
-import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
+import { sessionColumns } from './row.ts'
 
 /** The stored ones among the IDs, in no order. */
-export async function findSessions(
-  database: Database,
-  reach: Reach,
-  sessionIds: readonly string[],
-): Promise<CrawlSession[]> {
-  const rows = await database.query<SessionRow>({
+export function findSessions(database: Database, reach: Reach, sessionIds: readonly string[]): Promise<CrawlSession[]> {
+  return database.query<CrawlSession>({
     name: 'sessions_by_id',
-    text: `SELECT ${SESSION_COLUMNS} FROM crawler.crawl_session s
+    text: `SELECT ${sessionColumns.selected('s')} FROM crawler.crawl_session s
       WHERE s.session_id = ANY ($1::text[]) AND ($2::text[] IS NULL OR s.user_id = ANY ($2))`,
     values: [sessionIds, reachArray(reach)],
   })
-  return rows.map(toSession)
 }
 
-export async function findSession(
-  database: Database,
+/** @param query what else is selected of it: relations */
+export function findSession(
+  { prisma }: Database,
   reach: Reach,
   sessionId: string,
-): Promise<CrawlSession | undefined> {
-  const [session] = await findSessions(database, reach, [sessionId])
-  return session
+  query: { readonly include?: Prisma.CrawlSessionInclude | null | undefined } = {},
+) {
+  return prisma.crawlSession.findUnique({ ...query, where: { sessionId, ...reachWhere(reach) } })
 }
 
 /** The session of a (user, stream) that started last, leaving out one. */
-export async function findLatestSession(
-  database: Database,
+export function findLatestSession(
+  { prisma }: Database,
   reach: Reach,
   { userId, stream }: { readonly userId: string; readonly stream: string },
   exceptSessionId = '',
-): Promise<CrawlSession | undefined> {
-  const rows = await database.query<SessionRow>({
-    name: 'session_latest',
-    text: `SELECT ${SESSION_COLUMNS} FROM crawler.crawl_session s
-      WHERE s.user_id = $1 AND s.stream = $2 AND s.session_id <> $3 AND ($4::text[] IS NULL OR s.user_id = ANY ($4))
-      ORDER BY s.started_at DESC, s.session_id DESC LIMIT 1`,
-    values: [userId, stream, exceptSessionId, reachArray(reach)],
+) {
+  return prisma.crawlSession.findFirst({
+    where: { userId, stream, sessionId: { not: exceptSessionId }, ...reachWhere(reach) },
+    orderBy: [{ startedAt: 'desc' }, { sessionId: 'desc' }],
   })
-  return rows.map(toSession)[0]
 }
 
 /** Ends the sessions whose lease has run out; answers how many. */

@@ -1,12 +1,13 @@
-import { type CheckpointRow, toCheckpoint } from '../checkpoint/row.ts'
+import { checkpointFromJson, type CheckpointJson } from '../checkpoint/row.ts'
 import type { Checkpoint } from '../checkpoint/model.ts'
+import type { JsonRow } from '../columns.ts'
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
 import { reachArray } from '../database/reach.ts'
 import type { Reach } from '../principal.ts'
 import type { Metrics } from './metrics.ts'
 import type { CrawlSession, EndStatus } from './model.ts'
-import { SESSION_COLUMNS, type SessionRow, toSession } from './row.ts'
+import { sessionColumns } from './row.ts'
 
 export interface NewSession {
   readonly sessionId: string
@@ -41,8 +42,8 @@ export async function insertSession(
   try {
     const [row] = await database.write<{
       outcome: StartOutcome['outcome']
-      session: SessionRow | null
-      checkpoint: CheckpointRow | null
+      session: JsonRow<CrawlSession> | null
+      checkpoint: CheckpointJson | null
     }>({
       name: 'start_session',
       text: 'SELECT * FROM crawler.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
@@ -62,12 +63,12 @@ export async function insertSession(
     })
     if (row?.outcome === 'USER_NOT_FOUND') return { outcome: row.outcome }
     if (row?.outcome === 'SESSION_EXISTS') {
-      return { outcome: row.outcome, session: row.session ? toSession(row.session) : undefined }
+      return { outcome: row.outcome, session: row.session ? sessionColumns.fromJson(row.session) : undefined }
     }
     if (!row?.session) throw new Error('start_session answered nothing')
-    if (row.outcome !== 'STARTED') return { outcome: row.outcome, session: toSession(row.session) }
-    const checkpoint = row.checkpoint ? toCheckpoint(row.checkpoint) : undefined
-    return { outcome: row.outcome, session: toSession(row.session), checkpoint }
+    if (row.outcome !== 'STARTED') return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
+    const checkpoint = row.checkpoint ? checkpointFromJson(row.checkpoint) : undefined
+    return { outcome: row.outcome, session: sessionColumns.fromJson(row.session), checkpoint }
   } catch (error) {
     const state = sqlState(error)
     // The user was deleted between the look and the write.
@@ -90,7 +91,7 @@ const hasNone = () => false
 
 interface WriteRow {
   readonly outcome: SessionWriteOutcome['outcome']
-  readonly session: SessionRow | null
+  readonly session: JsonRow<CrawlSession> | null
   readonly detail: number | null
 }
 
@@ -158,14 +159,14 @@ export async function markStopRequested(
   reach: Reach,
   sessionId: string,
 ): Promise<CrawlSession | undefined> {
-  const rows = await database.write<SessionRow>({
+  const [session] = await database.write<CrawlSession>({
     name: 'session_request_stop',
     text: `UPDATE crawler.crawl_session s SET stop_requested_at = coalesce(s.stop_requested_at, crawler.clock())
       WHERE s.session_id = $1 AND s.status = 'running' AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
-      RETURNING ${SESSION_COLUMNS}`,
+      RETURNING ${sessionColumns.selected('s')}`,
     values: [sessionId, reachArray(reach)],
   })
-  return rows.map(toSession)[0]
+  return session
 }
 
 function toOutcome([row]: readonly WriteRow[]): SessionWriteOutcome {
@@ -181,6 +182,6 @@ function toOutcome([row]: readonly WriteRow[]): SessionWriteOutcome {
     case 'UNCHANGED':
     case 'SESSION_CLOSED':
       if (!row.session) throw new Error(`the session was left out of ${row.outcome}`)
-      return { outcome: row.outcome, session: toSession(row.session) }
+      return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
   }
 }

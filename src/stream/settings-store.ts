@@ -72,13 +72,10 @@ export async function findStreams(database: Database, reach: Reach, names: reado
   })
 }
 
-export async function storeOrdering(database: Database, { name, ordering }: Stream): Promise<void> {
-  const statement = {
-    name: 'stream_configure',
-    text: `INSERT INTO crawler.stream_setting (stream, ordering) VALUES ($1, $2)
-      ON CONFLICT (stream) DO UPDATE SET ordering = excluded.ordering`,
-    values: [name, ordering],
-  }
-  // Settings are in no feed.
-  await database.write(statement, () => false)
+export async function storeOrdering({ prisma }: Database, { name, ordering }: Stream): Promise<void> {
+  await prisma.streamSetting.upsert({
+    where: { stream: name },
+    create: { stream: name, ordering },
+    update: { ordering },
+  })
 }

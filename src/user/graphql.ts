@@ -1,17 +1,21 @@
+import { queryFromInfo } from '@pothos/plugin-prisma'
+import { keysetArguments, pageOf } from '../database/keyset.ts'
+import { reachWhere } from '../database/reach.ts'
 import { builder } from '../graphql/builder.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { requireIdentifier } from '../graphql/arguments.ts'
 import { userError } from '../graphql/errors.ts'
-import { pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
+import { NODE_PATHS, pageArgumentsSchema, toConnection, toKeysetPage } from '../graphql/paging.ts'
 import { createUserLoaders } from './loaders.ts'
-import { type User, UserNotFoundError } from './model.ts'
+import { UserNotFoundError } from './model.ts'
 import { registerUser } from './service.ts'
-import { countUsers, listUsers } from './store.ts'
+import { countUsers } from './store.ts'
 
-// findUnique: null, here and in the other types: Prisma may read only where a resolver says so, and then within the caller's reach.
-export const UserType = builder.prismaObject('User', {
+export const UserType = builder.prismaNode('User', {
   description: 'Somebody whose lists are crawled.',
-  findUnique: null,
+  id: { resolve: ({ userId }) => userId, description: 'Opaque and global; the natural key is userId.' },
+  findUnique: (userId, { caller }) => ({ userId, ...reachWhere(caller.userIds) }),
+  nullable: true,
   fields: (t) => ({
     userId: t.exposeString('userId', { description: "The natural key: public.user's id." }),
   }),
@@ -24,12 +28,6 @@ builder.objectType(UserNotFoundError, {
     meaning: 'There is no such user.',
     description: 'There is no such user: register it first.',
   }),
-})
-
-builder.nodeRef(UserType, {
-  id: { resolve: ({ userId }: User) => userId, description: 'Opaque and global; the natural key is userId.' },
-  loadManyWithoutCache: (userIds, { loaders }) =>
-    Promise.all(userIds.map((userId) => loaders.of(createUserLoaders).byId.load(userId))),
 })
 
 builder.queryField('user', (t) =>
@@ -56,11 +54,15 @@ builder.queryField('users', (t) =>
       scope: 'read',
       description: 'All users, by ID.',
       validate: pageArgumentsSchema,
-      resolve: async (_parent, args, { caller, database }) => {
+      resolve: async (_parent, args, context, info) => {
+        const { user } = context.database.prisma
+        const isReached = reachWhere(context.caller.userIds)
         const page = toKeysetPage('users', ['text'], args)
-        return toConnection('users', page, await listUsers(database, caller.userIds, page), () =>
-          countUsers(database, caller.userIds),
-        )
+        const { where, ...paged } = keysetArguments('userId', 'ASC', page, String)
+        const query = queryFromInfo({ context, info, paths: NODE_PATHS })
+        const rows = await user.findMany({ ...query, ...paged, where: { ...where, ...isReached } })
+        const users = pageOf(rows, page, (node) => ({ node, position: [node.userId] }))
+        return toConnection('users', page, users, () => countUsers(context.database, context.caller.userIds))
       },
     },
     UserConnection,

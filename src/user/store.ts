@@ -1,8 +1,7 @@
 import type { Database } from '../database/database.ts'
 import { sqlState } from '../database/errors.ts'
-import { type KeysetPage, keysetSql, pageOf, type Page } from '../database/keyset.ts'
 import { Prisma } from '../database/generated/client.ts'
-import { reachArray, reachSql } from '../database/reach.ts'
+import { reachArray, reachSql, reachWhere } from '../database/reach.ts'
 import { scan } from '../database/scan.ts'
 import { type Reach, reaches } from '../principal.ts'
 import type { User } from './model.ts'
@@ -56,19 +55,8 @@ export async function findUsers(database: Database, reach: Reach, userIds: reado
   return rows.map(({ id: userId }) => ({ userId }))
 }
 
-export async function findUser(database: Database, reach: Reach, userId: string): Promise<User | undefined> {
-  const [user] = await findUsers(database, reach, [userId])
-  return user
-}
-
-/** Users by ID, ascending as the database sorts text. */
-export async function listUsers(database: Database, reach: Reach, page: KeysetPage): Promise<Page<User>> {
-  const id = Prisma.sql`u.id`
-  const rows = await database.query<{ id: string }>(
-    Prisma.sql`SELECT u.id FROM public."user" u
-      WHERE ${reachSql(id, reach)} AND ${keysetSql.after([id], 'ASC', page)} ${keysetSql.orderAndLimit([id], 'ASC', page)}`,
-  )
-  return pageOf(rows, page, ({ id: userId }) => ({ node: { userId }, position: [userId] }))
+export async function isUser({ prisma }: Database, reach: Reach, userId: string): Promise<boolean> {
+  return (await prisma.user.findUnique({ where: { userId, ...reachWhere(reach) } })) !== null
 }
 
 export async function countUsers(database: Database, reach: Reach): Promise<number> {

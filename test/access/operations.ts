@@ -47,11 +47,11 @@ const nodeId = fc.oneof(
 const SESSION = `sessionId userId stream status epoch attempt bookmarksProcessed outputFilePath errorMessage worker endReason commits
   stopRequestedAt leaseExpiresAt stalled resumedFrom { sessionId worker }`
 const CHECKPOINT = `id userId stream lastItemId bookmarksCount version epoch pageToken headItemIds anchorItemIds complete
-  liveSession { sessionId worker }`
+  liveSession { sessionId worker checkpoint { pageToken } }`
 const USER = `id userId checkpoint { lastItemId } checkpoints { ${CHECKPOINT} }
   sessions(first: 3) { totalCount nodes { ${SESSION} checkpoint { ${CHECKPOINT} } } pageInfo { hasNextPage } }`
 const REVISION =
-  'id userId stream version source actor wasAt: lastItemId bookmarksCount pageToken complete epoch session { sessionId }'
+  'id userId stream version source actor wasAt: lastItemId bookmarksCount pageToken complete epoch headItemIds anchorItemIds session { sessionId worker checkpoint { lastItemId } resumedFrom { sessionId worker } }'
 const STREAM = 'id name ordering oldestCheckpoint { userId lastItemId }'
 const NODE = `__typename ... on User { ${USER} } ... on Checkpoint { ${CHECKPOINT} user { ${USER} } } ... on CrawlSession { ${SESSION} user { ${USER} } }
   ... on CheckpointRevision { ${REVISION} } ... on Stream { ${STREAM} }`

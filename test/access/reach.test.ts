@@ -35,6 +35,13 @@ describe('a caller bound to some users', () => {
     ;[full, lonely] = await Promise.all([createWorld(), createWorld()])
     await Promise.all([full, lonely].map((world) => addData(world, OURS, OUR_SESSIONS.slice(0, 2), 'reddit/saved')))
     await addData(full, THEIRS, THEIR_SESSIONS, THEIR_STREAM)
+    // No foreign key keeps a row of ours from naming somebody else's session: what it leads to is as if it were not there.
+    for (const { database } of [full, lonely]) {
+      await database.query('UPDATE crawler.crawl_session SET resumed_from = $1', [THEIR_SESSIONS[0]])
+      await database.query('UPDATE crawler.checkpoint_revision SET session_id = $1 WHERE user_id = $2', [
+        ...[THEIR_SESSIONS[1], OURS[0]],
+      ])
+    }
     await full.database.query(`INSERT INTO crawler.stream_setting VALUES ('${CONFIGURED_STREAM}', 'ascending')`)
     await full.database.query(
       `INSERT INTO crawler.crawl_session (session_id, user_id, started_at) VALUES ('${THEIR_NAMED_SESSION}', 'canary-1', now())`,

@@ -19,7 +19,7 @@ export interface World extends AsyncDisposable {
   readonly database: TestDatabase
   readonly parts: Parts
   ask(principal: Principal, query: string, variables?: Record<string, unknown>): Promise<ExecutionResult>
-  /** The texts of the statements sent since it was last asked, each once; Prisma's aren't among them. */
+  /** The texts of the statements sent since it was last asked, each once, whatever the number of their values. */
   statementsSent(): string[]
 }
 
@@ -27,35 +27,25 @@ export interface World extends AsyncDisposable {
 export async function createWorld({ readOnly = false } = {}): Promise<World> {
   const testDatabase = await createTestDatabase()
   const log = pino({ level: 'silent' })
-  const real = openDatabase({
-    ...{ url: testDatabase.url, poolSize: 4, connectTimeoutMs: 4_000, statementTimeoutMs: 30_000 },
-    log,
-  })
+  const statements = new Set<string>()
+  const options = { url: testDatabase.url, poolSize: 4, connectTimeoutMs: 4_000, statementTimeoutMs: 30_000, log }
+  const tracer = { begin: (text: string) => void statements.add(withoutNumbers(text)) }
+  const real = openDatabase({ ...options, tracer })
+  // The feed's own statements are no request's.
+  const ofFeed = openDatabase(options)
   const reader = readOnly
     ? new pg.Pool({ connectionString: testDatabase.url, max: 2, options: '-c default_transaction_read_only=on' })
     : undefined
-  const statements = new Set<string>()
-  const database: Database = {
-    ...real,
-    query: (statement) => {
-      statements.add(statement.text)
-      return reader ? readBy(reader, statement) : real.query(statement)
-    },
-    write: (statement, hasNews) => {
-      statements.add(statement.text)
-      return real.write(statement, hasNews)
-    },
-  }
+  const database: Database = reader ? { ...real, query: (statement) => readBy(reader, statement) } : real
   const clock = createDatabaseClock(database)
   await clock.measure()
-  // The feed's own statements are no request's.
-  const feed = await startFeed(real, log)
+  const feed = await startFeed(ofFeed, log)
   const { submit: submitSave } = createGroupCommit<SaveCommand, SaveOutcome>(createSaveWriter(database), {
     maxSetSize: MAX_SET_SIZE,
   })
   const parts = {
     ...{ database, clock, submitSave, feed, loadersOf: createLoadersOf(database) },
-    ...{ historyRetentionDays: 30, sealSecret: await readSealSecret(real) },
+    ...{ historyRetentionDays: 30, sealSecret: await readSealSecret(ofFeed) },
   }
   return {
     database: testDatabase,
@@ -71,11 +61,20 @@ export async function createWorld({ readOnly = false } = {}): Promise<World> {
     },
     async [Symbol.asyncDispose]() {
       await feed.close()
+      await ofFeed.close()
       await real.close()
       await reader?.end()
       await testDatabase[Symbol.asyncDispose]()
     },
   }
+}
+
+/** How many keys are asked for in one statement is a matter of what meets in a set. */
+function withoutNumbers(text: string): string {
+  return text
+    .replaceAll(/\$\d+/g, '$')
+    .replaceAll(/IN \(\$(,\$)+\)|= \$/g, 'IN ($)')
+    .replaceAll(/(\([^()]*(?:\(\$\)[^()]*)*\))( OR \1)+/g, '$1')
 }
 
 async function readBy<Row extends pg.QueryResultRow>(reader: pg.Pool, { text, values }: Statement): Promise<Row[]> {

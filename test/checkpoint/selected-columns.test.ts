@@ -1,6 +1,8 @@
 import { getNamedType, isLeafType, isObjectType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
+import { findCheckpoints, findLiteralCheckpoints } from '../../src/checkpoint/store.ts'
+import { askOf } from '../support/ask-of.ts'
 import { countStatements } from '../support/statement-count.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 
@@ -163,7 +165,29 @@ describe('what is read of checkpoints', () => {
     }
   })
 
-  it.each(Object.keys(PLACES) as PlaceName[])(
+  it('is told whole also by a checkpoint that was read without crawl_state', async () => {
+    const told = await askOf(type, { url: waymark.database.url, selection: ALL }, async (database) => {
+      const key = { userId: 'alice', stream: 'twitter/bookmarks' }
+      const [whole] = await findCheckpoints(database, 'all', [key])
+      const [literal] = await findLiteralCheckpoints(database, 'all', [key])
+      expect(literal).not.toHaveProperty('state')
+      return { whole, literal }
+    })
+    expect(told?.['literal']).toEqual(told?.['whole'])
+    expect(told?.['literal']).toMatchObject({
+      version: 5,
+      pageToken: 'page-2',
+      liveSession: { __typename: 'CrawlSession' },
+    })
+  })
+
+  it('is read by Prisma with crawl_state, in one statement with the user: User.checkpoints of a list', async () => {
+    const ask = () => waymark.ask('{ users { nodes { userId checkpoints { lastItemId version } } } }')
+    const { statements } = await countStatements(ask)
+    expect(statements).toEqual([expect.stringMatching(/"public"\."user".*LATERAL.*crawl_checkpoint.*crawl_state/s)])
+  })
+
+  it.each(Object.keys(PLACES).filter((name) => name !== 'User.checkpoints') as PlaceName[])(
     'is without crawl_state where nothing of it is asked for: %s',
     async (name) => {
       const textsOf = async (selection: string) => {

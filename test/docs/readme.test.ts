@@ -43,14 +43,17 @@ describe('README and docs/development.md', () => {
         'seed',
         'migrate',
         'verify',
+        'repair',
         'check',
         'build',
         'sbom',
         'schema',
+        'schema:sql',
         'format',
         'test:faults',
         'bench',
         'bench:feed',
+        'bench:prisma',
       ]),
     )
     for (const script of [...named, 'start', 'test']) expect(Object.keys(manifest.scripts)).toContain(script)

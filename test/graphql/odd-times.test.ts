@@ -81,6 +81,35 @@ describe('times that other programs wrote and RFC 3339 cannot say', () => {
     }
   })
 
+  it('are the same where Prisma reads: as nodes, as columns and as joined relations', async () => {
+    await stored.query(`
+      UPDATE crawler.crawl_session SET resumed_from = session_id;
+      UPDATE crawler.checkpoint_revision SET session_id = 's' || substr(user_id, 2)`)
+    const { users } = await waymark.ask(`{ users { nodes { userId checkpoints { ${CHECKPOINT} } } } }`)
+    expect(users.nodes).toEqual(
+      told.map((time, n) => ({
+        userId: `u${n}`,
+        checkpoints: [{ userId: `u${n}`, lastCrawledAt: time, createdAt: time, updatedAt: time }],
+      })),
+    )
+    for (const [n, time] of told.entries()) {
+      const nodeId = (name: string) => Buffer.from(name).toString('base64')
+      const times = { startedAt: time, completedAt: time, heartbeatAt: time }
+      const one = await waymark.ask(
+        `{ session: node(id: "${nodeId(`CrawlSession:s${n}`)}") { ... on CrawlSession { startedAt completedAt heartbeatAt } }
+          checkpoint: node(id: "${nodeId(`Checkpoint:["u${n}","twitter/bookmarks"]`)}") { ... on Checkpoint { lastCrawledAt } }
+          resumed: session(sessionId: "s${n}") { resumedFrom { startedAt completedAt heartbeatAt } }
+          history: checkpointHistory(userId: "u${n}") { nodes { session { startedAt completedAt heartbeatAt } } } }`,
+      )
+      expect(one).toEqual({
+        session: times,
+        checkpoint: { lastCrawledAt: time },
+        resumed: { resumedFrom: times },
+        history: { nodes: [{ session: times }] },
+      })
+    }
+  })
+
   it.each([
     ['sessions', 'STARTED_AT_ASC', 'sessionId'],
     ['sessions', 'STARTED_AT_DESC', 'sessionId'],

@@ -36,7 +36,11 @@ beforeAll(async () => {
   const database = await createTestDatabase()
   closing.push(() => database[Symbol.asyncDispose]())
   await database.query(`CREATE OR REPLACE FUNCTION crawler.clock() RETURNS timestamptz LANGUAGE sql STABLE
-    AS $$ SELECT timestamptz '${NOW}' $$`)
+    AS $$ SELECT timestamptz '${NOW}' $$;
+    -- Two databases write a checkpoint at two times, also one that is made after a clear.
+    ALTER TABLE crawler.crawl_checkpoint ALTER created_at SET DEFAULT '${NOW}', ALTER updated_at SET DEFAULT '${NOW}';
+    CREATE OR REPLACE FUNCTION crawler.set_updated_at() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN NEW.updated_at := '${NOW}'; RETURN NEW; END $$`)
   const filling = await startOn(database.url)
   await fill(filling.url)
   await filling.close()

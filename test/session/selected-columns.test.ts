@@ -1,6 +1,9 @@
 import { getNamedType, isLeafType, isObjectType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
+import { SUMMARY_FIELDS } from '../../src/session/model.ts'
+import { findSessions } from '../../src/session/store.ts'
+import { askOf } from '../support/ask-of.ts'
 import { countStatements } from '../support/statement-count.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 
@@ -115,6 +118,19 @@ describe('what is read of sessions', () => {
         expect(nodes.map((node) => node[name])).toEqual(whole.map((node) => node[name]))
       }
     }
+  })
+
+  it('is told whole also by a session of which a summary was read', async () => {
+    const told = await askOf(type, { url: waymark.database.url, selection: ALL }, async (database) => {
+      const [whole] = await findSessions(database, 'all', ['two'])
+      return { whole, summary: Object.fromEntries(SUMMARY_FIELDS.map((field) => [field, whole?.[field]])) }
+    })
+    expect(told?.['summary']).toEqual(told?.['whole'])
+    expect(told?.['summary']).toMatchObject({
+      worker: 'pod',
+      stalled: true,
+      resumedFrom: { __typename: 'CrawlSession' },
+    })
   })
 
   it.each(['Query.sessions', 'User.sessions, filtered', 'User.sessions'] as const)(
