@@ -11,6 +11,7 @@ const LONGEST = [
   'test/database/embedded.test.ts',
   'test/graphql/statements.test.ts',
   'test/http/same-answers.test.ts',
+  'test/http/hostile-documents.test.ts',
 ]
 
 /** The longest first, then as vitest has it: those that failed last time, and the larger files. */
