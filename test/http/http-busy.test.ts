@@ -1,5 +1,4 @@
-import type { ChildProcess } from 'node:child_process'
-import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
@@ -12,7 +11,10 @@ let server: ServerProcess
 let socket: RawSocket
 beforeAll(async () => {
   database = await createTestDatabase()
-  server = await startServer({ DATABASE_URL: database.url, LOG_LEVEL: 'info' })
+  server = await startServer({
+    ...{ DATABASE_URL: database.url, LOG_LEVEL: 'info' },
+    NODE_OPTIONS: `--import=${fileURLToPath(new URL('../support/blocked-loop.mjs', import.meta.url))}`,
+  })
   socket = await openSocket({ url: server.url })
 })
 afterAll(async () => {
@@ -20,27 +22,6 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]()
   await database[Symbol.asyncDispose]()
 })
-
-const STOPPED_MS = 2_000
-/** Too short for the watch to see a loop that turns. */
-const RUNNING_MS = 30
-
-/** Lets the process have the processor for a moment every two seconds: to its event loop that is more work than it can do. */
-function starve(child: ChildProcess) {
-  const over = new AbortController()
-  const starving = (async () => {
-    while (!over.signal.aborted) {
-      child.kill('SIGSTOP')
-      await delay(STOPPED_MS)
-      child.kill('SIGCONT')
-      await delay(RUNNING_MS)
-    }
-  })()
-  return () => {
-    over.abort()
-    return starving
-  }
-}
 
 let registered = 0
 async function register(ask: (query: string) => Promise<Told>) {
@@ -86,7 +67,7 @@ it(
     const answers: (Awaited<ReturnType<typeof register>> & { way: string })[] = []
     const refusedBy = () => new Set(answers.filter(({ code }) => code === 'OVERLOADED').map(({ way }) => way))
     let closeCode: number | undefined
-    const end = starve(server.child)
+    server.child.kill('SIGUSR2')
     try {
       for (let round = 0; round < 10 && (refusedBy().size < 3 || closeCode === undefined); round += 1) {
         const asked = Object.entries(ways).map(async ([way, ask]) => answers.push({ way, ...(await register(ask)) }))
@@ -94,7 +75,7 @@ it(
         closeCode ??= code
       }
     } finally {
-      await end()
+      server.child.kill('SIGUSR2')
     }
     expect([...refusedBy()].toSorted()).toEqual(Object.keys(ways).toSorted())
     expect(closeCode).toBe(1013)
@@ -104,7 +85,7 @@ it(
       expect(told.errors?.[0]?.extensions).toMatchObject({ code: 'OVERLOADED', retryAfterSeconds: 1 })
       if (way !== 'WebSocket') expect(told).toMatchObject({ status: 503, retryAfter: '1' })
     }
-    // What was begun may come to its deadline while the process stands still; it tells so.
+    // What was begun may come to its deadline while the loop is blocked; it tells so.
     expect([undefined, 'OVERLOADED', 'SERVICE_UNAVAILABLE']).toEqual(
       expect.arrayContaining([...new Set(answers.map(({ code }) => code))]),
     )
