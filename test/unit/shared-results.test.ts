@@ -1,6 +1,7 @@
 import { buildSchema, type DocumentNode, type ExecutionArgs, parse } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { EventPace } from '../../src/http/limits/event-pace.ts'
 import { createSharedSubscribe } from '../../src/http/shared-results.ts'
 
 interface Event {
@@ -124,5 +125,39 @@ describe('an event that many subscribers are told', () => {
     const [one] = await tell(events)
     const [other] = await tell(events)
     expect([one?.errors?.[0]?.message, other?.errors?.[0]?.message]).toEqual(['failure 1', 'failure 2'])
+  })
+
+  it('is made once the others of its pace are, unless all who waited for it have left', async () => {
+    const pace = new EventPace(1)
+    let end = () => {}
+    const others = pace.run('other', 1, () => new Promise<void>((resolve) => (end = resolve)))
+    subscribe = createSharedSubscribe({ pace, payments: undefined })
+    const subscriber = { subject: 'ann', objects: 1 }
+    const open = async (events: readonly Event[]) => {
+      const args: ExecutionArgs = {
+        ...{ schema, document, rootValue: undefined },
+        subscribeFieldResolver: async function* () {
+          for (const it of events) yield await Promise.resolve(it)
+        },
+        fieldResolver: (parent: Event, _args, _context, { fieldName }) =>
+          fieldName === 'told' ? parent : fieldName === 'slow' ? parent.slow() : parent.id,
+      }
+      const stream = await subscribe(args, 'all', subscriber)
+      if (!isAsyncIterable(stream)) throw new Error(JSON.stringify(stream))
+      return stream
+    }
+    const [wanted, unwanted] = [event(1), event(2)]
+    const streams = await Promise.all([open([wanted]), open([wanted]), open([unwanted])])
+    const [left, stays, alone] = streams.map((stream) => ({ stream, told: stream.next() }))
+    await new Promise(setImmediate)
+    void left?.stream.return?.()
+    void alone?.stream.return?.()
+    expect(executed).toBe(0)
+    end()
+    await others
+    expect(await stays?.told).toEqual({ done: false, value: { data: { told: { id: 1, slow: 1 } } } })
+    await Promise.all([left?.told, alone?.told])
+    expect(executed).toBe(1)
+    expect(pace.waiting).toBe(0)
   })
 })
