@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   createTestDatabase,
@@ -127,7 +128,10 @@ describe('the reapers of two replicas', () => {
     for (let round = 1; round <= FEWEST_ROUNDS || (came.size < 2 && round < 100); round += 1) {
       const sessionIds = await startExpired()
       const answers = new Map<string, MutationResult>()
+      // Each round the crawlers come a little later: a reaper that connects first needs some milliseconds.
+      const lateMs = ((round - 1) % 10) * 5
       const completing = sessionIds.map(async (sessionId, n) => {
+        await sleep(lateMs)
         answers.set(sessionId, await mutate(replica(n), 'completeSession', { sessionId }))
       })
       await Promise.all([...completing, ...[1, 2].map(() => database.query('SELECT crawler.reap()'))])

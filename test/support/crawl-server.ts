@@ -13,6 +13,14 @@ import { readPidFile } from '../../src/database/embedded-postmaster.ts'
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
+/** On a machine with much else to do. */
+const READY_MS = 100_000
+
+interface Answer<Data> {
+  readonly data?: Data
+  readonly errors?: readonly { readonly message: string; readonly extensions: { readonly code: string } }[]
+}
+
 /** A built Waymark with its embedded PostgreSQL, as processes of their own, to be killed. It keeps port and data over restarts. */
 export class CrawlServer implements AsyncDisposable {
   readonly #folder: string
@@ -69,14 +77,14 @@ export class CrawlServer implements AsyncDisposable {
     this.#child = child
   }
 
-  /** Polls /ready. @throws if the server has ended by itself, or isn't ready after 100 s, on a machine with much else to do */
+  /** Polls /ready. @throws if the server has ended by itself, or isn't ready in time */
   async ready(): Promise<void> {
-    const deadline = performance.now() + 100_000
+    const deadline = performance.now() + READY_MS
     for (;;) {
       this.#assertRuns()
       const response = await fetch(new URL('/ready', this.url)).catch(() => undefined)
       if (response?.ok) return
-      if (performance.now() > deadline) throw new Error(`Waymark isn't ready after 100 s:\n${this.#tail()}`)
+      if (performance.now() > deadline) throw new Error(`Waymark isn't ready after ${READY_MS} ms:\n${this.#tail()}`)
       await sleep(50)
     }
   }
@@ -96,17 +104,28 @@ export class CrawlServer implements AsyncDisposable {
     process.kill(pid, 'SIGKILL')
   }
 
-  /** One GraphQL request, as soon as the server is ready. @throws what GraphQL reports */
+  /**
+   * One GraphQL request that may be repeated, as soon as the server answers it. /ready may be a second old: a database that
+   * was killed since then is SERVICE_UNAVAILABLE, and a client tries again.
+   * @throws what GraphQL reports
+   */
   async query<Data>(query: string, variables: object): Promise<Data> {
-    await this.ready()
-    const response = await fetch(this.url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ query, variables }),
-    })
-    const { data, errors } = (await response.json()) as { data?: Data; errors?: { message: string }[] }
-    if (data === undefined || errors) throw new Error(`Waymark answered ${JSON.stringify(errors)}`)
-    return data
+    const deadline = performance.now() + READY_MS
+    for (;;) {
+      await this.ready()
+      const response = await fetch(this.url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query, variables }),
+      })
+      const { data, errors } = (await response.json()) as Answer<Data>
+      const isOutage = errors?.some(({ extensions }) => extensions.code === 'SERVICE_UNAVAILABLE') === true
+      if (!isOutage || performance.now() > deadline) {
+        if (data === undefined || errors) throw new Error(`Waymark answered ${JSON.stringify(errors)}`)
+        return data
+      }
+      await sleep(100)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
