@@ -61,12 +61,33 @@ export function maskResult(result: ExecutionResult, masking: Masking): Execution
   if (result.errors === undefined) return result
   const { data } = result
   // yoga turns an aborted operation into an empty list of errors, which tells a client nothing.
-  const errors = result.errors.length > 0 ? result.errors : [new Error('the operation was aborted')]
+  const errors = result.errors.length > 0 ? inOrder(result.errors) : [new Error('the operation was aborted')]
   // One more is none too many: what found 50 and stopped says so in another one.
   const told = errors.length > MOST_ERRORS + 1 ? errors.slice(0, MOST_ERRORS) : errors
   const masked = told.map((error) => withStatus(maskError(error, masking), data))
   const leftOut = errors.length - told.length
   return { ...result, errors: leftOut > 0 ? [...masked, tellLeftOut(leftOut, masked.at(-1))] : masked }
+}
+
+/**
+ * In the order of the document, and of the lists in the answer. Of fields that are resolved side by side graphql-js tells
+ * the errors as they come, so that the same request would not always have the same answer.
+ */
+function inOrder(errors: readonly GraphQLError[]): readonly GraphQLError[] {
+  return errors.length < 2 ? errors : errors.toSorted((a, b) => placeOf(a) - placeOf(b) || compareItems(a, b))
+}
+
+function placeOf({ positions }: GraphQLError): number {
+  return positions?.[0] ?? 0
+}
+
+/** Of errors of one field in a list: by their items. */
+function compareItems({ path: a = [] }: GraphQLError, { path: b = [] }: GraphQLError): number {
+  for (const [place, key] of a.entries()) {
+    const other = b[place]
+    if (typeof key === 'number' && typeof other === 'number' && key !== other) return key - other
+  }
+  return a.length - b.length
 }
 
 function tellLeftOut(count: number, last: GraphQLError | undefined): GraphQLError {

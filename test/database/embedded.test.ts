@@ -418,9 +418,11 @@ function startChild(options: Record<string, unknown>, user?: typeof nobody): Chi
 
 async function stopChildren(): Promise<void> {
   for (const child of children) {
-    if (!child.connected) continue
-    child.send('stop')
-    await once(child, 'exit')
+    if (!child.connected || child.exitCode !== null || child.signalCode !== null) continue
+    const ended = once(child, 'exit')
+    // One that could not start is on its way out, and may hear nothing any more.
+    child.send('stop', () => undefined)
+    await ended
   }
 }
 

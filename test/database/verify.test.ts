@@ -26,14 +26,15 @@ describe('verify', () => {
       CREATE INDEX theirs_too ON crawler.crawl_session (output_file_path);
       CREATE FUNCTION crawler.theirs() RETURNS integer LANGUAGE sql AS 'SELECT 1';
       ALTER TABLE crawler.crawl_session ADD CONSTRAINT keeps_users FOREIGN KEY (user_id) REFERENCES public."user" (id);
-      ALTER TABLE crawler.crawl_session ALTER COLUMN end_reason TYPE TEXT, SET (fillfactor = 50);
+      ALTER TABLE crawler.crawl_session ALTER COLUMN end_reason TYPE TEXT;
+      ALTER TABLE crawler.crawl_state SET (fillfactor = 50);
       ALTER TABLE public."user" ADD COLUMN email TEXT NOT NULL`)
     const { differences, notes } = await verify(database)
     expect(differences).toEqual([])
     expect(notes).toEqual([
       'Foreign key keeps_users of crawler.crawl_session keeps users from being deleted: ALTER TABLE crawler.crawl_session DROP CONSTRAINT keeps_users (another one cascades).',
       'Column end_reason of crawler.crawl_session is "text", which holds more.',
-      'Setting fillfactor of crawler.crawl_session is not SET (fillfactor=80).',
+      'Setting fillfactor of crawler.crawl_state is not SET (fillfactor=70).',
       "Column theirs of crawler.crawl_session is not Waymark's.",
       `Constraint FOREIGN KEY (user_id) REFERENCES public."user"(id) of crawler.crawl_session is not Waymark's.`,
       "Constraint CHECK ((length(theirs) < 9)) of crawler.crawl_session is not Waymark's.",

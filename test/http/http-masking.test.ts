@@ -169,3 +169,24 @@ describe('a fault', () => {
     expect(answer).toMatchObject({ status: 401, errors: [{ message: 'Send a token.' }] })
   })
 })
+
+describe('several errors', () => {
+  it('are told in the order of the document and of its lists, whichever came first', async () => {
+    const failAfter = async (ms: number) => {
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      throw new Fault('SERVICE_UNAVAILABLE', `after ${ms} ms`)
+    }
+    const schema = schemaOf('type Query { slow: Int items: [Item] fast: Int } type Item { wait: Int }', {
+      'Query.slow': () => failAfter(60),
+      'Query.items': () => [{ ms: 30 }, { ms: 20 }, { ms: 10 }],
+      'Item.wait': (item) => failAfter((item as { ms: number }).ms),
+      'Query.fast': () => failAfter(0),
+    })
+    const server = await serve(schema)
+    // Compiled from the fourth run on.
+    for (let run = 1; run <= 5; run += 1) {
+      const { errors } = await post(server, { query: '{ slow items { wait } fast }' })
+      expect(errors?.map(({ message }) => message)).toEqual([60, 30, 20, 10, 0].map((ms) => `after ${ms} ms`))
+    }
+  })
+})
