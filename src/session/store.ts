@@ -26,7 +26,7 @@ export function findSession(
 }
 
 /** The session of a (user, stream) that started last, leaving out one. */
-export function findLatestSession(
+export async function findLatestSession(
   { prisma }: Database,
   reach: Reach,
   { userId, stream }: { readonly userId: string; readonly stream: string },

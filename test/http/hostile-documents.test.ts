@@ -63,12 +63,12 @@ describe.each(Object.entries(transports))('over %s', (_way, ask) => {
   })
 
   it.each([
-    '{\n  viewer {\r\n\tsubject\r nobody } x }',
-    '\r\n\r\n{ viewer { subject: scopes subject } }',
-    `${'\n'.repeat(70_000)}{ x }`,
-    '{ ...A ...B } fragment A on Query { ...B }\n\n fragment B on Query\n{ ...A }',
-    '{\n\nviewer { ',
-  ])('tells where errors are as graphql-js does: %j', async (query) => {
+    ['line breaks of each kind', '{\n  viewer {\r\n\tsubject\r nobody } x }'],
+    ['two fields that cannot be merged', '\r\n\r\n{ viewer { subject: scopes subject } }'],
+    ['70,000 line breaks', `${'\n'.repeat(70_000)}{ x }`],
+    ['fragments in a circle', '{ ...A ...B } fragment A on Query { ...B }\n\n fragment B on Query\n{ ...A }'],
+    ['an end too soon', '{\n\nviewer { '],
+  ])('tells where errors are as graphql-js does: %s', async (_what, query) => {
     const { errors } = await ask(waymark.url, query)
     expect(errors?.map(({ message, ...rest }) => [message, 'locations' in rest && rest.locations])).toEqual(
       errorsOf(query).map(({ message, locations }) => [message, locations]),

@@ -98,10 +98,18 @@ export class CrawlServer implements AsyncDisposable {
 
   /** kill -9 of the embedded PostgreSQL, whose server must start it again. */
   async killPostgres(): Promise<void> {
-    await this.ready()
-    const pid = await this.#postmasterPid()
-    if (pid === undefined) throw new Error('Waymark is ready, yet its PostgreSQL is not to be found')
-    process.kill(pid, 'SIGKILL')
+    const deadline = performance.now() + READY_MS
+    for (;;) {
+      await this.ready()
+      const pid = await this.#postmasterPid()
+      if (pid !== undefined) {
+        process.kill(pid, 'SIGKILL')
+        return
+      }
+      // /ready may be a second old, and PostgreSQL was killed since.
+      if (performance.now() > deadline) throw new Error('Waymark is ready, yet its PostgreSQL is not to be found')
+      await sleep(100)
+    }
   }
 
   /**

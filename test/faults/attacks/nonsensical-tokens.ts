@@ -33,13 +33,14 @@ const refusals: Readonly<Record<Way, { readonly ask: Refusal; readonly right: un
   SSE: { ask: overHttp('SSE'), right: [401, 'UNAUTHENTICATED'] },
   WebSocket: {
     ask: async ({ url }, authorization) => {
-      const { socket, closed, send } = await openSocket({ url }, { init: false })
+      const opened = await openSocket({ url }, { init: false })
+      const { socket, closed } = opened
       const acknowledged = new Promise<undefined>((resolve) => {
         socket.once('message', () => {
           resolve(undefined)
         })
       })
-      send({ type: 'connection_init', payload: { authorization } })
+      opened.send({ type: 'connection_init', payload: { authorization } })
       const code = await Promise.race([acknowledged, closed.then((close) => close.code)])
       socket.terminate()
       await closed
