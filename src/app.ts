@@ -23,6 +23,7 @@ import { readSealSecret } from './events/sealed-feed.ts'
 import { Fault } from './fault.ts'
 import { createContext } from './api/context.ts'
 import { createLoadersOf } from './graphql/loaders.ts'
+import { PAGE_SIZES } from './graphql/paging.ts'
 import { schema } from './api/schema.ts'
 import type { Admitted } from './http/admission.ts'
 import type { OperationInfo } from './http/exchange.ts'
@@ -145,6 +146,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       host: config.host,
       port: config.port,
       schema,
+      pageSizes: PAGE_SIZES,
       log,
       debug: config.debug,
       graphiql: config.graphiql,

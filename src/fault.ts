@@ -13,6 +13,9 @@ export type FaultCode =
   | 'SLOW_CLIENT'
   | 'INTERNAL_SERVER_ERROR'
 
+/** What can be tried again as it is, after extensions.retryAfterSeconds. */
+export const RETRIABLE: ReadonlySet<FaultCode> = new Set(['RATE_LIMITED', 'OVERLOADED', 'SERVICE_UNAVAILABLE'])
+
 /**
  * Something that is the caller's or the server's fault, as opposed to what a caller can expect (a member of a result union).
  * Its message reaches the client word for word: it says what to do next and repeats nothing that a database, a driver or the

@@ -5,6 +5,8 @@ import { type CursorValue, isCursorValue } from './cursor-value.ts'
 
 export const DEFAULT_PAGE_SIZE = 20
 export const MAX_PAGE_SIZE = 100
+/** The same for whoever prices a list before it is read. */
+export const PAGE_SIZES = { default: DEFAULT_PAGE_SIZE, most: MAX_PAGE_SIZE } as const
 
 /** Where the nodes of a list are selected, for queryFromInfo. */
 export const NODE_PATHS = [['nodes'], ['edges', 'node']]

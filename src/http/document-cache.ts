@@ -15,14 +15,14 @@ const BYTES_A_COMPILED_TOKEN = 1_024
 const MOST_COMPILED_TOKENS = 200
 
 /**
- * What documents came to, by their text, the least recently used dropped first. Bounded by their bytes: any caller can
+ * Documents by their text, the least recently used dropped first. Bounded by their bytes: any caller can
  * send another document each time, and of the largest ones 256 took 340 MB.
  */
-export function createDocumentCache<Read extends { readonly document: DocumentNode }>(): LRUCache<string, Read> {
-  return new LRUCache<string, Read>({
+export function createDocumentCache(): LRUCache<string, DocumentNode> {
+  return new LRUCache<string, DocumentNode>({
     maxSize: MOST_DOCUMENT_BYTES,
     maxEntrySize: LARGEST_DOCUMENT_BYTES,
-    sizeCalculation: ({ document }, text) => bytesOf(text, document),
+    sizeCalculation: (document, text) => bytesOf(text, document),
   })
 }
 

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Principal } from '../principal.ts'
 import type { Admitted } from './admission.ts'
-import type { RequestTrace, RequestTracer } from './request-tracer.ts'
+import type { LiveStreams } from './live-streams.ts'
+import type { RequestTrace } from './request-tracer.ts'
 
 /** What is known of a request before it is understood. */
 export interface RequestInfo {
@@ -47,7 +48,8 @@ export interface OperationInfo extends RequestInfo {
 export interface Exchange extends RequestInfo {
   readonly departure: Departure
   readonly startedAtMs: number
-  readonly tracer: RequestTracer | undefined
+  /** Where it is kept if it is a subscription. */
+  readonly streams: LiveStreams
   /** undefined: nobody follows it, or it came over a WebSocket. */
   trace: RequestTrace | undefined
   /** undefined: who calls is not known, and nothing may be executed. */
@@ -57,6 +59,8 @@ export interface Exchange extends RequestInfo {
   operationName: string | undefined
   operationType: 'query' | 'mutation' | 'subscription' | undefined
   rootFields: readonly string[]
+  /** How many it could answer. */
+  objects: number
   /** extensions.code of each error answered, each once. */
   readonly errorCodes: Set<string>
   /** Why the request was refused before GraphQL saw it, or what keeps its page from reading the answer; in words of ours. */
@@ -69,18 +73,19 @@ export interface Exchange extends RequestInfo {
   cursor: string | undefined
 }
 
-export function beginExchange(requestId: string, departure: Departure, tracer?: RequestTracer): Exchange {
+export function beginExchange(requestId: string, departure: Departure, streams: LiveStreams): Exchange {
   return {
     requestId,
     departure,
     startedAtMs: performance.now(),
-    tracer,
+    streams,
     trace: undefined,
     admitted: undefined,
     lastEventId: undefined,
     operationName: undefined,
     operationType: undefined,
     rootFields: [],
+    objects: 0,
     errorCodes: new Set(),
     refusal: undefined,
     isStreaming: false,

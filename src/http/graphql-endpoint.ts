@@ -6,7 +6,7 @@ import { type Admit, admitRequest, refuse } from './admission.ts'
 import type { AllowedOrigins } from './cors.ts'
 import { sendEvent, sendEventStream } from './event-stream.ts'
 import type { Exchange } from './exchange.ts'
-import type { Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline } from './graphql-pipeline.ts'
 import { readGraphQLRequest } from './graphql-request.ts'
 import { isFromElsewhere } from './page-origin.ts'
 import { type PreparedOperation, prepareOperation } from './prepare-operation.ts'
@@ -15,10 +15,11 @@ import { readUrlParameters } from './read-url.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { safeName } from './request-log.ts'
 import { resultText } from './result-text.ts'
-import { statusOf } from './result-status.ts'
+import { type AnswerStatus, statusOf } from './result-status.ts'
 import { markRevalidated } from './revalidation.ts'
 import { codingsOf, sendAnswer } from './send-answer.ts'
 import { wrapError } from './mask-error.ts'
+import { SLOW_CLIENT, slowClientResult } from './slow-client.ts'
 import type { VanishedPeers } from './vanished-peers.ts'
 
 /**
@@ -27,8 +28,14 @@ import type { VanishedPeers } from './vanished-peers.ts'
  */
 export type GraphQLEndpoint = (request: IncomingMessage, response: ServerResponse, exchange: Exchange) => Promise<void>
 
+/** Why nothing was run. */
+interface Refused {
+  readonly result: ExecutionResult
+  /** Default: that of the result. */
+  readonly status?: AnswerStatus
+}
+
 interface EndpointOptions {
-  readonly present: Present
   readonly admit: Admit
   readonly peers: VanishedPeers
   readonly allowedOrigins: AllowedOrigins
@@ -42,9 +49,9 @@ interface EndpointOptions {
  */
 export function createGraphQLEndpoint(
   pipeline: Pipeline,
-  { present, admit, peers, allowedOrigins, compresses }: EndpointOptions,
+  { admit, peers, allowedOrigins, compresses }: EndpointOptions,
 ): GraphQLEndpoint {
-  const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => present.result(exchange, { errors })
+  const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => pipeline.present(exchange, { errors })
 
   /**
    * Reads what is asked. It ends before that is run, since what waits in an async function keeps all that the function had: the request,
@@ -54,21 +61,18 @@ export function createGraphQLEndpoint(
     request: IncomingMessage,
     exchange: Exchange,
     mediaTypes: readonly MediaType[],
-  ): Promise<PreparedOperation | ExecutionResult> {
+  ): Promise<PreparedOperation | Refused> {
     const { method, headers } = request
     const isPost = method === 'POST'
     const members = isPost ? await readJsonObject(request) : readUrlParameters(request)
     exchange.operationName = safeName(members['operationName'])
     if (!isPost) exchange.lastEventId = textOf(headers['last-event-id'])
     const asked = readGraphQLRequest(members, isPost ? 'body' : 'URL')
-    const prepared = await prepareOperation(pipeline, present, exchange, asked)
-    if (!('run' in prepared)) return presentErrors(exchange, prepared)
-    // Before the source exists: nobody would read it.
-    if (prepared.isSubscription && !mediaTypes.includes('text/event-stream')) {
-      return presentErrors(exchange, [notAnEventStream()])
-    }
-    const refusal = findMethodRefusal(method, exchange.operationType)
-    return refusal ? presentErrors(exchange, [refusal]) : prepared
+    const prepared = await prepareOperation(pipeline, exchange, asked)
+    if (!('run' in prepared)) return { result: presentErrors(exchange, prepared) }
+    const refusal = findRefusal(method, prepared, exchange, mediaTypes)
+    if (!refusal) return prepared
+    return { result: presentErrors(exchange, [new GraphQLError(refusal.message)]), status: refusal }
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse, exchange: Exchange): Promise<void> {
@@ -81,18 +85,21 @@ export function createGraphQLEndpoint(
     const { plain, smaller } = codingsOf(request, compresses)
     if (!plain && smaller === undefined) throw noCoding()
     const prepared = await prepare(request, exchange, mediaTypes)
-    const result = 'run' in prepared ? await prepared.run() : prepared
+    const result = 'run' in prepared ? await prepared.run() : prepared.result
     if (isAsyncIterable(result)) {
       await sendEventStream(response, result, {
         gone: exchange.departure.signal,
         presentError: (error) => presentErrors(exchange, [wrapError(error)]),
-        presentSlow: (cursor) => present.slow(exchange, cursor),
+        presentSlow: (cursor) => {
+          exchange.errorCodes.add(SLOW_CLIENT)
+          return slowClientResult(cursor)
+        },
         watchPeer: (onSilent) => peers.watch(socket, onSilent),
         withIds: !isPost,
       })
       return
     }
-    const { status, headers: more } = statusOf(result, mediaType)
+    const { status, headers: more } = ('run' in prepared ? undefined : prepared.status) ?? statusOf(result, mediaType)
     if (mediaType === 'text/event-stream') sendEvent(response, status, result, more)
     else {
       const contentType = `${mediaType}; charset=utf-8`
@@ -110,7 +117,7 @@ export function createGraphQLEndpoint(
       await answer(request, response, exchange)
     } catch (error) {
       // It has been work, as an operation that is refused is.
-      if (error instanceof RefusedRequest) await present.spend(exchange, 1).catch(refuse)
+      if (error instanceof RefusedRequest) await pipeline.spend(exchange, 1)?.catch(refuse)
       throw error
     }
   }
@@ -138,23 +145,23 @@ function noCoding(): RefusedRequest {
   return new RefusedRequest(406, 'Send Accept-Encoding: gzip or br, or leave identity;q=0 out.')
 }
 
-function notAnEventStream(): GraphQLError {
-  const { status, message } = new RefusedRequest(
-    406,
-    'A subscription is answered as events: send Accept: text/event-stream, or subscribe over a WebSocket.',
-  )
-  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT', http: { status } } })
-}
-
-/** GET and HEAD change nothing, and HEAD has no body that events could be in. */
-function findMethodRefusal(method: string | undefined, type: Exchange['operationType']): GraphQLError | undefined {
-  if (method === 'POST' || type === 'query') return undefined
-  if (type === 'mutation') return methodNotAllowed('Send mutations by POST: GET changes nothing.', 'POST')
-  return method === 'HEAD' ? methodNotAllowed('Subscribe by GET or POST.', 'GET, POST') : undefined
-}
-
-function methodNotAllowed(message: string, allow: string): GraphQLError {
-  return new GraphQLError(message, {
-    extensions: { code: 'BAD_USER_INPUT', http: { status: 405, headers: { allow } } },
-  })
+/** Why a valid operation is not run by this request; undefined: it is. Before a source exists, since nobody would read it. */
+function findRefusal(
+  method: string | undefined,
+  { isSubscription }: PreparedOperation,
+  { operationType }: Exchange,
+  mediaTypes: readonly MediaType[],
+): RefusedRequest | undefined {
+  if (isSubscription && !mediaTypes.includes('text/event-stream')) {
+    return new RefusedRequest(
+      406,
+      'A subscription is answered as events: send Accept: text/event-stream, or subscribe over a WebSocket.',
+    )
+  }
+  // GET and HEAD change nothing, and HEAD has no body that events could be in.
+  if (method === 'POST' || operationType === 'query') return undefined
+  if (operationType === 'mutation') {
+    return new RefusedRequest(405, 'Send mutations by POST: GET changes nothing.', { allow: 'POST' })
+  }
+  return method === 'HEAD' ? new RefusedRequest(405, 'Subscribe by GET or POST.', { allow: 'GET, POST' }) : undefined
 }

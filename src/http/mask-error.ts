@@ -1,6 +1,6 @@
 import { GraphQLError, type ExecutionResult } from 'graphql'
 import type { Logger } from 'pino'
-import { Fault, type FaultCode } from '../fault.ts'
+import { Fault, RETRIABLE } from '../fault.ts'
 import { describeError } from './describe-error.ts'
 import { MOST_ERRORS, shortenMessage } from './limits/error-limits.ts'
 
@@ -12,21 +12,6 @@ export interface Masking {
   /** Recognises other layers' errors (a library's validation error, a lost database) as faults; undefined: not one. */
   readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
 }
-
-/**
- * The HTTP status of an answer that has no data because of such a fault. A caller's mistake found while executing stays 200, as
- * the GraphQL over HTTP specification recommends; what a proxy, a monitor or a retrying client must notice doesn't.
- */
-const statusWithoutData: Partial<Record<FaultCode, number>> = {
-  UNAUTHENTICATED: 401,
-  FORBIDDEN: 403,
-  RATE_LIMITED: 429,
-  INTERNAL_SERVER_ERROR: 500,
-  OVERLOADED: 503,
-  SERVICE_UNAVAILABLE: 503,
-  ...{ PERSISTED_QUERY_NOT_FOUND: 400, PERSISTED_QUERY_NOT_SUPPORTED: 400, PERSISTED_QUERY_ONLY: 400 },
-}
-const RETRIABLE = new Set<FaultCode>(['RATE_LIMITED', 'OVERLOADED', 'SERVICE_UNAVAILABLE'])
 
 /**
  * The one place where errors become what a client may read. Let through: a Fault, and a request error of GraphQL itself (syntax,
@@ -53,18 +38,14 @@ export function wrapError(error: unknown): GraphQLError {
   return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(String(error)) })
 }
 
-/**
- * Masks the errors of a result: the first 50, and one that says how many more there were. Gives the answer its HTTP status
- * (in extensions.http, which formatError removes).
- */
+/** Masks the errors of a result: the first 50, and one that says how many more there were. */
 export function maskResult(result: ExecutionResult, masking: Masking): ExecutionResult {
   if (result.errors === undefined) return result
-  const { data } = result
   // yoga turns an aborted operation into an empty list of errors, which tells a client nothing.
   const errors = result.errors.length > 0 ? inOrder(result.errors) : [new Error('the operation was aborted')]
   // One more is none too many: what found 50 and stopped says so in another one.
   const told = errors.length > MOST_ERRORS + 1 ? errors.slice(0, MOST_ERRORS) : errors
-  const masked = told.map((error) => withStatus(maskError(error, masking), data))
+  const masked = told.map((error) => maskError(error, masking))
   const leftOut = errors.length - told.length
   return { ...result, errors: leftOut > 0 ? [...masked, tellLeftOut(leftOut, masked.at(-1))] : masked }
 }
@@ -77,8 +58,9 @@ function inOrder(errors: readonly GraphQLError[]): readonly GraphQLError[] {
   return errors.length < 2 ? errors : errors.toSorted((a, b) => placeOf(a) - placeOf(b) || compareItems(a, b))
 }
 
+/** What has no place, as "there are more", comes last. */
 function placeOf({ positions }: GraphQLError): number {
-  return positions?.[0] ?? 0
+  return positions?.[0] ?? Infinity
 }
 
 /** Of errors of one field in a list: by their items. */
@@ -126,11 +108,7 @@ function isRequestError(error: unknown): error is GraphQLError {
 }
 
 function presentRequestError(error: GraphQLError): GraphQLError {
-  const http = error.path === undefined ? (error.extensions['http'] ?? { spec: true, status: 400 }) : undefined
-  return toGraphQLError(shortenMessage(withoutGuesses(error.message)), error, {
-    code: 'BAD_USER_INPUT',
-    ...(http === undefined ? {} : { http }),
-  })
+  return toGraphQLError(shortenMessage(withoutGuesses(error.message)), error, { code: 'BAD_USER_INPUT' })
 }
 
 /** graphql-js suggests names of the schema that resemble a wrong one: who may not read the schema could guess it word by word. */
@@ -142,20 +120,6 @@ function toGraphQLError(message: string, error: unknown, extensions: Record<stri
   if (!(error instanceof GraphQLError)) return new GraphQLError(message, { extensions })
   const { nodes, source, positions, path } = error
   return new GraphQLError(message, { nodes, source, positions, path, extensions })
-}
-
-/** What can be tried again must be seen to be so also where the field that failed may be null: `{"data": {"checkpoint": null}}` is no data. */
-function withStatus(error: GraphQLError, data: ExecutionResult['data']): GraphQLError {
-  const code = error.extensions['code'] as FaultCode
-  const status = statusWithoutData[code]
-  const hasData = RETRIABLE.has(code) ? Object.values(data ?? {}).some((value) => value !== null) : data != null
-  if (status === undefined || hasData) return error
-  const { retryAfterSeconds } = error.extensions
-  const headers: Record<string, string> =
-    typeof retryAfterSeconds === 'number' ? { 'retry-after': String(retryAfterSeconds) } : {}
-  // What is wrong with the request is 200 where the client may be an old one, as it is of a syntax error.
-  error.extensions['http'] = { status, headers, spec: status === 400 }
-  return error
 }
 
 function originOf(error: unknown): unknown {

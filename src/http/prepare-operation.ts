@@ -1,13 +1,10 @@
 import { type ExecutionArgs, type ExecutionResult, getOperationAST, GraphQLError, OperationTypeNode } from 'graphql'
-import { isAsyncIterable } from 'graphql-yoga'
-import { declaredVariables, requireSmall } from './declared-variables.ts'
+import { declaredVariables } from './declared-variables.ts'
 import type { Exchange } from './exchange.ts'
-import type { Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline } from './graphql-pipeline.ts'
 import type { GraphQLRequest } from './graphql-request.ts'
-import { findCostExcess, objectsOf } from './limits/cost-limit.ts'
 import { wrapError } from './mask-error.ts'
-import { noteOperation } from './request-log.ts'
-import { findVariableErrors, hasLargeObject, isRefused } from './variable-errors.ts'
+import type { OperationContext } from './plugins/operation-context.ts'
 
 /** A valid operation with its context. */
 export interface PreparedOperation extends ExecutionArgs {
@@ -16,38 +13,35 @@ export interface PreparedOperation extends ExecutionArgs {
   readonly run: () => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
 }
 
-/** Parses and validates by the pipeline, for whichever transport. @returns what to run, or why that can't be; never throws */
+/** Parses, validates and prices by the pipeline's plugins, for whichever transport. @returns what to run, or why that can't be; never throws */
 export async function prepareOperation(
   pipeline: Pipeline,
-  present: Present,
   exchange: Exchange,
   { query, documentId, operationName, variables: given }: GraphQLRequest,
 ): Promise<PreparedOperation | readonly GraphQLError[]> {
   try {
     // One before anything is done for it, its objects once they are known: also what is refused has been work.
-    await present.spend(exchange, 1)
-    const { schema } = pipeline
-    const { document, errors } = pipeline.read(present.findDocument({ query, documentId }))
-    if (errors.length > 0) return errors
+    const spent = pipeline.spend(exchange, 1)
+    if (spent) await spent
+    const { schema, documents } = pipeline
+    const context: OperationContext = { exchange, text: query, documentId }
+    const { parse, validate, contextFactory, execute, subscribe } = pipeline.envelop(context)
+    let document = documents.get(context.text)
+    if (!document) {
+      document = parse(context.text)
+      const errors = validate(schema, document)
+      // Not kept: errors keep what validation made alive, megabytes where fragments spread each other.
+      if (errors.length > 0) return errors
+      documents.set(context.text, document)
+    }
     const operation = getOperationAST(document, operationName)
     if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
     // Of the request nothing else is kept while the operation runs.
     const variables = declaredVariables(operation, given)
+    const made = contextFactory({ document, operation, variables })
+    // Without a limit on points nothing is waited for.
+    const contextValue = made instanceof Promise ? await made : made
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
-    if (isSubscription) requireSmall(variables)
-    const objects = objectsOf(schema, document, operation, variables ?? {})
-    const excess = findCostExcess(objects)
-    if (excess) return [excess]
-    await present.spend(exchange, objects)
-    noteOperation(exchange, document, operation)
-    const refusals = hasLargeObject(variables) ? findVariableErrors(schema, operation, variables) : []
-    if (refusals.length > 0) return refusals
-    const contextValue = pipeline.createContext(exchange)
-    const orVariableErrors = (result: ExecutionResult) => {
-      const told = isRefused(result) ? findVariableErrors(schema, operation, variables) : []
-      return told.length > 0 ? { errors: told } : result
-    }
-    // One literal: to spread these into what is returned was 3 % of a read's processor time.
     const prepared: PreparedOperation = {
       schema,
       document,
@@ -55,28 +49,16 @@ export async function prepareOperation(
       variableValues: variables,
       contextValue,
       isSubscription,
-      run: follow(exchange, async () => {
-        let leave: (() => void) | undefined
+      async run() {
         try {
-          if (!isSubscription) return present.result(exchange, orVariableErrors(await pipeline.execute(prepared)))
-          leave = present.enterStream(exchange)
-          const result = await pipeline.subscribe(prepared, exchange, Math.max(objects, 1))
-          if (isAsyncIterable(result)) return present.stream(exchange, result, leave)
-          leave()
-          return present.result(exchange, orVariableErrors(result))
+          return await (isSubscription ? subscribe(prepared) : execute(prepared))
         } catch (error) {
-          leave?.()
-          return present.result(exchange, { errors: [wrapError(error)] })
+          return pipeline.present(exchange, { errors: [wrapError(error)] })
         }
-      }),
+      },
     }
     return prepared
   } catch (error) {
     return [wrapError(error)]
   }
-}
-
-function follow<Result>(exchange: Exchange, run: () => Promise<Result>): () => Promise<Result> {
-  const { tracer } = exchange
-  return tracer ? () => tracer.operation(exchange, run) : run
 }

@@ -22,10 +22,9 @@ function formatResult(result: ExecutionResult): object {
   return { errors: errors.map(formatError), ...rest }
 }
 
-/** With its lines and columns, and without the HTTP status that a masked error carries for whoever answers. */
+/** With its lines and columns. */
 export function formatError(error: GraphQLError): GraphQLFormattedError {
   const { message, path, extensions } = error
   const locations = locationsOf(error)
-  const { http: _http, ...told } = extensions
-  return { message, ...(locations && { locations }), ...(path && { path }), extensions: told }
+  return { message, ...(locations && { locations }), ...(path && { path }), extensions }
 }

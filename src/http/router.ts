@@ -9,6 +9,7 @@ import { answerHealth, answerReady, type Readiness } from './health.ts'
 import { outcomeOf, type RequestObserver } from './observer.ts'
 import { RefusedRequest } from './refused-request.ts'
 import { logRequest } from './request-log.ts'
+import type { LiveStreams } from './live-streams.ts'
 import type { RequestTracer } from './request-tracer.ts'
 import { pathOf } from './request-path.ts'
 import { sendError } from './send.ts'
@@ -26,19 +27,21 @@ export interface RouterOptions {
   /** Whether a browser that opens /graphql gets GraphiQL. */
   readonly graphiql: boolean
   readonly cors: CorsPolicy
+  /** Where event streams are kept while they are open. */
+  readonly streams: LiveStreams
   readonly observer?: RequestObserver | undefined
   readonly tracer?: RequestTracer | undefined
 }
 
 export function createRouter(
-  { log, isReady, findRefusal, graphiql, cors, observer, tracer }: RouterOptions,
+  { log, isReady, findRefusal, graphiql, cors, streams, observer, tracer }: RouterOptions,
   answerGraphQL: GraphQLEndpoint,
 ): Router {
   const getsPage = (request: IncomingMessage) => graphiql && asksForPage(request)
 
   return async (request, response) => {
     const departure = new Departure()
-    const exchange = beginExchange(chooseRequestId(request), departure, tracer)
+    const exchange = beginExchange(chooseRequestId(request), departure, streams)
     const path = pathOf(request)
     const { method } = request
     const asksForOperation = path === '/graphql' && (method === 'POST' || (isRead(method) && !getsPage(request)))

@@ -11,10 +11,11 @@ import { Connections } from './connections.ts'
 import type { AllowedOrigins } from './cors.ts'
 import type { OperationInfo } from './exchange.ts'
 import { createGraphQLEndpoint } from './graphql-endpoint.ts'
-import { createPipeline, createPresent } from './graphql-pipeline.ts'
+import { createPipeline } from './graphql-pipeline.ts'
 import type { Readiness } from './health.ts'
 import { CallerRates } from './limits/caller-rates.ts'
 import { CallerStreams } from './limits/caller-streams.ts'
+import type { PageSizes } from './limits/cost.ts'
 import { RECEIPT_TIMES, type ReceiptTimes } from './limits/receipt-times.ts'
 import { LiveStreams } from './live-streams.ts'
 import type { RequestObserver } from './observer.ts'
@@ -37,6 +38,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly debug: boolean
   /** Called once for each operation. What it throws is masked like any other error. */
   readonly createContext: (operation: OperationInfo) => Ctx
+  /** How long the pages of lists are, which prices them. */
+  readonly pageSizes: PageSizes
   /** Whether clients may ask for the schema. Default: they may. */
   readonly introspection?: boolean
   /** Whether a browser that opens /graphql gets GraphiQL. Default: it does. */
@@ -120,10 +123,8 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     rates: new CallerRates(options.ratePointsPerMinute ?? 0, options.rateMinuteSeconds),
   }
   const findDocument = createFindDocument(options.persistedOperations, options.persistedOnly ?? false)
-  const pipeline = createPipeline(options, callers.rates)
-  const present = createPresent(options, streams, callers, findDocument)
+  const pipeline = createPipeline(options, callers, findDocument)
   const endpoint = createGraphQLEndpoint(pipeline, {
-    present,
     admit,
     peers: new VanishedPeers(),
     allowedOrigins,
@@ -131,18 +132,16 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   })
   const findRefusal = createFindRefusal(options, allowedOrigins)
   const cors = { origins: allowedOrigins, headers: options.allowedHeaders ?? [] }
-  const route = createRouter({ log, isReady, findRefusal, graphiql, cors, observer, tracer }, endpoint)
+  const route = createRouter({ log, isReady, findRefusal, graphiql, cors, streams, observer, tracer }, endpoint)
   const inFlight = new Set<Promise<void>>()
   // Streams of their own: those of a WebSocket end with it.
   const socketStreams = new LiveStreams()
-  const presentOnSocket = createPresent(options, socketStreams, callers, findDocument)
   const webSockets = createWebSocketEndpoint(log, pipeline, {
-    present: presentOnSocket,
     admit,
     inFlight,
     initTimeoutMs: receiptTimes.initMs,
+    streams: socketStreams,
     observer,
-    tracer,
   })
   const server = createServer({
     requestTimeout: receiptTimes.requestMs,

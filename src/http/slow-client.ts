@@ -1,7 +1,7 @@
 import { type ExecutionResult, GraphQLError } from 'graphql'
 import type { FaultCode } from '../fault.ts'
 
-const CODE: FaultCode = 'SLOW_CLIENT'
+export const SLOW_CLIENT: FaultCode = 'SLOW_CLIENT'
 
 /** Closes a WebSocket whose client takes nothing. Of the range for private use, and one after which graphql-ws' client connects again. */
 export const SLOW_CLIENT_CLOSE = 4480
@@ -13,15 +13,15 @@ export const SLOW_CLIENT_CLOSE = 4480
 export function slowClientResult(cursor: string | undefined): ExecutionResult {
   const error = new GraphQLError(
     `Nothing was read from this stream for too long: ${adviceFor(cursor === undefined ? [] : [cursor])}.`,
-    { extensions: { code: CODE, cursor: cursor ?? null } },
+    { extensions: { code: SLOW_CLIENT, cursor: cursor ?? null } },
   )
   return { errors: [error] }
 }
 
 /** The same as the reason of a WebSocket's end, at most 123 bytes. @param cursors the last of each of its subscriptions that was sent one */
 export function slowClientReason(cursors: readonly string[]): string {
-  const reason = `${CODE}: ${adviceFor(cursors)}`
-  return Buffer.byteLength(reason) <= 123 ? reason : `${CODE}: ${adviceFor([])}`
+  const reason = `${SLOW_CLIENT}: ${adviceFor(cursors)}`
+  return Buffer.byteLength(reason) <= 123 ? reason : `${SLOW_CLIENT}: ${adviceFor([])}`
 }
 
 function adviceFor([cursor, ...others]: readonly string[]): string {

@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import type { Admit } from './admission.ts'
 import { describeError } from './describe-error.ts'
-import type { Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline } from './graphql-pipeline.ts'
 import { bodyLimitBytes } from './read-body.ts'
 import { SLOW_CLIENT_CLOSE, slowClientReason } from './slow-client.ts'
 import { WebSocketConnection } from './websocket-connection.ts'
@@ -35,15 +35,14 @@ export function createWebSocketEndpoint(
   log: Logger,
   pipeline: Pipeline,
   {
-    present,
     admit,
     inFlight,
     initTimeoutMs,
     ...watchers
-  }: { present: Present; admit: Admit; inFlight: Set<Promise<void>>; initTimeoutMs: number } & Watchers,
+  }: { admit: Admit; inFlight: Set<Promise<void>>; initTimeoutMs: number } & Watchers,
 ): WebSocketEndpoint {
   const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(
-    createSocketHooks(pipeline, present, admit, initTimeoutMs),
+    createSocketHooks(pipeline, admit, initTimeoutMs),
   )
   const connections = new Set<WebSocketConnection>()
   const unauthenticated = new UnauthenticatedSockets()

@@ -6,7 +6,7 @@ import type { Credentials } from '../principal.ts'
 import type { Admit } from './admission.ts'
 import { cursorOf } from './event-cursor.ts'
 import type { Exchange } from './exchange.ts'
-import type { Pipeline, Present } from './graphql-pipeline.ts'
+import type { Pipeline } from './graphql-pipeline.ts'
 import { wrapError } from './mask-error.ts'
 import { documentIdOf } from './persisted-operations.ts'
 import { type PreparedOperation, prepareOperation } from './prepare-operation.ts'
@@ -36,7 +36,6 @@ export interface SocketContext {
  */
 export function createSocketHooks(
   pipeline: Pipeline,
-  present: Present,
   admit: Admit,
   initTimeoutMs: number,
 ): ServerOptions<Record<string, unknown> | undefined, SocketContext> {
@@ -48,7 +47,7 @@ export function createSocketHooks(
     } catch (error) {
       return [wrapError(error)]
     }
-    return prepareOperation(pipeline, present, exchange, { ...payload, documentId: documentIdOf(payload) })
+    return prepareOperation(pipeline, exchange, { ...payload, documentId: documentIdOf(payload) })
   }
 
   return {
@@ -79,7 +78,7 @@ export function createSocketHooks(
       // graphql-ws keeps the payload for as long as the operation runs.
       for (const member of Object.keys(payload)) Reflect.deleteProperty(payload, member)
       if ('run' in prepared) return prepared
-      const errors = presentErrors(present, exchange, prepared)
+      const errors = presentErrors(pipeline, exchange, prepared)
       operations.end(payload)
       return errors
     },
@@ -96,7 +95,7 @@ export function createSocketHooks(
     onError({ extra: { operations } }, _id, payload, errors) {
       const exchange = operations.find(payload)
       // undefined: onSubscribe has presented them.
-      const presented = exchange === undefined ? errors : presentErrors(present, exchange, errors)
+      const presented = exchange === undefined ? errors : presentErrors(pipeline, exchange, errors)
       operations.end(payload)
       return presented.map(formatError)
     },
@@ -106,8 +105,12 @@ export function createSocketHooks(
   }
 }
 
-function presentErrors(present: Present, exchange: Exchange, errors: readonly GraphQLError[]): readonly GraphQLError[] {
-  return present.result(exchange, { errors }).errors ?? []
+function presentErrors(
+  pipeline: Pipeline,
+  exchange: Exchange,
+  errors: readonly GraphQLError[],
+): readonly GraphQLError[] {
+  return pipeline.present(exchange, { errors }).errors ?? []
 }
 
 function tooManyOperations(): GraphQLError {

@@ -4,25 +4,26 @@ import type { Logger } from 'pino'
 import { beginExchange, Departure, type Exchange } from './exchange.ts'
 import { outcomeOf, type RequestObserver } from './observer.ts'
 import { logRequest, safeName } from './request-log.ts'
-import type { RequestTracer } from './request-tracer.ts'
+import type { LiveStreams } from './live-streams.ts'
 
 /** Who is told of operations, and who follows them; undefined: nobody. */
 export interface Watchers {
   readonly observer?: RequestObserver | undefined
-  readonly tracer?: RequestTracer | undefined
+  /** Where subscriptions are kept while they are open. */
+  readonly streams: LiveStreams
 }
 
 /** The operations that one socket's client waits for, by the payload of its message: ids can be used again. */
 export class SocketOperations {
   readonly #log: Logger
   readonly #observer: RequestObserver | undefined
-  readonly #tracer: RequestTracer | undefined
+  readonly #streams: LiveStreams
   readonly #open = new Map<SubscribePayload, Exchange>()
 
-  constructor(log: Logger, { observer, tracer }: Watchers) {
+  constructor(log: Logger, { observer, streams }: Watchers) {
     this.#log = log
     this.#observer = observer
-    this.#tracer = tracer
+    this.#streams = streams
   }
 
   get size(): number {
@@ -39,7 +40,7 @@ export class SocketOperations {
   }
 
   begin(payload: SubscribePayload): Exchange {
-    const exchange = beginExchange(randomUUID(), new Departure(), this.#tracer)
+    const exchange = beginExchange(randomUUID(), new Departure(), this.#streams)
     exchange.operationName = safeName(payload.operationName)
     this.#open.set(payload, exchange)
     return exchange

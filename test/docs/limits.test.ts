@@ -1,6 +1,7 @@
 import { getOperationAST, parse } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
+import { PAGE_SIZES } from '../../src/graphql/paging.ts'
 import { costOf } from '../../src/http/limits/cost.ts'
 import { LARGEST_DOCUMENT_BYTES, MOST_DOCUMENT_BYTES } from '../../src/http/document-cache.ts'
 import { MOST_OBJECTS } from '../../src/http/limits/cost-limit.ts'
@@ -63,7 +64,7 @@ describe('docs/limits.md', () => {
       const parsed = parse(operation.replaceAll('`', '').replaceAll('..', 'lastItemId'))
       const query = getOperationAST(parsed)
       if (!query) throw new Error(`${operation} is no operation`)
-      expect(costOf(schema, fragmentsOf(parsed), query, {}).objects, operation).toBe(toNumber(objects))
+      expect(costOf(schema, fragmentsOf(parsed), query, {}, PAGE_SIZES).objects, operation).toBe(toNumber(objects))
     }
   })
 })

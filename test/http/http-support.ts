@@ -5,6 +5,7 @@ import { buildSchema, type GraphQLObjectType, type GraphQLSchema } from 'graphql
 import { Repeater } from 'graphql-yoga'
 import pino from 'pino'
 import { afterEach, expect, vi } from 'vitest'
+import { PAGE_SIZES } from '../../src/graphql/paging.ts'
 import { startHttpServer, type HttpServer, type HttpServerOptions } from '../../src/http/server.ts'
 
 export type LogLine = Record<string, unknown> & { level: number; msg: string }
@@ -35,6 +36,7 @@ export async function serve(schema: GraphQLSchema, options: Partial<HttpServerOp
     host: '127.0.0.1',
     port: 0,
     schema,
+    pageSizes: PAGE_SIZES,
     log: pino({ level: 'debug' }, sink),
     debug: false,
     createContext: () => ({}),

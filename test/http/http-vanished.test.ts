@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Repeater } from 'graphql-yoga'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { PAGE_SIZES } from '../../src/graphql/paging.ts'
 import { startHttpServer, type HttpServer } from '../../src/http/server.ts'
 import { isFull, seconds } from '../faults/rounds.ts'
 import { schemaOf } from './http-support.ts'
@@ -119,6 +120,7 @@ describe('the subscription of a client', () => {
     const stalledAll = new Promise<void>((resolve) => (stallAll = resolve))
     server = await startHttpServer<object>({
       ...{ host: '0.0.0.0', port: 0, schema, log: pino({ level: 'silent' }), debug: false },
+      pageSizes: PAGE_SIZES,
       createContext: () => ({}),
       isReady: () => Promise.resolve({ ready: true }),
     })

@@ -17,6 +17,7 @@ import { schema } from '../../src/api/schema.ts'
 import { bySelectedNames } from '../../src/graphql/selected-names.ts'
 import { isCompilable } from '../../src/http/compilable.ts'
 import { createCompiledExecution } from '../../src/http/compiled-execution.ts'
+import { PAGE_SIZES } from '../../src/graphql/paging.ts'
 import { objectsOf } from '../../src/http/limits/cost-limit.ts'
 import { depthOf } from '../../src/http/limits/depth.ts'
 import { findDocumentExcess } from '../../src/http/limits/document-limits.ts'
@@ -48,7 +49,7 @@ const looks: Readonly<Record<string, (walked: Walked) => unknown>> = {
 
 /** Works on a valid document. */
 const works: Readonly<Record<string, (walked: Walked) => unknown>> = {
-  'http/limits/cost.ts': ({ document, operation }) => objectsOf(schema, document, operation, {}),
+  'http/limits/cost.ts': ({ document, operation }) => objectsOf(schema, document, operation, {}, PAGE_SIZES),
   'http/compiled-execution.ts': ({ document }) =>
     createCompiledExecution(schema, { runsBefore: 0 })({ schema, document }),
   'graphql-js: execute': ({ document }) => execute({ schema, document }),

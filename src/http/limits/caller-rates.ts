@@ -5,7 +5,8 @@ const WINDOW_SECONDS = 60
 
 /**
  * What each caller has asked for within a minute, on this server, in points: one for an operation, one for each object
- * that it or an event could return, and some for each scan. A caller is known by name once authenticated, and forgotten a minute later: strangers can't fill the memory.
+ * that it or an event could return, and some for each scan. A caller is known by name once authenticated, and forgotten a
+ * minute later: strangers can't fill the memory.
  */
 export class CallerRates {
   readonly #pointsPerMinute: number
@@ -47,10 +48,14 @@ export class CallerRates {
 
   /**
    * Takes points off the caller's minute; one operation never more than a whole one has, so that each can be asked at all.
+   * @returns undefined where there is no limit: most callers of a local server need not wait for a promise
    * @throws Fault RATE_LIMITED, with the seconds until the next minute
    */
-  async spend(subject: string, points: number): Promise<void> {
-    if (this.isFree) return
+  spend(subject: string, points: number): Promise<void> | undefined {
+    return this.isFree ? undefined : this.#consume(subject, points)
+  }
+
+  async #consume(subject: string, points: number): Promise<void> {
     try {
       await this.#limiter.consume(subject, Math.min(points, this.#pointsPerMinute - 1))
     } catch (refusal) {

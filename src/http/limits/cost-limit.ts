@@ -1,5 +1,5 @@
 import { type DocumentNode, GraphQLError, type GraphQLSchema, type OperationDefinitionNode } from 'graphql'
-import { type Cost, costOf } from './cost.ts'
+import { type Cost, costOf, type PageSizes } from './cost.ts'
 import { fragmentsOf } from './fragments.ts'
 
 /** 100 users with 100 sessions each, and their checkpoints, are 20,201; 10,000 saves with checkpoint and session 30,000. */
@@ -14,10 +14,11 @@ export function objectsOf(
   document: DocumentNode,
   operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
+  pageSizes: PageSizes,
 ): number {
   let cost = known.get(operation)
   if (!cost || cost.dependsOnVariables) {
-    cost = costOf(schema, fragmentsOf(document), operation, variables)
+    cost = costOf(schema, fragmentsOf(document), operation, variables, pageSizes)
     known.set(operation, cost)
   }
   return cost.objects

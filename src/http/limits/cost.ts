@@ -14,10 +14,16 @@ import {
   type SelectionSetNode,
   type ValueNode,
 } from 'graphql'
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from '../../graphql/paging.ts'
 import type { Fragments } from './fragments.ts'
 
 type Variables = Readonly<Record<string, unknown>>
+
+/** How long the page of a list is. */
+export interface PageSizes {
+  /** Where neither `first` nor `last` is given. */
+  readonly default: number
+  readonly most: number
+}
 
 /** A cost, and whether other variables could make it another one. */
 export interface Cost {
@@ -35,10 +41,11 @@ export function costOf(
   fragments: Fragments,
   operation: OperationDefinitionNode,
   variables: Variables,
+  pageSizes: PageSizes,
 ): Cost {
   const root = schema.getRootType(operation.operation)
   if (!root) return { objects: 0, dependsOnVariables: false }
-  const pricing = new Pricing(schema, fragments, operation, variables)
+  const pricing = new Pricing(schema, fragments, operation, variables, pageSizes)
   const objects = pricing.priceOf(operation.selectionSet, root, undefined)
   return { objects, dependsOnVariables: pricing.dependsOnVariables }
 }
@@ -49,14 +56,22 @@ class Pricing {
   readonly #fragments: Fragments
   readonly #operation: OperationDefinitionNode
   readonly #variables: Variables
+  readonly #pageSizes: PageSizes
   /** Else a few fragments that spread each other twice cost more to price than to answer. */
   readonly #known = new Map<SelectionSetNode, Map<string, number>>()
 
-  constructor(schema: GraphQLSchema, fragments: Fragments, operation: OperationDefinitionNode, variables: Variables) {
+  constructor(
+    schema: GraphQLSchema,
+    fragments: Fragments,
+    operation: OperationDefinitionNode,
+    variables: Variables,
+    pageSizes: PageSizes,
+  ) {
     this.#schema = schema
     this.#fragments = fragments
     this.#operation = operation
     this.#variables = variables
+    this.#pageSizes = pageSizes
   }
 
   /** @param pageSize of the connection that `type` is, where it is one */
@@ -103,8 +118,8 @@ class Pricing {
   /** undefined: no list that is read by pages. More than the most is refused by the list itself, so it need not count. */
   #pageSizeOf(node: FieldNode, field: GraphQLField<unknown, unknown>): number | undefined {
     if (!field.args.some(({ name }) => name === 'first' || name === 'last')) return undefined
-    const size = this.#argument(node, 'first') ?? this.#argument(node, 'last') ?? DEFAULT_PAGE_SIZE
-    return typeof size === 'number' ? Math.min(Math.max(size, 0), MAX_PAGE_SIZE) : DEFAULT_PAGE_SIZE
+    const size = this.#argument(node, 'first') ?? this.#argument(node, 'last') ?? this.#pageSizes.default
+    return typeof size === 'number' ? Math.min(Math.max(size, 0), this.#pageSizes.most) : this.#pageSizes.default
   }
 
   #lengthOf(node: FieldNode, field: GraphQLField<unknown, unknown>, pageSize: number | undefined): number {
@@ -112,7 +127,7 @@ class Pricing {
     if (typeof pricedItems === 'number') return pricedItems
     if (pageSize !== undefined) return pageSize
     const answered = field.args.find(({ type }) => isListType(getNullableType(type)))
-    if (!answered) return DEFAULT_PAGE_SIZE
+    if (!answered) return this.#pageSizes.default
     const given = this.#argument(node, answered.name)
     return Array.isArray(given) ? given.length : 1
   }
