@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { pino } from 'pino'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { keepPartitions } from '../../src/database/partitions.ts'
@@ -8,7 +8,9 @@ import { type FeedWatch, readFeed, watchLive } from '../support/feed-reader.ts'
 import { longEvents, StallingSubscriber } from '../support/stalling-subscriber.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 
-const patience = { timeout: 20_000 }
+/** A run of retention that waited for something is followed by a pause of four times as long. */
+const patience = { timeout: 60_000 }
+vi.setConfig({ testTimeout: 150_000 })
 
 describe('a feed whose old events are deleted', () => {
   let waymark: TestWaymark
