@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Attack, Target } from '../attack.ts'
@@ -11,7 +10,12 @@ const LISTENS_MS = rounds(20_000, 1_000)
 async function pipeline({ port }: Target, path: string): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => undefined)
-  const closed = once(socket, 'close')
+  // Not by once(), which fails where the server resets the connection.
+  const closed = new Promise<void>((resolve) => {
+    socket.once('close', () => {
+      resolve()
+    })
+  })
   socket.resume()
   const request = `GET ${path} HTTP/1.1\r\nhost: localhost:${port}\r\n\r\n`
   socket.write(request.repeat(REQUESTS))
