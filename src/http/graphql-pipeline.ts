@@ -74,7 +74,8 @@ export interface Pipeline {
 /**
  * One yoga for every transport. What Waymark does around an operation is a plugin, one concern a file: to add one, write
  * it beside the others and list it here. For a document that was read before, the hooks of parsing and validation do not
- * run: with them a read cost 10 % more processor time, without them 3 % (docs/adr/0003-http.md). yoga's HTTP layer is
+ * run: a read by key costs 11 % more processor time than without plugins, and with these hooks 20 µs more than that
+ * (docs/adr/0003-http.md). yoga's HTTP layer is
  * not used.
  */
 export function createPipeline(options: PipelineOptions, callers: Callers, findDocument: FindDocument): Pipeline {
