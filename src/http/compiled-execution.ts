@@ -31,14 +31,14 @@ interface Known {
 }
 
 /**
- * graphql-js' execute for the first runs of a document's operation. From then on a function that graphql-jit made of it, where that is known
- * to give the same answer (compilable.ts): it calls the same resolvers, and need not look up again what document and schema say. What was
- * compiled is kept as long as its document is.
+ * graphql-js' execute for the first runs of a document's operation. From then on a function that graphql-jit made of
+ * it, where that is known to give the same answer (compilable.ts): it calls the same resolvers, and need not look up
+ * again what document and schema say. What was compiled is kept as long as its document is.
  *
  * @param schema no input type of it contains itself, which graphql-jit would write out for ever
  * @param options.runsBefore runs of an operation before it is compiled
- * @returns takes valid documents that were parsed by parseTokens, and the name of an operation where there are several. Like execute it returns
- * a promise only where a resolver did, and throws nothing that a resolver throws.
+ * @returns takes valid documents that were parsed by parseTokens, and the name of an operation where there are
+ * several. Like execute it returns a promise only where a resolver did, and throws nothing that a resolver throws.
  * @throws Error for a schema that graphql-jit cannot take
  */
 export function createCompiledExecution(schema: GraphQLSchema, options = { runsBefore: RUNS_BEFORE }): Execute {
@@ -80,7 +80,9 @@ function compile(schema: GraphQLSchema, { document, operationName }: ExecutionAr
   }
 }
 
-/** graphql-jit takes [] for an input object, and makes an error of each wrong item of a list, however many there are. */
+/**
+ * graphql-jit takes [] for an input object, and makes an error of each wrong item of a list, however many there are.
+ */
 function mustBeJudged(schema: GraphQLSchema, { variableDefinitions = [] }: OperationDefinitionNode): boolean {
   return variableDefinitions.some(({ type }) => {
     const required = type.kind === Kind.NON_NULL_TYPE ? type.type : type
@@ -97,8 +99,8 @@ function finish(
   if (errors === undefined) return result
   // Its variables, so nothing has run. graphql-js says it in its words, or knows better.
   if (isRefused(result)) return execute(args)
-  // Of several errors graphql-jit tells those last, and more of them, that made null of more than their own field; and the place of an item of
-  // a list that failed is left out of the list.
+  // Of several errors graphql-jit tells those last, and more of them, that made null of more than their own field; and
+  // the place of an item of a list that failed is left out of the list.
   const isAnotherAnswer = errors.length > 1 || errors.some(({ path }) => typeof path?.at(-1) === 'number')
   if (isAnotherAnswer && operation === OperationTypeNode.QUERY) return execute(args)
   const { source } = args.document.loc ?? {}

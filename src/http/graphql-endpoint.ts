@@ -44,8 +44,8 @@ interface EndpointOptions {
 }
 
 /**
- * GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), and over event streams. Mutations by POST only; what else
- * GET asks is refused where a page of another site asks it (docs/adr/0016-get.md).
+ * GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), and over event streams. Mutations by POST
+ * only; what else GET asks is refused where a page of another site asks it (docs/adr/0016-get.md).
  */
 export function createGraphQLEndpoint(
   pipeline: Pipeline,
@@ -54,8 +54,8 @@ export function createGraphQLEndpoint(
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => pipeline.present(exchange, { errors })
 
   /**
-   * Reads what is asked. It ends before that is run, since what waits in an async function keeps all that the function had: the request,
-   * as it was sent, for as long as a stream is open.
+   * Reads what is asked. It ends before that is run, since what waits in an async function keeps all that the function
+   * had: the request, as it was sent, for as long as a stream is open.
    */
   async function prepare(
     request: IncomingMessage,
@@ -145,7 +145,10 @@ function noCoding(): RefusedRequest {
   return new RefusedRequest(406, 'Send Accept-Encoding: gzip or br, or leave identity;q=0 out.')
 }
 
-/** Why a valid operation is not run by this request; undefined: it is. Before a source exists, since nobody would read it. */
+/**
+ * Why a valid operation is not run by this request; undefined: it is. Before a source exists, since nobody would read
+ * it.
+ */
 function findRefusal(
   method: string | undefined,
   { isSubscription }: PreparedOperation,

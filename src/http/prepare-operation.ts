@@ -13,7 +13,10 @@ export interface PreparedOperation extends ExecutionArgs {
   readonly run: () => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
 }
 
-/** Parses, validates and prices by the pipeline's plugins, for whichever transport. @returns what to run, or why that can't be; never throws */
+/**
+ * Parses, validates and prices by the pipeline's plugins, for whichever transport.
+ * @returns what to run, or why that can't be; never throws
+ */
 export async function prepareOperation(
   pipeline: Pipeline,
   exchange: Exchange,

@@ -3,8 +3,9 @@ import { type FaultCode, RETRIABLE } from '../fault.ts'
 import type { MediaType } from './accept.ts'
 
 /**
- * The HTTP status of an answer that has no data because of such a fault. A caller's mistake found while executing stays 200, as
- * the GraphQL over HTTP specification recommends; what a proxy, a monitor or a retrying client must notice doesn't.
+ * The HTTP status of an answer that has no data because of such a fault. A caller's mistake found while executing
+ * stays 200, as the GraphQL over HTTP specification recommends; what a proxy, a monitor or a retrying client must
+ * notice doesn't.
  */
 const WITHOUT_DATA: Partial<Record<FaultCode, number>> = {
   UNAUTHENTICATED: 401,
@@ -14,7 +15,9 @@ const WITHOUT_DATA: Partial<Record<FaultCode, number>> = {
   OVERLOADED: 503,
   SERVICE_UNAVAILABLE: 503,
 }
-/** What is wrong with the request itself: 400, but 200 where the client accepts plain JSON only, as old clients expect. */
+/**
+ * What is wrong with the request itself: 400, but 200 where the client accepts plain JSON only, as old clients expect.
+ */
 const OF_REQUEST = new Set<FaultCode>([
   'PERSISTED_QUERY_NOT_FOUND',
   'PERSISTED_QUERY_NOT_SUPPORTED',
@@ -27,7 +30,10 @@ export interface AnswerStatus {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** The status of an answer, by the codes of its errors: the highest that one of them asks for. @param result as a client reads it */
+/**
+ * The status of an answer, by the codes of its errors: the highest that one of them asks for.
+ * @param result as a client reads it
+ */
 export function statusOf({ data, errors = [] }: ExecutionResult, mediaType: MediaType): AnswerStatus {
   let status = 200
   const headers: Record<string, string> = {}
@@ -38,7 +44,8 @@ export function statusOf({ data, errors = [] }: ExecutionResult, mediaType: Medi
       if (mediaType === 'application/graphql-response+json') status = Math.max(status, 400)
       continue
     }
-    // A retriable fault must be seen also where the field that failed may be null: {"data": {"checkpoint": null}} is no data.
+    // A retriable fault must be seen also where the field that failed may be null: {"data": {"checkpoint": null}} is
+    // no data.
     const hasData = RETRIABLE.has(code) ? Object.values(data ?? {}).some((value) => value !== null) : data != null
     const asked = hasData ? undefined : WITHOUT_DATA[code]
     if (asked === undefined) continue

@@ -5,8 +5,8 @@ const WINDOW_SECONDS = 60
 
 /**
  * What each caller has asked for within a minute, on this server, in points: one for an operation, one for each object
- * that it or an event could return, and some for each scan. A caller is known by name once authenticated, and forgotten a
- * minute later: strangers can't fill the memory.
+ * that it or an event could return, and some for each scan. A caller is known by name once authenticated, and
+ * forgotten a minute later: strangers can't fill the memory.
  */
 export class CallerRates {
   readonly #pointsPerMinute: number
@@ -26,13 +26,16 @@ export class CallerRates {
     return this.#pointsPerMinute === 0
   }
 
-  /** Takes points off the caller's minute for work that is done, also where none are left: what comes next is refused. */
+  /**
+   * Takes points off the caller's minute for work that is done, also where none are left: what comes next is refused.
+   */
   charge(subject: string, points: number): void {
     if (!this.isFree && points > 0) void this.#limiter.penalty(subject, points)
   }
 
   /**
-   * Takes points off the caller's minute if the caller has as many, or else none. More than a minute has cost a whole one.
+   * Takes points off the caller's minute if the caller has as many, or else none. More than a minute has cost a whole
+   * one.
    * @returns 0: they are taken; else milliseconds until the next minute begins
    */
   async tryTake(subject: string, points: number): Promise<number> {
@@ -47,7 +50,8 @@ export class CallerRates {
   }
 
   /**
-   * Takes points off the caller's minute; one operation never more than a whole one has, so that each can be asked at all.
+   * Takes points off the caller's minute; one operation never more than a whole one has, so that each can be asked at
+   * all.
    * @returns undefined where there is no limit: most callers of a local server need not wait for a promise
    * @throws Fault RATE_LIMITED, with the seconds until the next minute
    */
