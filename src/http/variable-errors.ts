@@ -9,7 +9,6 @@ import {
   typeFromAST,
   type VariableDefinitionNode,
 } from 'graphql'
-import type { GraphQLRequest } from './graphql-request.ts'
 import { MOST_ERRORS } from './limits/error-limits.ts'
 
 /** Whether an operation was refused before anything of it ran, which for a valid document is for its variables. */
@@ -40,7 +39,7 @@ export function hasLargeObject(value: unknown, depth = DEEPEST): boolean {
 export function findVariableErrors(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
-  variables: GraphQLRequest['variables'],
+  variables: Readonly<Record<string, unknown>> | null | undefined,
 ): readonly GraphQLError[] {
   const errors: GraphQLError[] = []
   const add = (definition: VariableDefinitionNode, what: string) => {
@@ -62,7 +61,7 @@ class TooManyErrors extends Error {}
 function judgeVariables(
   schema: GraphQLSchema,
   operation: OperationDefinitionNode,
-  variables: GraphQLRequest['variables'],
+  variables: Readonly<Record<string, unknown>> | null | undefined,
   add: (definition: VariableDefinitionNode, what: string) => void,
 ): void {
   for (const definition of operation.variableDefinitions ?? []) {

@@ -13,11 +13,11 @@ import {
   StaleEpochError,
   StreamBusyError,
 } from './model.ts'
+import { planOfStarted } from './plan-service.ts'
 import {
   completeSession,
   failSession,
   heartbeat,
-  planOfStarted,
   requestStop,
   startSession,
   type StartedSession,

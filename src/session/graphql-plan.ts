@@ -4,7 +4,7 @@ import { builder } from '../graphql/builder.ts'
 import { DEFAULT_STREAM, requireStream } from '../stream/model.ts'
 import { SessionType } from './graphql.ts'
 import type { ResumeMode, ResumePlan } from './resume-plan.ts'
-import { resumePlan } from './service.ts'
+import { resumePlan } from './plan-service.ts'
 
 const ResumeModeEnum = builder.enumType('ResumeMode', {
   description: 'How the next crawl goes about a list that comes newest first.',

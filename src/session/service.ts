@@ -1,14 +1,12 @@
 import { v7 as uuidv7, validate as isUuid } from 'uuid'
 import type { Principal } from '../principal.ts'
-import type { Checkpoint, CheckpointKey } from '../checkpoint/model.ts'
-import { findCheckpoints } from '../checkpoint/store.ts'
+import type { Checkpoint } from '../checkpoint/model.ts'
 import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import { InvalidInputError } from '../domain-error.ts'
 import { issuesOf } from '../input-issues.ts'
 import { DEFAULT_STREAM } from '../stream/model.ts'
 import { UserNotFoundError } from '../user/model.ts'
-import { isUser } from '../user/store.ts'
 import { rateLimitProblem } from './metrics.ts'
 import {
   type CompleteSessionInput,
@@ -26,8 +24,7 @@ import {
   type StopSessionInput,
   StreamBusyError,
 } from './model.ts'
-import { planOf, type ResumePlan } from './resume-plan.ts'
-import { findLatestSession, findSession } from './store.ts'
+import { findSession } from './store.ts'
 import {
   endSession,
   insertSession,
@@ -87,30 +84,6 @@ export async function startSession(
     case 'STARTED':
       return started
   }
-}
-
-/** What the session that was just started has to do. */
-export async function planOfStarted(
-  database: Database,
-  caller: Principal,
-  { session, checkpoint }: StartedSession,
-): Promise<ResumePlan> {
-  return planOf(checkpoint, await findLatestSession(database, caller.userIds, session, session.sessionId))
-}
-
-/** What the next crawl of a stream has to do; undefined: there is no such user. */
-export async function resumePlan(
-  database: Database,
-  caller: Principal,
-  key: CheckpointKey,
-): Promise<ResumePlan | undefined> {
-  const [[checkpoint], previous] = await Promise.all([
-    findCheckpoints(database, caller.userIds, [key]),
-    findLatestSession(database, caller.userIds, key),
-  ])
-  // Either one promises the user, by its foreign key.
-  if (!checkpoint && !previous && !(await isUser(database, caller.userIds, key.userId))) return undefined
-  return planOf(checkpoint, previous)
 }
 
 type WriteRefusal = InvalidInputError | SessionNotFoundError | SessionClosedError | StaleEpochError
