@@ -26,7 +26,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const QUERY =
   'subscription { sessionStatusChanged { cursor kind occurredAt sessionId userId stream previousStatus status } }'
 
-const { startEmbedded } = await import('../dist/database/embedded.js')
+const { startEmbedded } = await import('../dist/database/embedded/embedded.js')
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
 // As root PostgreSQL runs as another user.
 await chmod(folder, 0o755)

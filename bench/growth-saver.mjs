@@ -13,7 +13,7 @@ const RETENTION = { historyKeepRevisions: 1, historyRetentionDays: 30, sessionRe
 /** Alone, during pruneSessions, during retention, in turn. @returns samples of each by round, and how much was pruned beside them */
 export async function measureSaver(set, { rounds, load, say }) {
   const { openDatabase } = await import('../dist/database/database.js')
-  const { runRetentionOnce } = await import('../dist/checkpoint/retention.js')
+  const { runRetentionOnce } = await import('../dist/maintenance/retention.js')
   const log = { info() {}, warn() {}, error() {}, debug() {} }
   const database = openDatabase({
     url: set.databaseUrl,

@@ -43,9 +43,9 @@ const CONNECTIONS = 8
 /** For each: they read millions of rows. */
 const COUNT_REQUESTS = 3
 
-const { startEmbedded } = await import('../dist/database/embedded.js')
-const { migrate } = await import('../dist/database/migrate.js')
-const { verifySchema } = await import('../dist/database/verify.js')
+const { startEmbedded } = await import('../dist/database/embedded/embedded.js')
+const { migrate } = await import('../dist/database/migrations/migrate.js')
+const { verifySchema } = await import('../dist/database/migrations/verify.js')
 const startedAt = performance.now()
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
 // As root PostgreSQL runs as another user.

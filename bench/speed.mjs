@@ -50,8 +50,8 @@ if (!existsSync(here('node_modules'))) {
   await run('npm', install, process.env)
 }
 const { default: pg } = await import('pg')
-const { startEmbedded } = await import('../dist/database/embedded.js')
-const { migrate } = await import('../dist/database/migrate.js')
+const { startEmbedded } = await import('../dist/database/embedded/embedded.js')
+const { migrate } = await import('../dist/database/migrations/migrate.js')
 
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
 // As root PostgreSQL runs as another user.

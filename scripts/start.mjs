@@ -4,5 +4,5 @@ import { parentPid } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
 await prepare()
-const { main } = await import('../dist/cli.js')
+const { main } = await import('../dist/cli/cli.js')
 process.exitCode = await main(process.argv.slice(2), { parentPid })

@@ -1,5 +1,5 @@
 // Everything that must hold before a commit: types, lint, format, schema.graphql, all tests. --quick leaves the tests out.
-// Further arguments go to vitest: npm test -- test/checkpoint
+// Further arguments go to vitest: npm test -- test/integration/checkpoint
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -28,7 +28,7 @@ try {
     '--reporter=default',
     '--reporter=json',
     // A run of some files cannot know whether the others hold what they are cited for.
-    ...(rest.length === 0 ? ['--reporter=./test/docs/cited-tests-reporter.ts'] : []),
+    ...(rest.length === 0 ? ['--reporter=./test/integration/docs/cited-tests-reporter.ts'] : []),
     `--outputFile=${report}`,
   ]
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')

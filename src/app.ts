@@ -2,40 +2,40 @@ import type { Logger } from 'pino'
 import { createAuthenticate } from './access/authenticate.ts'
 import { watchCredentials } from './access/credential-watch.ts'
 import { namesLoopback } from './access/host-check.ts'
-import { localOperator, type Principal } from './principal.ts'
-import { startRetention } from './checkpoint/retention.ts'
-import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './checkpoint/save-store.ts'
-import type { SaveCommand } from './checkpoint/save-input.ts'
+import { localOperator, type Principal } from './identity/principal.ts'
+import { startRetention } from './maintenance/retention.ts'
+import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './crawl/save/store.ts'
+import type { SaveCommand } from './crawl/save/input.ts'
 import { type Config, isLoopback } from './config.ts'
 import { createDatabaseClock } from './database/clock.ts'
 import { type Database, forCaller, openDatabase } from './database/database.ts'
-import { startEmbedded } from './database/embedded.ts'
+import { startEmbedded } from './database/embedded/embedded.ts'
 import { faultOf } from './database/errors.ts'
-import type { Lane } from './database/gate.ts'
-import { createGroupCommit } from './database/group-commit.ts'
-import { migrate } from './database/migrate.ts'
+import type { Lane } from './concurrency/gate.ts'
+import { createGroupCommit } from './concurrency/group-commit.ts'
+import { migrate } from './database/migrations/migrate.ts'
 import type { Partition } from './database/partitions.ts'
-import { EVENT_PATIENCE_MS, Patience } from './database/patience.ts'
-import { requireMigrated } from './database/require-migrated.ts'
+import { EVENT_PATIENCE_MS, Patience } from './concurrency/patience.ts'
+import { requireMigrated } from './database/migrations/require-migrated.ts'
 import { SCAN_PATIENCE_MS } from './database/scan.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
 import { readSealSecret } from './events/sealed-feed.ts'
-import { Fault } from './fault.ts'
+import { Fault } from './errors/fault.ts'
 import { createContext } from './api/context.ts'
 import { createLoadersOf } from './graphql/loaders.ts'
 import { PAGE_SIZES } from './graphql/paging.ts'
 import { schema } from './api/schema.ts'
-import type { Admitted } from './http/admission.ts'
-import type { OperationInfo } from './http/exchange.ts'
+import type { Admitted } from './operations/exchange/admission.ts'
+import type { OperationInfo } from './operations/exchange/exchange.ts'
 import { type Readiness, shareReadiness } from './http/health.ts'
-import { type Load, watchLoad } from './http/load.ts'
-import { readManifest } from './http/persisted-operations.ts'
+import { type Load, watchLoad } from './limits/load.ts'
+import { readManifest } from './operations/documents/persisted-operations.ts'
 import { startHttpServer } from './http/server.ts'
-import type { Metrics } from './metrics/metrics.ts'
-import type { Tracing } from './tracing/tracing.ts'
-import { startReaper } from './session/reaper.ts'
-import { countLiveLeases } from './session/store.ts'
-import { version } from './version.ts'
+import type { Metrics } from './observability/metrics/metrics.ts'
+import type { Tracing } from './observability/tracing/tracing.ts'
+import { startReaper } from './maintenance/reaper.ts'
+import { countLiveLeases } from './crawl/session/store.ts'
+import { version } from './observability/version.ts'
 
 const CLOCK_MEASURE_MS = 60_000
 
@@ -244,13 +244,13 @@ async function locateDatabase(
 async function prepareMetrics(config: Config, log: Logger): Promise<Metrics | undefined> {
   const { metricsHost: host, metricsPort: port } = config
   if (port === undefined) return undefined
-  const { createMetrics } = await import('./metrics/metrics.ts')
+  const { createMetrics } = await import('./observability/metrics/metrics.ts')
   return createMetrics({ host, port, schema, version, log, ...(isLoopback(host) && { allowsHost: namesLoopback }) })
 }
 
 async function prepareTracing({ tracesUrl: url }: Config): Promise<Tracing | undefined> {
   if (url === undefined) return undefined
-  const { startTracing } = await import('./tracing/tracing.ts')
+  const { startTracing } = await import('./observability/tracing/tracing.ts')
   return startTracing({ url, version })
 }
 

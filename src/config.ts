@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { toPostgresUrl } from './database-url.ts'
+import { toPostgresUrl } from './database/database-url.ts'
 import { findMisspelt } from './misspelt-settings.ts'
-import { StartupError } from './startup-error.ts'
+import { StartupError } from './errors/startup-error.ts'
 
 const flag = z
   .enum(['', '0', '1', 'true', 'false', 'yes', 'no'])

@@ -3,15 +3,15 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Those that take 40 s and more, the longest first: one that began last would run alone at the end. */
 const LONGEST = [
   'test/e2e/crawl.test.ts',
-  'test/model/history.test.ts',
-  'test/model/crawl-model.test.ts',
-  'test/access/reach.test.ts',
-  'test/docs/dockerfile.test.ts',
-  'test/cli/serve.test.ts',
-  'test/database/embedded.test.ts',
-  'test/graphql/statements.test.ts',
-  'test/http/same-answers.test.ts',
-  'test/http/hostile-documents.test.ts',
+  'test/simulation/history.test.ts',
+  'test/simulation/crawl-model.test.ts',
+  'test/integration/access/reach.test.ts',
+  'test/integration/docs/dockerfile.test.ts',
+  'test/integration/cli/serve.test.ts',
+  'test/integration/database/embedded.test.ts',
+  'test/integration/graphql/statements.test.ts',
+  'test/integration/http/same-answers.test.ts',
+  'test/integration/http/hostile-documents.test.ts',
 ]
 
 /** The longest first, then as vitest has it: those that failed last time, and the larger files. */

@@ -6,8 +6,8 @@ import { LongestFirst } from './longest-first.ts'
 const MEASURING = [
   'test/faults/**/*.test.ts',
   'test/e2e/slow-clients.test.ts',
-  'test/events/{list-and-watch,one-reader,stalled-reader}.test.ts',
-  'test/http/http-{busy,stalled,vanished}.test.ts',
+  'test/integration/events/{list-and-watch,one-reader,stalled-reader}.test.ts',
+  'test/integration/http/http-{busy,stalled,vanished}.test.ts',
 ]
 
 const common = {

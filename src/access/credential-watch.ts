@@ -1,6 +1,6 @@
 import type { DatabaseClock } from '../database/clock.ts'
-import { Fault } from '../fault.ts'
-import { type Credentials, type Principal, sameRights } from '../principal.ts'
+import { Fault } from '../errors/fault.ts'
+import { type Credentials, type Principal, sameRights } from '../identity/principal.ts'
 import type { Authenticate } from './authenticate.ts'
 
 /** How often the credentials of what lives on are looked at again, milliseconds; with the time that a key is believed: seen within 20 s. */

@@ -1,5 +1,5 @@
 import { builder } from '../graphql/builder.ts'
-import type { Principal } from '../principal.ts'
+import type { Principal } from '../identity/principal.ts'
 
 const ViewerType = builder.objectRef<Principal>('Viewer').implement({
   description: 'Who calls, as the server sees it.',

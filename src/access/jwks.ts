@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose'
-import { Fault } from '../fault.ts'
+import { Fault } from '../errors/fault.ts'
 
 /** A key that isn't in the set costs at most one fetch in this time, milliseconds; and so does a set that can't be fetched. */
 const COOL_DOWN_MS = 30_000

@@ -1,8 +1,8 @@
 import { type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { z } from 'zod'
-import { Fault } from '../fault.ts'
-import { identifierProblem, nameProblem } from '../identifier.ts'
-import { type Principal, SCOPES } from '../principal.ts'
+import { Fault } from '../errors/fault.ts'
+import { identifierProblem, nameProblem } from '../identity/identifier.ts'
+import { type Principal, SCOPES } from '../identity/principal.ts'
 
 export interface JwtSettings {
   readonly issuer: string

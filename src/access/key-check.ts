@@ -1,7 +1,7 @@
 import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
-import { createGroupCommit } from '../database/group-commit.ts'
-import type { Principal } from '../principal.ts'
+import { createGroupCommit } from '../concurrency/group-commit.ts'
+import type { Principal } from '../identity/principal.ts'
 import { isHashOf, keyIdOf } from './key-format.ts'
 import { type ApiKey, findKeys } from './key-store.ts'
 

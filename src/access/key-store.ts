@@ -1,6 +1,6 @@
-import { mapColumns } from '../columns.ts'
+import { mapColumns } from '../database/columns.ts'
 import type { Database } from '../database/database.ts'
-import { SCOPES, type Scope } from '../principal.ts'
+import { SCOPES, type Scope } from '../identity/principal.ts'
 
 /** A key as it is stored: everything but its secret. */
 export interface ApiKey {

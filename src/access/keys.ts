@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { Database } from '../database/database.ts'
-import { InvalidInputError } from '../domain-error.ts'
-import { identifierSchema } from '../identifier.ts'
-import { issuesOf } from '../input-issues.ts'
-import { type Principal, requireFullReach, requireScope, SCOPES, type Scope } from '../principal.ts'
+import { InvalidInputError } from '../errors/domain-error.ts'
+import { identifierSchema } from '../identity/identifier.ts'
+import { issuesOf } from '../errors/input-issues.ts'
+import { type Principal, requireFullReach, requireScope, SCOPES, type Scope } from '../identity/principal.ts'
 import { makeKey } from './key-format.ts'
 import { type ApiKey, insertKey, listKeys, markRevoked } from './key-store.ts'
 

@@ -1,10 +1,10 @@
-import type { Saving } from '../checkpoint/service.ts'
+import type { Saving } from '../crawl/save/service.ts'
 import type { Database } from '../database/database.ts'
 import type { Feed } from '../events/feed.ts'
 import { sealFeed } from '../events/sealed-feed.ts'
 import type { Context } from '../graphql/context.ts'
 import { Loaders, type LoadersOf } from '../graphql/loaders.ts'
-import type { Principal } from '../principal.ts'
+import type { Principal } from '../identity/principal.ts'
 
 /** What the process has one of, and every resolver may use. */
 export interface Parts extends Saving {

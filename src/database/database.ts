@@ -1,10 +1,10 @@
 import pg from 'pg'
 import type { Logger } from 'pino'
 import { faultOf } from './errors.ts'
-import { Gate, type GateOptions, type Lane } from './gate.ts'
-import { EVENT_PATIENCE_MS, Patience, PATIENCE_MS } from './patience.ts'
+import { Gate, type GateOptions, type Lane } from '../concurrency/gate.ts'
+import { EVENT_PATIENCE_MS, Patience, PATIENCE_MS } from '../concurrency/patience.ts'
 import { createPrismaClient, gatePrisma, type Prisma } from './prisma-client.ts'
-import type { ReadTracer } from './shared-reads.ts'
+import type { ReadTracer } from '../concurrency/shared-reads.ts'
 import { columnTypes } from './timestamps.ts'
 import { type StatementTracer, traceStatements } from './traced-pool.ts'
 

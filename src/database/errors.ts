@@ -1,4 +1,4 @@
-import { Fault } from '../fault.ts'
+import { Fault } from '../errors/fault.ts'
 
 const UNREACHABLE =
   'The database cannot be reached just now. Nothing is known about this operation; try again in a few seconds.'

@@ -3,7 +3,7 @@ import type pg from 'pg'
 import { faultOf } from './errors.ts'
 import { PrismaClient } from './generated/client.ts'
 import { createSharedFinds, type Find } from './shared-finds.ts'
-import type { ReadTracer } from './shared-reads.ts'
+import type { ReadTracer } from '../concurrency/shared-reads.ts'
 import { tellTimes } from './told-times.ts'
 
 export type Prisma = ReturnType<typeof gatePrisma>

@@ -1,4 +1,4 @@
-import type { Reach } from '../principal.ts'
+import type { Reach } from '../identity/principal.ts'
 import { Prisma } from './generated/client.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { createSharedReads, type Reads, type ReadTracer } from './shared-reads.ts'
+import { createSharedReads, type Reads, type ReadTracer } from '../concurrency/shared-reads.ts'
 
 /** A findUnique of Prisma's. */
 export interface Find {

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { toTime } from '../time-column.ts'
+import { toTime } from './time-column.ts'
 
 const { TIMESTAMPTZ } = pg.types.builtins
 const ZERO = '0'.charCodeAt(0)

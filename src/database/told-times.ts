@@ -1,5 +1,5 @@
 import type { PrismaPg } from '@prisma/adapter-pg'
-import { toTime } from '../time-column.ts'
+import { toTime } from './time-column.ts'
 
 type Adapter = Awaited<ReturnType<PrismaPg['connect']>>
 type ResultSet = Awaited<ReturnType<Adapter['queryRaw']>>

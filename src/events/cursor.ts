@@ -1,4 +1,4 @@
-import { Fault } from '../fault.ts'
+import { Fault } from '../errors/fault.ts'
 
 /** Names an event of the feed: which generation of the outbox, and its place in it. Opaque to clients. */
 export interface FeedCursor {

@@ -1,6 +1,6 @@
 import pg from 'pg'
-import { withSetupConnection } from '../database/setup-connection.ts'
-import { StartupError } from '../startup-error.ts'
+import { withSetupConnection } from '../database/migrations/setup-connection.ts'
+import { StartupError } from '../errors/startup-error.ts'
 
 export interface FeedReset {
   /** UUID of the new generation; every cursor of another one is CURSOR_EXPIRED from now on. */

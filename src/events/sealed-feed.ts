@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Database } from '../database/database.ts'
-import { Fault } from '../fault.ts'
+import { Fault } from '../errors/fault.ts'
 import { cursorExpired } from './cursor.ts'
 import type { Feed } from './feed.ts'
 

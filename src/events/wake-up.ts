@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
-import { coalesce } from './coalesce.ts'
+import { coalesce } from '../concurrency/coalesce.ts'
 
 const CHANNEL = 'waymark_feed'
 const RECONNECT_MS = 1_000

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { Fault } from '../fault.ts'
+import { Fault } from '../errors/fault.ts'
 import { cursorExpired } from './cursor.ts'
 import type { Feed } from './feed.ts'
 import type { FeedEvent } from './outbox.ts'

@@ -1,5 +1,5 @@
-import { Fault } from '../fault.ts'
-import { identifierProblem } from '../identifier.ts'
+import { Fault } from '../errors/fault.ts'
+import { identifierProblem } from '../identity/identifier.ts'
 
 /**
  * Checks a natural key that a read was given: a malformed one can name nothing.

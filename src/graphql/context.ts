@@ -1,7 +1,7 @@
 import type { DatabaseClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import type { Feed } from '../events/feed.ts'
-import type { Principal } from '../principal.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Loaders } from './loaders.ts'
 
 /**

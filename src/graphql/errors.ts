@@ -1,5 +1,5 @@
 import type { PothosEnumTypeConfig } from '@pothos/core'
-import { type DomainError, InvalidInputError, type InputIssue } from '../domain-error.ts'
+import { type DomainError, InvalidInputError, type InputIssue } from '../errors/domain-error.ts'
 import { builder } from './builder.ts'
 
 /** Its values are those that userError was given. */

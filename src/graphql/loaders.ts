@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts'
-import type { Reach } from '../principal.ts'
+import type { Reach } from '../identity/principal.ts'
 
 /** Makes a domain's loaders: reads that all operations of one reach share, so that they meet in one statement. */
 export type MakeLoaders<Made> = (database: Database, reach: Reach) => Made

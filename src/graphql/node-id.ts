@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { Fault } from '../fault.ts'
-import { NODE_TYPES } from '../identifier.ts'
+import { Fault } from '../errors/fault.ts'
+import { NODE_TYPES } from '../identity/identifier.ts'
 
 /**
  * The contract's `id: ID!`: base64 of "<type>:<key>", opaque to clients and stable.

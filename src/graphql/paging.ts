@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { KeysetPage, Page, Position } from '../database/keyset.ts'
-import { Fault } from '../fault.ts'
+import { Fault } from '../errors/fault.ts'
 import { type CursorValue, isCursorValue } from './cursor-value.ts'
 
 export const DEFAULT_PAGE_SIZE = 20

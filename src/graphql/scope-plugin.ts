@@ -9,7 +9,7 @@ import SchemaBuilder, {
   type TypeParam,
 } from '@pothos/core'
 import type { GraphQLFieldResolver } from 'graphql'
-import { type Principal, requireScope, type Scope } from '../principal.ts'
+import { type Principal, requireScope, type Scope } from '../identity/principal.ts'
 
 const pluginName = 'scope'
 export default pluginName

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
-import { describeError } from './describe-error.ts'
-import { sendJson } from './send.ts'
+import { describeError } from '../errors/describe-error.ts'
+import { sendJson } from './answers/send.ts'
 
 export interface Readiness {
   readonly ready: boolean

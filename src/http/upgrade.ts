@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import type { Connections } from './connections.ts'
 import { ignoreUpgrade } from './ignored-upgrade.ts'
 import type { FindRefusal, Router } from './router.ts'
-import type { WebSocketEndpoint } from './websocket-endpoint.ts'
-import { asksForWebSocket } from './websocket-upgrade.ts'
+import type { WebSocketEndpoint } from '../websocket/endpoint.ts'
+import { asksForWebSocket } from '../websocket/upgrade.ts'
 
 /**
  * Leads each request that asks for another protocol to who serves it: WebSocket, the router with its refusal, or HTTP as it is. It waits

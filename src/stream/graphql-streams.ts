@@ -1,4 +1,4 @@
-import { InvalidInputError } from '../domain-error.ts'
+import { InvalidInputError } from '../errors/domain-error.ts'
 import { builder } from '../graphql/builder.ts'
 import { PlatformEnum } from './graphql.ts'
 import { platformOf, type Stream } from './model.ts'

@@ -1,5 +1,5 @@
 import { builder } from '../graphql/builder.ts'
-import { namedPlatforms, other, type PlatformName } from './platform.ts'
+import { namedPlatforms, other, type PlatformName } from './platforms/platform.ts'
 
 export const PlatformEnum = builder.enumType('Platform', {
   description: 'The platform that a stream belongs to: the part of its name before the slash.',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { Fault } from '../fault.ts'
-import { type Platform, platformNamed } from './platform.ts'
+import { Fault } from '../errors/fault.ts'
+import { type Platform, platformNamed } from './platforms/platform.ts'
 
 /** The stream that a caller means who names none: what the original Python project crawled. */
 export const DEFAULT_STREAM = 'twitter/bookmarks'

@@ -1,9 +1,9 @@
-import { type Principal, requireFullReach } from '../principal.ts'
+import { type Principal, requireFullReach } from '../identity/principal.ts'
 import type { Database } from '../database/database.ts'
-import { InvalidInputError } from '../domain-error.ts'
-import { issuesOf } from '../input-issues.ts'
+import { InvalidInputError } from '../errors/domain-error.ts'
+import { issuesOf } from '../errors/input-issues.ts'
 import { platformOf, type Stream, streamNameSchema } from './model.ts'
-import { isOrdered } from './platform.ts'
+import { isOrdered } from './platforms/platform.ts'
 import { listStreams, storeOrdering } from './settings-store.ts'
 
 /** Every stream that has a checkpoint, a session or a setting, by name; to a caller bound to some users, that has one of theirs. */

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
 import { reachArray } from '../database/reach.ts'
-import type { Reach } from '../principal.ts'
+import type { Reach } from '../identity/principal.ts'
 import type { ItemOrdering, Stream } from './model.ts'
 import { DEFAULT_STREAM } from './model.ts'
 import { namesIn } from './store.ts'

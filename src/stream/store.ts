@@ -1,5 +1,5 @@
 import { Prisma } from '../database/generated/client.ts'
-import { namedPlatforms, type Platform } from './platform.ts'
+import { namedPlatforms, type Platform } from './platforms/platform.ts'
 
 /**
  * The condition that keeps the rows of a platform.

@@ -1,6 +1,6 @@
 import type { Database } from '../database/database.ts'
-import { createSharedReads } from '../database/shared-reads.ts'
-import type { Reach } from '../principal.ts'
+import { createSharedReads } from '../concurrency/shared-reads.ts'
+import type { Reach } from '../identity/principal.ts'
 import type { User } from './model.ts'
 import { findUsers } from './store.ts'
 

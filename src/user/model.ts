@@ -1,4 +1,4 @@
-import { DomainError } from '../domain-error.ts'
+import { DomainError } from '../errors/domain-error.ts'
 
 export interface User {
   readonly userId: string

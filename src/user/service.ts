@@ -1,7 +1,7 @@
-import type { Principal } from '../principal.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Database } from '../database/database.ts'
-import { InvalidInputError } from '../domain-error.ts'
-import { identifierProblem } from '../identifier.ts'
+import { InvalidInputError } from '../errors/domain-error.ts'
+import { identifierProblem } from '../identity/identifier.ts'
 import type { User } from './model.ts'
 import { insertUsers } from './store.ts'
 

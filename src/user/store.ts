@@ -3,7 +3,7 @@ import { sqlState } from '../database/errors.ts'
 import { Prisma } from '../database/generated/client.ts'
 import { reachArray, reachSql, reachWhere } from '../database/reach.ts'
 import { scan } from '../database/scan.ts'
-import { type Reach, reaches } from '../principal.ts'
+import { type Reach, reaches } from '../identity/principal.ts'
 import type { User } from './model.ts'
 
 /**

@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { codeBlocks, readDocument, root } from '../docs/markdown.ts'
+import { codeBlocks, readDocument, root } from '../integration/docs/markdown.ts'
 
 /** The address that docs/clients.md uses. The tests put their server's in its place, and change nothing else. */
 const DOCUMENTED = '127.0.0.1:4000'

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { App } from '../../src/app.ts'
 import { mutate, startOn, startWaymark, type TestWaymark } from '../support/waymark.ts'
-import { cuttableWay } from '../http/cuttable-way.ts'
+import { cuttableWay } from '../integration/http/cuttable-way.ts'
 
 // Clients wait longer and longer between their attempts to connect.
 vi.setConfig({ testTimeout: 240_000 })

@@ -10,7 +10,7 @@ import {
   subscribe,
 } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readDocument } from '../docs/markdown.ts'
+import { readDocument } from '../integration/docs/markdown.ts'
 import {
   type ClientsWorld,
   expectToFollow,

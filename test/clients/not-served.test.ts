@@ -6,7 +6,7 @@ import { createClient } from 'graphql-sse'
 import { firstValueFrom } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { sectionOf } from '../docs/markdown.ts'
+import { sectionOf } from '../integration/docs/markdown.ts'
 import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 import { guide } from './documented-project.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { codeBlocks, patternOf, readDocument, sectionOf } from '../docs/markdown.ts'
+import { codeBlocks, patternOf, readDocument, sectionOf } from '../integration/docs/markdown.ts'
 import { controlClock } from '../support/clock.ts'
 import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it, vi } from 'vitest'
-import { readPidFile } from '../../src/database/embedded-postmaster.ts'
+import { readPidFile } from '../../src/database/embedded/postmaster.ts'
 import { clientOf, mutate } from '../support/waymark.ts'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })

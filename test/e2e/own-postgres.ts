@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { findBinaries, findPackage } from '../../src/database/embedded-binaries.ts'
-import { clusterDirOf, openCluster } from '../../src/database/embedded-cluster.ts'
-import { chooseIdentity } from '../../src/database/embedded-identity.ts'
-import { choosePort, launch, type Launch } from '../../src/database/embedded-postmaster.ts'
-import { isPostmaster } from '../../src/database/embedded-process.ts'
+import { findBinaries, findPackage } from '../../src/database/embedded/binaries.ts'
+import { clusterDirOf, openCluster } from '../../src/database/embedded/cluster.ts'
+import { chooseIdentity } from '../../src/database/embedded/identity.ts'
+import { choosePort, launch, type Launch } from '../../src/database/embedded/postmaster.ts'
+import { isPostmaster } from '../../src/database/embedded/process.ts'
 
 /** A PostgreSQL that nobody but the test looks after: what it does to it stays done. */
 export interface OwnPostgres extends AsyncDisposable {

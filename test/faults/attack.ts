@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import type { Ask } from '../http/transports.ts'
-import { transports } from '../http/transports.ts'
+import type { Ask } from '../integration/http/transports.ts'
+import { transports } from '../integration/http/transports.ts'
 import type { TestDatabase } from '../support/database.ts'
 
 /** How an attacker reaches the server. */

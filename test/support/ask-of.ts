@@ -2,7 +2,7 @@ import { execute, GraphQLObjectType, GraphQLSchema, parse } from 'graphql'
 import pino from 'pino'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { createLoadersOf } from '../../src/graphql/loaders.ts'
-import { localOperator } from '../../src/principal.ts'
+import { localOperator } from '../../src/identity/principal.ts'
 
 /**
  * Asks a type's resolvers what they make of values to which no operation need lead.

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { readPidFile } from '../../src/database/embedded-postmaster.ts'
+import { readPidFile } from '../../src/database/embedded/postmaster.ts'
 
 const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 

@@ -17,7 +17,7 @@ export interface Report {
 }
 
 const program = `
-import { startEmbedded } from './src/database/embedded.js'
+import { startEmbedded } from './src/database/embedded/embedded.js'
 const log = { info() {}, warn() {}, debug() {} }
 try {
   const { url, adopted, notes, stop } = await startEmbedded({ ...JSON.parse(process.argv[2]), log })
@@ -33,9 +33,9 @@ try {
  * another user, who may not be able to reach the checkout; so all that it needs is copied.
  */
 export async function buildOwner(folder: string): Promise<string> {
-  await mkdir(join(folder, 'src', 'database'), { recursive: true })
-  const names = (await readdir(join(projectDir, 'src', 'database'))).filter((name) => name.startsWith('embedded'))
-  for (const name of ['startup-error.ts', ...names.map((name) => join('database', name))]) {
+  for (const part of ['errors', 'database/embedded']) await mkdir(join(folder, 'src', part), { recursive: true })
+  const names = await readdir(join(projectDir, 'src/database/embedded'))
+  for (const name of ['errors/startup-error.ts', ...names.map((name) => join('database/embedded', name))]) {
     const source = await readFile(join(projectDir, 'src', name), 'utf8')
     const { outputText } = ts.transpileModule(source, {
       compilerOptions: {

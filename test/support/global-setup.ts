@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import type { TestProject } from 'vitest/node'
-import { startEmbedded } from '../../src/database/embedded.ts'
-import { migrate } from '../../src/database/migrate.ts'
+import { startEmbedded } from '../../src/database/embedded/embedded.ts'
+import { migrate } from '../../src/database/migrations/migrate.ts'
 import { withClient, createDatabase, dropDatabase, urlOfDatabase } from './database.ts'
 
 declare module 'vitest' {

@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { chooseIdentity } from '../../src/database/embedded-identity.ts'
+import { chooseIdentity } from '../../src/database/embedded/identity.ts'
 import { withClient } from './database.ts'
 
 export interface OtherPostgres extends AsyncDisposable {

@@ -4,60 +4,65 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
 
-const src = fileURLToPath(new URL('../../src', import.meta.url))
-const DOMAINS = ['access', 'checkpoint', 'session', 'stream', 'user']
-/** Files of a domain that hold one use case, or what runs by itself, beside its service. */
-const USE_CASES = [
-  ...['activity', 'prune', 'reaper', 'retention'],
-  ...['authenticate', 'credential-watch', 'jwks', 'jwt', 'key-check', 'keys'],
+const root = new URL('../../', import.meta.url)
+const src = fileURLToPath(new URL('src', root))
+
+/** From the outside in: an import leads to the same folder, or to one further down. A file of src itself stands for itself. */
+const RANKS = [
+  'main.ts',
+  'cli',
+  'app.ts',
+  'config.ts',
+  'misspelt-settings.ts',
+  'observability/metrics',
+  'observability/tracing',
+  'observability',
+  'http',
+  'http/graphiql',
+  'websocket',
+  'sse',
+  'http/requests',
+  'http/answers',
+  'operations',
+  'operations/plugins',
+  'operations/exchange',
+  'operations/streams',
+  'operations/compiled',
+  'operations/documents',
+  'operations/results',
+  'operations/variables',
+  'limits',
+  'api',
+  'maintenance',
+  'crawl/feeds',
+  'crawl/lease',
+  'crawl/plan',
+  'crawl/save',
+  'crawl/history',
+  'crawl/activity',
+  'crawl/session',
+  'crawl/checkpoint',
+  'user',
+  'access',
+  'stream',
+  'stream/platforms',
+  'graphql',
+  'events',
+  'database/embedded',
+  'database/migrations',
+  'database',
+  'concurrency',
+  'identity',
+  'errors',
 ]
+const DOMAINS = ['crawl', 'user', 'access', 'stream']
 
-/** From the outside in; an import goes from a lower number to an equal or a higher one. */
-const LAYERS = {
-  main: 0,
-  cli: 1,
-  app: 2,
-  metrics: 2.5,
-  tracing: 2.5,
-  http: 3,
-  api: 4,
-  'domain graphql': 5,
-  graphql: 6,
-  service: 8,
-  loaders: 8,
-  feed: 8,
-  store: 9,
-  events: 9,
-  database: 10,
-  model: 11,
-  leaf: 12,
-}
-type Layer = keyof typeof LAYERS
-
-function layerOf(file: string): Layer {
-  const folder = file.includes('/') ? dirname(file) : ''
-  const name = file.slice(file.lastIndexOf('/') + 1, -'.ts'.length)
-  if (folder === '') {
-    if (name === 'main' || name === 'cli' || name === 'app') return name
-    // Seeding drives the stores, like the CLI that runs it drives the app; the log is the process'.
-    if (name === 'seed' || name === 'log') return 'app'
-    return 'leaf'
-  }
-  if (DOMAINS.includes(folder)) {
-    if (name.startsWith('graphql')) return 'domain graphql'
-    if (name.startsWith('cli-')) return 'cli'
-    if (name === 'service' || name === 'loaders' || name === 'feed') return name
-    // Use cases that outgrew service.ts, and what runs in the background.
-    if (name.endsWith('-service') || USE_CASES.includes(name)) return 'service'
-    if (name === 'store' || name.endsWith('-store')) return 'store'
-    // model.ts and the pure files beside it: rows, platforms, ID rules.
-    return 'model'
-  }
-  if (folder === 'api' || folder === 'graphql') return folder
-  const top = folder.split('/')[0]
-  if (top === 'metrics' || top === 'tracing' || top === 'http' || top === 'events' || top === 'database') return top
-  throw new Error(`${file} is in no layer: put it where it belongs, or give its folder a layer here`)
-}
+/** The folder of a file, or the file itself where it stands in src. */
+const folderOf = (file: string) => (file.includes('/') ? dirname(file) : file)
+const topOf = (folder: string) => folder.replace(/\/.*|\.ts$/g, '')
+const isOfDomain = (file: string) => DOMAINS.includes(topOf(folderOf(file)))
+const nameOf = (file: string) => file.slice(file.lastIndexOf('/') + 1, -'.ts'.length)
+const isStore = (file: string) => nameOf(file) === 'store' || nameOf(file).endsWith('-store')
 
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
   (file) => file.endsWith('.ts') && !file.includes('generated/'),
@@ -94,16 +99,30 @@ describe('src', () => {
   })
 
   it('has no import that points up', () => {
+    const rankOf = (file: string) => RANKS.indexOf(folderOf(file))
     const upward = [...graph].flatMap(([file, imports]) =>
-      imports
-        .filter((imported) => LAYERS[layerOf(imported)] < LAYERS[layerOf(file)])
-        .map((imported) => `${file} (${layerOf(file)}) -> ${imported} (${layerOf(imported)})`),
+      imports.filter((imported) => rankOf(imported) < rankOf(file)).map((imported) => `${file} -> ${imported}`),
     )
     expect(upward).toEqual([])
   })
 
+  it('ranks each folder, and none that is gone', () => {
+    expect([...new Set(files.map(folderOf))].sort()).toEqual(RANKS.toSorted())
+  })
+
+  it('has no folder of more than 20 files', () => {
+    const sizeOf = (folder: string) => files.filter((file) => folderOf(file) === folder).length
+    expect(RANKS.filter((folder) => sizeOf(folder) > 20)).toEqual([])
+  })
+
+  it('has the order that README tells', () => {
+    const readme = readFileSync(new URL('README.md', root), 'utf8').replace(/\s+/g, ' ')
+    const order = [...new Set(RANKS.map(topOf))].map((folder) => `\`${folder}\``).join(', ')
+    expect(readme).toContain(`Imports point one way: ${order}.`)
+  })
+
   it('loads what counts and traces only where it is asked for', () => {
-    const optional = ['metrics/', 'tracing/']
+    const optional = ['observability/metrics/', 'observability/tracing/']
     const loadedAnyway = files
       .filter((file) => !optional.some((folder) => file.startsWith(folder)))
       .filter((file) => {
@@ -119,24 +138,39 @@ describe('src', () => {
     expect(loadedAnyway).toEqual([])
   })
 
-  it('has a kit that knows no domain, and streams and users that know no crawl', () => {
-    const allowed: Record<string, readonly string[]> = { graphql: [], access: [], stream: [], user: ['stream'] }
+  it('lets the crawl import every other domain, users import streams, and no other domain import one', () => {
+    const allowed: Record<string, readonly string[]> = { access: [], stream: [], user: ['stream'] }
     const wrong = [...graph].flatMap(([file, imports]) => {
-      const folder = dirname(file)
-      const others = DOMAINS.filter((domain) => domain !== folder && !allowed[folder]?.includes(domain))
-      return folder in allowed
-        ? imports.filter((imported) => others.includes(dirname(imported))).map((imported) => `${file} -> ${imported}`)
+      const domain = topOf(folderOf(file))
+      const others = DOMAINS.filter((other) => other !== domain && !allowed[domain]?.includes(other))
+      return domain in allowed
+        ? imports.filter((imported) => others.includes(topOf(imported))).map((imported) => `${file} -> ${imported}`)
         : []
     })
     expect(wrong).toEqual([])
   })
 
-  it('has models that import nothing but models and leaves', () => {
+  it('knows GraphQL in the files of a domain that are named so, and in no other', () => {
+    const isGraphql = (file: string) => isOfDomain(file) && nameOf(file).startsWith('graphql')
     const wrong = [...graph]
-      .filter(([file]) => layerOf(file) === 'model')
+      .filter(([file]) => isOfDomain(file) && !isGraphql(file))
       .flatMap(([file, imports]) =>
         imports
-          .filter((imported) => !['model', 'leaf'].includes(layerOf(imported)))
+          .filter((imported) => folderOf(imported) === 'graphql' || isGraphql(imported))
+          .map((imported) => `${file} -> ${imported}`),
+      )
+    expect(wrong).toEqual([])
+  })
+
+  it('has stores that call no use case, and models that reach no database', () => {
+    const reachesDatabase = (file: string): boolean =>
+      isStore(file) || file === 'database/database.ts' || (graph.get(file) ?? []).some(reachesDatabase)
+    const wrong = [...graph]
+      .filter(([file]) => isOfDomain(file) && (isStore(file) || nameOf(file) === 'model'))
+      .flatMap(([file, imports]) =>
+        imports
+          .filter((imported) => (isOfDomain(imported) || nameOf(file) === 'model') && reachesDatabase(imported))
+          .filter((imported) => !(isStore(file) && isStore(imported)))
           .map((imported) => `${file} -> ${imported}`),
       )
     expect(wrong).toEqual([])

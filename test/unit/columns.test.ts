@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { revisionColumns } from '../../src/checkpoint/revision.ts'
-import { literalColumns } from '../../src/checkpoint/row.ts'
-import { mapColumns } from '../../src/columns.ts'
-import { sessionColumns } from '../../src/session/row.ts'
+import { revisionColumns } from '../../src/crawl/history/revision.ts'
+import { literalColumns } from '../../src/crawl/checkpoint/row.ts'
+import { mapColumns } from '../../src/database/columns.ts'
+import { sessionColumns } from '../../src/crawl/session/row.ts'
 
 interface Page {
   readonly pageId: string

@@ -12,10 +12,10 @@ import {
 } from 'graphql'
 import { compileQuery, isCompiledQuery } from 'graphql-jit'
 import { describe, expect, it } from 'vitest'
-import { isCompilable } from '../../src/http/compilable.ts'
-import { createCompiledExecution } from '../../src/http/compiled-execution.ts'
-import { parseTokens } from '../../src/http/limits/parse-tokens.ts'
-import { formatError } from '../../src/http/result-text.ts'
+import { isCompilable } from '../../src/operations/compiled/compilable.ts'
+import { createCompiledExecution } from '../../src/operations/compiled/compiled-execution.ts'
+import { parseTokens } from '../../src/limits/parse-tokens.ts'
+import { formatError } from '../../src/operations/results/result-text.ts'
 
 const schema = buildSchema(`
   enum Colour { RED GREEN }

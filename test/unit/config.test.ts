@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../../src/config.ts'
-import { StartupError } from '../../src/startup-error.ts'
+import { StartupError } from '../../src/errors/startup-error.ts'
 
 const refusal = (env: Record<string, string>): string => {
   try {

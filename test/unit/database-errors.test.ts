@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type Database, openDatabase } from '../../src/database/database.ts'
 import { faultOf, sqlState } from '../../src/database/errors.ts'
-import { Fault } from '../../src/fault.ts'
+import { Fault } from '../../src/errors/fault.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
 
 /** What a promise fails with. */

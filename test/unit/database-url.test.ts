@@ -1,7 +1,7 @@
 import { parse } from 'pg-connection-string'
 import { describe, expect, it } from 'vitest'
-import { toPostgresUrl } from '../../src/database-url.ts'
-import { StartupError } from '../../src/startup-error.ts'
+import { toPostgresUrl } from '../../src/database/database-url.ts'
+import { StartupError } from '../../src/errors/startup-error.ts'
 
 describe('DATABASE_URL', () => {
   it.each([

@@ -15,18 +15,18 @@ import { isAsyncIterable } from 'graphql-yoga'
 import { describe, expect, it } from 'vitest'
 import { schema } from '../../src/api/schema.ts'
 import { bySelectedNames } from '../../src/graphql/selected-names.ts'
-import { isCompilable } from '../../src/http/compilable.ts'
-import { createCompiledExecution } from '../../src/http/compiled-execution.ts'
+import { isCompilable } from '../../src/operations/compiled/compilable.ts'
+import { createCompiledExecution } from '../../src/operations/compiled/compiled-execution.ts'
 import { PAGE_SIZES } from '../../src/graphql/paging.ts'
-import { objectsOf } from '../../src/http/limits/cost-limit.ts'
-import { depthOf } from '../../src/http/limits/depth.ts'
-import { findDocumentExcess } from '../../src/http/limits/document-limits.ts'
-import { asksForSchema } from '../../src/http/limits/introspection.ts'
-import { countOccurrences } from '../../src/http/limits/occurrences.ts'
-import { countRootFields } from '../../src/http/limits/root-fields.ts'
-import { rootFieldNames } from '../../src/http/root-field-names.ts'
-import { createSharedSubscribe } from '../../src/http/shared-results.ts'
-import { findConditionalRoots } from '../../src/http/subscription-root.ts'
+import { objectsOf } from '../../src/limits/cost-limit.ts'
+import { depthOf } from '../../src/limits/depth.ts'
+import { findDocumentExcess } from '../../src/limits/document-limits.ts'
+import { asksForSchema } from '../../src/limits/introspection.ts'
+import { countOccurrences } from '../../src/limits/occurrences.ts'
+import { countRootFields } from '../../src/limits/root-fields.ts'
+import { rootFieldNames } from '../../src/operations/exchange/root-field-names.ts'
+import { createSharedSubscribe } from '../../src/operations/streams/shared-results.ts'
+import { findConditionalRoots } from '../../src/operations/documents/subscription-root.ts'
 import { ENDLESS, LONG } from '../support/hostile-documents.ts'
 
 interface Walked {
@@ -36,27 +36,27 @@ interface Walked {
 
 /** Looks at a document that may not be valid. */
 const looks: Readonly<Record<string, (walked: Walked) => unknown>> = {
-  'http/limits/depth.ts': ({ document }) => depthOf(document),
-  'http/limits/occurrences.ts': ({ document }) => countOccurrences(document),
-  'http/limits/root-fields.ts': ({ document }) => countRootFields(document),
-  'http/limits/introspection.ts': ({ document }) => asksForSchema(document),
-  'http/limits/document-limits.ts': ({ document }) => findDocumentExcess(document, { introspection: true }),
-  'http/subscription-root.ts': ({ document }) => findConditionalRoots(document),
-  'http/root-field-names.ts': ({ document, operation }) => rootFieldNames(document, operation),
-  'http/compilable.ts': ({ document, operation }) => isCompilable(document, operation),
+  'limits/depth.ts': ({ document }) => depthOf(document),
+  'limits/occurrences.ts': ({ document }) => countOccurrences(document),
+  'limits/root-fields.ts': ({ document }) => countRootFields(document),
+  'limits/introspection.ts': ({ document }) => asksForSchema(document),
+  'limits/document-limits.ts': ({ document }) => findDocumentExcess(document, { introspection: true }),
+  'operations/documents/subscription-root.ts': ({ document }) => findConditionalRoots(document),
+  'operations/exchange/root-field-names.ts': ({ document, operation }) => rootFieldNames(document, operation),
+  'operations/compiled/compilable.ts': ({ document, operation }) => isCompilable(document, operation),
   'graphql/selected-names.ts': ({ document, operation }) => selectedNames(document, operation),
 }
 
 /** Works on a valid document. */
 const works: Readonly<Record<string, (walked: Walked) => unknown>> = {
-  'http/limits/cost.ts': ({ document, operation }) => objectsOf(schema, document, operation, {}, PAGE_SIZES),
-  'http/compiled-execution.ts': ({ document }) =>
+  'limits/cost.ts': ({ document, operation }) => objectsOf(schema, document, operation, {}, PAGE_SIZES),
+  'operations/compiled/compiled-execution.ts': ({ document }) =>
     createCompiledExecution(schema, { runsBefore: 0 })({ schema, document }),
   'graphql-js: execute': ({ document }) => execute({ schema, document }),
 }
 
 /** The walk of the others, and one that the last test here is about. */
-const OTHERS = ['graphql/selections.ts', 'http/shared-results.ts']
+const OTHERS = ['graphql/selections.ts', 'operations/streams/shared-results.ts']
 
 function selectedNames(document: DocumentNode, operation: OperationDefinitionNode): string[] {
   const fragments = Object.fromEntries(
@@ -135,7 +135,7 @@ it('counts walks, which stop: a walk without a memory does not get through', () 
   }).toThrow(WalkedTooOften)
 })
 
-it('http/shared-results.ts looks at each fragment a bounded number of times', async () => {
+it('operations/streams/shared-results.ts looks at each fragment a bounded number of times', async () => {
   const { document } = counted(ENDLESS['the same in a subscription'] ?? '')
   const feed = (async function* () {
     yield await Promise.resolve({ event: 1 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { EventPace } from '../../src/http/limits/event-pace.ts'
+import { EventPace } from '../../src/operations/streams/event-pace.ts'
 
 const turn = () => new Promise(setImmediate)
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { CallerRates } from '../../src/http/limits/caller-rates.ts'
-import { EventPayments } from '../../src/http/limits/event-payments.ts'
-import { Reader } from '../../src/http/mapped-stream.ts'
+import { CallerRates } from '../../src/limits/caller-rates.ts'
+import { EventPayments } from '../../src/operations/streams/event-payments.ts'
+import { Reader } from '../../src/operations/streams/mapped-stream.ts'
 
 describe('what events cost', () => {
   let rates: CallerRates

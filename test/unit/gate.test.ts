@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { Gate } from '../../src/database/gate.ts'
-import { Patience } from '../../src/database/patience.ts'
+import { Gate } from '../../src/concurrency/gate.ts'
+import { Patience } from '../../src/concurrency/patience.ts'
 
 /** Work that ends when the test says so. */
 function held() {

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { createGroupCommit } from '../../src/database/group-commit.ts'
+import { createGroupCommit } from '../../src/concurrency/group-commit.ts'
 
 /** A write that the test lets through, set by set. */
 function controlledWrite() {

@@ -6,7 +6,7 @@ import {
   identifierProblem,
   nameProblem,
   NODE_TYPES,
-} from '../../src/identifier.ts'
+} from '../../src/identity/identifier.ts'
 
 describe('a user or session ID', () => {
   it.each([

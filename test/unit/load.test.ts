@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import { setImmediate as turn, setTimeout as turnAfter } from 'node:timers/promises'
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Load, watchLoad } from '../../src/http/load.ts'
+import { type Load, watchLoad } from '../../src/limits/load.ts'
 
 /** Holds the event loop up, as one long computation does. */
 function block(ms: number): void {

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { Fault } from '../../src/fault.ts'
-import { checkpointNodeId, checkpointNodeKey, parseCheckpointNodeKey } from '../../src/checkpoint/graphql-node-id.ts'
+import { Fault } from '../../src/errors/fault.ts'
+import {
+  checkpointNodeId,
+  checkpointNodeKey,
+  parseCheckpointNodeKey,
+} from '../../src/crawl/checkpoint/graphql-node-id.ts'
 import { decodeNodeId, encodeNodeId } from '../../src/graphql/node-id.ts'
 
 const awkward = ['1', ':', 'a:b', '"', '\\', '["a","b"]', 'ä', '🦜', ' ', 'line\nend', '=', 'User:x']

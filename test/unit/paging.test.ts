@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Fault } from '../../src/fault.ts'
+import { Fault } from '../../src/errors/fault.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../../src/graphql/paging.ts'
 
 const LIST = 'sessions DESC'

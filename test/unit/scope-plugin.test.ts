@@ -4,8 +4,8 @@ import { execute, type ExecutionResult, parse, subscribe } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import ScopePlugin from '../../src/graphql/scope-plugin.ts'
 import { schema } from '../../src/api/schema.ts'
-import { type Principal, SCOPES, type Scope } from '../../src/principal.ts'
-import { OPERATIONS } from '../access/operations.ts'
+import { type Principal, SCOPES, type Scope } from '../../src/identity/principal.ts'
+import { OPERATIONS } from '../integration/access/operations.ts'
 
 /** Any one of these lets a caller in. What depends on an argument is asked below. */
 const NEEDED: Record<string, readonly Scope[]> = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createSharedReads } from '../../src/database/shared-reads.ts'
-import { Fault } from '../../src/fault.ts'
+import { createSharedReads } from '../../src/concurrency/shared-reads.ts'
+import { Fault } from '../../src/errors/fault.ts'
 
 /** A database whose statements end when they are told to. */
 function readsOf(

@@ -1,8 +1,8 @@
 import { buildSchema, type DocumentNode, type ExecutionArgs, parse } from 'graphql'
 import { isAsyncIterable } from 'graphql-yoga'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { EventPace } from '../../src/http/limits/event-pace.ts'
-import { createSharedSubscribe } from '../../src/http/shared-results.ts'
+import { EventPace } from '../../src/operations/streams/event-pace.ts'
+import { createSharedSubscribe } from '../../src/operations/streams/shared-results.ts'
 
 interface Event {
   readonly id: number

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { DEFAULT_STREAM, platformOf, streamNameSchema } from '../../src/stream/model.ts'
-import { namedPlatforms } from '../../src/stream/platform.ts'
+import { namedPlatforms } from '../../src/stream/platforms/platform.ts'
 import { platformOfEnum } from '../../src/stream/graphql.ts'
 
 describe('the name of a stream', () => {

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { columnTypes, parseTimestamp } from '../../src/database/timestamps.ts'
 import { DateTime } from '../../src/graphql/scalars.ts'
-import { toTime } from '../../src/time-column.ts'
+import { toTime } from '../../src/database/time-column.ts'
 
 const DAY_MS = 86_400_000
 const parseByDriver = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ) as (text: string) => Date | number

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { unacknowledged } from '../../src/http/vanished-peers.ts'
+import { unacknowledged } from '../../src/sse/vanished-peers.ts'
 
 const heading = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n'
 const line = (rest: string) => `   7: ${rest} 0 0 48213 1 0000000000000000 20 4 30 10 -1\n`

@@ -1,6 +1,6 @@
 import { buildSchema, getOperationAST, parse } from 'graphql'
 import { expect, it } from 'vitest'
-import { findVariableErrors, hasLargeObject } from '../../src/http/variable-errors.ts'
+import { findVariableErrors, hasLargeObject } from '../../src/operations/variables/variable-errors.ts'
 
 const schema = buildSchema(`
   scalar Odd

@@ -8,7 +8,7 @@ const DISTINCT = rounds(2_000, 15)
 
 /** Without those that would stay open. */
 const all = Object.values({ ...ENDLESS, ...LONG, ...LARGE }).filter((text) => !text.startsWith('subscription'))
-/** test/http/hostile-documents.test.ts sends all of them each time. */
+/** test/integration/http/hostile-documents.test.ts sends all of them each time. */
 const documents = isFull ? all : Object.values(ENDLESS).slice(0, 2).concat(Object.values(LARGE).slice(0, 3))
 
 /** A valid document of 950 fields that no other is like: what is kept of it is bounded by its bytes. */

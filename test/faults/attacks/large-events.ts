@@ -3,7 +3,7 @@ import { createClient as createSocketClient } from 'graphql-ws'
 import { createClient } from 'graphql-sse'
 import { expect } from 'vitest'
 import { WebSocket } from 'ws'
-import { transports } from '../../http/transports.ts'
+import { transports } from '../../integration/http/transports.ts'
 import type { Attack, Target } from '../attack.ts'
 import { rounds } from '../rounds.ts'
 

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
-import { openSocket } from '../../http/socket-client.ts'
-import { transports } from '../../http/transports.ts'
+import { openSocket } from '../../integration/http/socket-client.ts'
+import { transports } from '../../integration/http/transports.ts'
 import type { Attack, Target, Way } from '../attack.ts'
 import { rounds } from '../rounds.ts'
 

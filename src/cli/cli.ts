@@ -1,0 +1,195 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Logger, pino } from 'pino'
+import { KEY_USAGE, readKeyArguments, runKeyCommand } from './keys.ts'
+import { type App, startApp } from '../app.ts'
+import { type Config, loadConfig } from '../config.ts'
+import { joinEmbedded } from '../database/embedded/embedded.ts'
+import { migrate, repair } from '../database/migrations/migrate.ts'
+import { verifySchema } from '../database/migrations/verify.ts'
+import { resetFeed } from '../events/reset.ts'
+import { printApi } from '../api/schema.ts'
+import { createServerLog } from '../observability/log.ts'
+import { seed } from './seed.ts'
+import { StartupError } from '../errors/startup-error.ts'
+import { exitCodeOf, stopRequest, type StopReason } from './stop-request.ts'
+
+const USAGE = `usage: waymark [<command>], in a checkout: npm start -- [<command>]
+  serve          serve the API (default)
+  migrate        bring the database to this version's schema
+  verify         name each difference between the database and this version's schema; exit 1 if there is any
+  repair         apply every migration and function once more, where somebody dropped or changed what they make
+  feed reset     begin a new generation of the feeds, after a restore or a failover (docs/feeds.md)
+${KEY_USAGE}
+  seed           fill the database with a small data set to try things on
+  print-schema   print the API as SDL
+Settings come from the environment and from .env; docs/settings.md lists them.`
+
+/** What closing may take beyond the drain of requests: feed, pool and embedded database, milliseconds. */
+const STOP_MARGIN_MS = 3_000
+/** A start that is to be stopped is let come to its end for so long: an initdb, migrations. */
+const START_PATIENCE_MS = 5_000
+const LINGER_MS = 200
+
+/** What a command runs with. */
+interface Run {
+  readonly config: Config
+  /** Begins to listen for what asks the process to stop. */
+  readonly stopRequest: () => Promise<StopReason>
+}
+
+const commands: Record<string, (run: Run) => Promise<number>> = {
+  serve,
+  migrate: (run) =>
+    onDatabase(run, async (databaseUrl) => {
+      const { applied, present, functions } = await migrate({ databaseUrl, log: pino({ level: 'warn' }) })
+      const lines = applied.map((name) => `applied ${name}`)
+      if (functions.length > 0) lines.push(`replaced ${functions.length} functions and triggers`)
+      print(lines.join('\n') || `nothing to apply: ${present.length} migrations are there`)
+      return 0
+    }),
+  repair: (run) =>
+    onDatabase(run, async (databaseUrl) => {
+      await repair({ databaseUrl, log: pino({ level: 'warn' }) })
+      print('every migration and function was applied once more')
+      return 0
+    }),
+  verify: (run) =>
+    onDatabase(run, async (databaseUrl) => {
+      const { differences, notes, diff } = await verifySchema({ databaseUrl })
+      if (differences.length > 0) print([...differences, '', diff].join('\n').trimEnd())
+      else print('the schema is as it should be')
+      if (notes.length > 0) print(['', 'Works, but worth knowing:', ...notes.map((note) => `- ${note}`)].join('\n'))
+      return differences.length > 0 ? 1 : 0
+    }),
+  'feed reset': (run) =>
+    onDatabase(run, async (databaseUrl) => {
+      const { generation, previous } = await resetFeed({ databaseUrl })
+      print(
+        `the feeds begin anew: generation ${generation} instead of ${previous}. Every cursor given out before is CURSOR_EXPIRED; its holder lists again.\n` +
+          'Servers that run take it up within a second or so.',
+      )
+      return 0
+    }),
+  seed: (run) =>
+    onDatabase(run, async (databaseUrl) => {
+      await migrate({ databaseUrl })
+      print(await seed(databaseUrl))
+      return 0
+    }),
+  'print-schema': () => {
+    process.stdout.write(printApi())
+    return Promise.resolve(0)
+  },
+}
+
+async function serve({ config, stopRequest }: Run): Promise<number> {
+  const log = createServerLog(config.debug ? 'debug' : config.logLevel)
+  const stopped = stopRequest()
+  const starting = startApp(config, log)
+  const started = await Promise.race([starting, stopped])
+  if (typeof started === 'string') {
+    tellStop(started, log)
+    return stopStart(starting, started, config, log)
+  }
+  const line = `Waymark serves ${started.url} (${started.notes.join('; ')})`
+  if (process.stdout.isTTY || !log.isLevelEnabled('info')) print(line)
+  log.info({ url: started.url }, line)
+  tellStop(await stopped, log)
+  return stop(started, config, log)
+}
+
+/** Ends a server that was asked to stop before it served. */
+async function stopStart(starting: Promise<App>, reason: StopReason, config: Config, log: Logger): Promise<number> {
+  const late = delay(START_PATIENCE_MS, undefined, { ref: false })
+  const app = await Promise.race([starting, late])
+  if (app) return stop(app, config, log)
+  log.warn('the start did not come to an end in time: ended without it')
+  // What it has started ends with this process.
+  process.exit(exitCodeOf(reason))
+}
+
+async function stop(app: App, config: Config, log: Logger): Promise<number> {
+  await closeInTime(app, config, log)
+  log.info('stopped')
+  // A database that has stopped answering never closes its connections; they must not keep the process.
+  setTimeout(() => process.exit(0), LINGER_MS).unref()
+  return 0
+}
+
+function tellStop(reason: StopReason, log: Logger): void {
+  if (reason === 'NPM_GONE') log.warn('npm, which started this server, is gone: stopping')
+  else log.info({ signal: reason }, 'stopping')
+}
+
+function keyCommand(args: readonly string[]): (run: Run) => Promise<number> {
+  return (run) => {
+    // Before a database is started for it.
+    const command = readKeyArguments(args)
+    const { migrateOnStart: mayMigrate } = run.config
+    return onDatabase(run, (databaseUrl) => runKeyCommand(databaseUrl, command, { mayMigrate, print }))
+  }
+}
+
+/** Closes the server; gives it up where that takes longer than its drain and a margin: it is killed after 10 s in many places. */
+async function closeInTime(app: App, { drainTimeoutMs }: Config, log: Logger): Promise<void> {
+  const closed = new AbortController()
+  const late = delay(drainTimeoutMs + STOP_MARGIN_MS, 'late', { signal: closed.signal }).catch(() => 'closed')
+  try {
+    if ((await Promise.race([app.close(), late])) === 'late') {
+      log.warn('the database did not let its connections go in time: ended without it')
+    }
+  } finally {
+    closed.abort()
+  }
+}
+
+/** Runs a command on DATABASE_URL, or on the embedded database: a running server's, or one started for as long as that takes. */
+async function onDatabase(
+  { config, stopRequest }: Run,
+  run: (databaseUrl: string) => Promise<number>,
+): Promise<number> {
+  if (config.databaseUrl !== undefined) return run(config.databaseUrl)
+  const stopped = stopRequest()
+  const embedded = await joinEmbedded({ dataDir: config.dataDir, log: pino({ level: 'warn' }) })
+  let stopReason: StopReason | undefined
+  try {
+    return await Promise.race([run(embedded.url), stopped.then((reason) => exitCodeOf((stopReason = reason)))])
+  } finally {
+    await embedded.stop()
+    // What the command has begun is cut off with its database.
+    if (stopReason) process.exit(exitCodeOf(stopReason))
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function printError(line: string): void {
+  process.stderr.write(`waymark: ${line}\n`)
+}
+
+/**
+ * Runs one command.
+ * @param argv what follows the program's name
+ * @param options.parentPid the process that started this one, read as early as can be
+ * @returns the exit code: 0, 1 where the command's answer is no, 2 where it could not begin (one line on stderr says why)
+ */
+export async function main(argv: readonly string[], { parentPid }: { readonly parentPid: number }): Promise<number> {
+  const name = argv.join(' ') || 'serve'
+  const command = argv[0] === 'key' ? keyCommand(argv.slice(1)) : commands[name]
+  const wantsHelp = argv[0] === 'help' || argv.some((argument) => argument === '--help' || argument === '-h')
+  if (!command || wantsHelp) {
+    ;(wantsHelp ? process.stdout : process.stderr).write(`${USAGE}\n`)
+    return wantsHelp ? 0 : 2
+  }
+  try {
+    const config = loadConfig(printError)
+    const npmParentPid = config.isStartedByNpm ? parentPid : undefined
+    return await command({ config, stopRequest: () => stopRequest(npmParentPid) })
+  } catch (error) {
+    if (!(error instanceof StartupError)) throw error
+    printError(error.message)
+    return 2
+  }
+}

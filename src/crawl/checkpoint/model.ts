@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import type { Checkpoint as CheckpointColumns, CrawlState } from '../../database/generated/client.ts'
+import { DomainError } from '../../errors/domain-error.ts'
+import { identifierSchema } from '../../identity/identifier.ts'
+import { streamNameSchema } from '../../stream/model.ts'
+
+/** What a checkpoint knows beyond the literal columns, and who owns its stream. */
+export type CheckpointState = Pick<
+  CrawlState,
+  'version' | 'epoch' | 'writtenEpoch' | 'ownerSessionId' | 'pageToken' | 'headListId' | 'anchorListId' | 'complete'
+>
+
+/** How far the crawls of one (user, stream) got: the columns of its own table, without its state. */
+export type LiteralCheckpoint = CheckpointColumns
+
+/** With its state, which is null only for the moment before a foreign writer's trigger has made it. */
+export type Checkpoint = LiteralCheckpoint & { state: CheckpointState | null }
+
+export interface CheckpointKey {
+  readonly userId: string
+  readonly stream: string
+}
+
+export interface RevisionKey extends CheckpointKey {
+  readonly version: number
+}
+
+export const checkpointKeySchema = z.object({ userId: identifierSchema, stream: streamNameSchema })
+
+/** Nothing was written: somebody changed the checkpoint since it was read. */
+export class VersionConflictError extends DomainError {
+  readonly code = 'VERSION_CONFLICT'
+
+  /** @param currentVersion 0: there is no checkpoint */
+  constructor(readonly currentVersion: number) {
+    super(
+      currentVersion === 0
+        ? 'There is no checkpoint now: read it again, and send expectedVersion 0 to make one.'
+        : `The checkpoint is at version ${currentVersion} now: read it again, and decide on what it says.`,
+    )
+  }
+}
+
+/** Nothing was written: the stream asks for growing item IDs. */
+export class OrderViolationError extends DomainError {
+  readonly code = 'ORDER_VIOLATION'
+
+  constructor(readonly lastItemId: string) {
+    super(
+      `This stream is configured as ASCENDING and is at ${JSON.stringify(lastItemId)} already: send a later item, or configureStream with NONE.`,
+    )
+  }
+}
+
+/** There has never been a checkpoint of this user and stream. */
+export class CheckpointNotFoundError extends DomainError {
+  readonly code = 'CHECKPOINT_NOT_FOUND'
+
+  constructor({ userId, stream }: CheckpointKey) {
+    super(`There has never been a checkpoint of ${JSON.stringify(userId)} on ${stream}: check both, or save one.`)
+  }
+}
+
+/** The revision asked for was pruned. */
+export class HistoryExpiredError extends DomainError {
+  readonly code = 'HISTORY_EXPIRED'
+
+  constructor(readonly oldestVersion: number) {
+    super(`That revision is past the retention of the history: the oldest kept is version ${oldestVersion}.`)
+  }
+}

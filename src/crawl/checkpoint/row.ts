@@ -1,0 +1,55 @@
+import { type JsonRow, mapColumns } from '../../database/columns.ts'
+import type { Checkpoint, CheckpointState, LiteralCheckpoint } from './model.ts'
+
+/** Of crawler.crawl_checkpoint. */
+export const literalColumns = mapColumns<LiteralCheckpoint>({
+  userId: 'user_id',
+  stream: 'stream',
+  lastItemId: 'last_tweet_id',
+  lastCrawledAt: { time: 'last_crawled_at' },
+  bookmarksCount: 'bookmarks_count',
+  createdAt: { time: 'created_at' },
+  updatedAt: { time: 'updated_at' },
+})
+
+/** Of crawler.crawl_state. */
+const stateColumns = mapColumns<CheckpointState>({
+  version: 'version',
+  epoch: 'epoch',
+  writtenEpoch: 'written_epoch',
+  ownerSessionId: 'owner_session_id',
+  pageToken: 'page_token',
+  headListId: { bigint: 'head_list_id' },
+  anchorListId: { bigint: 'anchor_list_id' },
+  complete: 'complete',
+})
+
+/** What is read of checkpoints: their own columns, or crawler.crawl_state too. */
+export type CheckpointReading = 'literal' | 'all'
+
+interface WithState {
+  readonly state: JsonRow<CheckpointState> | null
+}
+
+/** A row of a statement that selects what READINGS.all says. */
+export type CheckpointRow = LiteralCheckpoint & WithState
+
+/** A row of crawl_checkpoint with its state, as crawler.checkpoint_json makes it. */
+export type CheckpointJson = JsonRow<LiteralCheckpoint> & WithState
+
+/** What a statement selects and joins to crawl_checkpoint AS c. */
+export const READINGS: Readonly<Record<CheckpointReading, { readonly columns: string; readonly join: string }>> = {
+  literal: { columns: literalColumns.selected('c'), join: '' },
+  all: {
+    columns: `${literalColumns.selected('c')}, to_jsonb(st) AS state`,
+    join: 'LEFT JOIN crawler.crawl_state st ON st.user_id = c.user_id AND st.stream = c.stream',
+  },
+}
+
+export function toCheckpoint(row: CheckpointRow): Checkpoint {
+  return { ...row, state: row.state && stateColumns.fromJson(row.state) }
+}
+
+export function checkpointFromJson(row: CheckpointJson): Checkpoint {
+  return { ...literalColumns.fromJson(row), state: row.state && stateColumns.fromJson(row.state) }
+}

@@ -1,0 +1,73 @@
+import { type Principal, reaches } from '../../identity/principal.ts'
+import type { Feed } from '../../events/feed.ts'
+import type { CheckpointRecord, FeedEvent } from '../../events/outbox.ts'
+import { onePerEvent } from '../../events/one-per-event.ts'
+import { FeedWatch } from '../../events/watch.ts'
+import { platformOf } from '../../stream/model.ts'
+import type { CheckpointFilter } from '../checkpoint/store.ts'
+
+export const CHECKPOINT_EVENT_KINDS = ['SAVED', 'CLEARED', 'ROLLED_BACK'] as const
+export type CheckpointEventKind = (typeof CHECKPOINT_EVENT_KINDS)[number]
+
+/** What happened to a checkpoint, as of then; the checkpoint itself is read when the event is delivered. */
+export interface CheckpointEvent {
+  readonly cursor: string
+  readonly kind: CheckpointEventKind
+  readonly occurredAt: Date
+  readonly userId: string
+  readonly stream: string
+  readonly version: number
+  /** null where it was cleared. */
+  readonly lastItemId: string | null
+  readonly bookmarksCount: number
+  /** That wrote it. */
+  readonly sessionId: string | null
+}
+
+/** What a subscriber may ask for: times make no sense of a feed, which is about now. */
+export type CheckpointFeedFilter = Pick<CheckpointFilter, 'userId' | 'stream' | 'platform'>
+
+/**
+ * Every new version of a checkpoint that the filter matches, in commit order per checkpoint.
+ * @param after the cursor to go on from; undefined: from now on
+ * @throws Fault as Feed.resolve does
+ */
+export async function watchCheckpoints(
+  feed: Feed,
+  caller: Principal,
+  filter: CheckpointFeedFilter,
+  after: string | undefined,
+): Promise<FeedWatch<CheckpointEvent>> {
+  const from = after === undefined ? feed.position() : await feed.resolve(after)
+  return new FeedWatch(feed, from, (event) =>
+    reaches(caller.userIds, event.userId) ? select(feed, event, filter) : undefined,
+  )
+}
+
+function select(feed: Feed, event: FeedEvent, filter: CheckpointFeedFilter): CheckpointEvent | undefined {
+  return event.topic === 'checkpoint' && matches(event, filter) ? toCheckpointEvent(feed, event) : undefined
+}
+
+const toCheckpointEvent = onePerEvent((feed, event: CheckpointRecord): CheckpointEvent | undefined => {
+  const kind = CHECKPOINT_EVENT_KINDS.find((known) => known === event.kind)
+  // A later version's, which this one has no name for.
+  if (!kind) return undefined
+  const { occurredAt, userId, stream, version, lastItemId, bookmarksCount, sessionId } = event
+  return {
+    cursor: feed.cursor(event.eventId),
+    kind,
+    occurredAt,
+    userId,
+    stream,
+    version,
+    lastItemId,
+    bookmarksCount,
+    sessionId,
+  }
+})
+
+function matches(event: CheckpointRecord, filter: CheckpointFeedFilter): boolean {
+  if (filter.userId !== undefined && filter.userId !== event.userId) return false
+  if (filter.stream !== undefined && filter.stream !== event.stream) return false
+  return !filter.platform || filter.platform === platformOf(event.stream)
+}

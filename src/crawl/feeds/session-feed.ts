@@ -1,0 +1,73 @@
+import { type Principal, reaches } from '../../identity/principal.ts'
+import type { Feed } from '../../events/feed.ts'
+import type { FeedEvent, SessionRecord } from '../../events/outbox.ts'
+import { onePerEvent } from '../../events/one-per-event.ts'
+import { FeedWatch } from '../../events/watch.ts'
+import { platformOf } from '../../stream/model.ts'
+import { type SessionStatus, statusFromColumn } from '../session/model.ts'
+import type { SessionFilter } from '../session/filter-store.ts'
+
+export const SESSION_EVENT_KINDS = ['STARTED', 'STATUS_CHANGED', 'DELETED', 'STOP_REQUESTED'] as const
+export type SessionEventKind = (typeof SESSION_EVENT_KINDS)[number]
+
+/** What happened to a session, as of then; the session itself is read when the event is delivered. */
+export interface SessionStatusEvent {
+  readonly cursor: string
+  readonly kind: SessionEventKind
+  readonly occurredAt: Date
+  readonly sessionId: string
+  readonly userId: string
+  readonly stream: string
+  readonly previousStatus: SessionStatus | null
+  readonly status: SessionStatus
+}
+
+/** What a subscriber may ask for: times make no sense of a feed, which is about now. */
+export type SessionFeedFilter = Pick<SessionFilter, 'userId' | 'stream' | 'platform' | 'statuses'>
+
+/**
+ * Every change of a session's status that the filter matches, in commit order per session.
+ * @param after the cursor to go on from; undefined: from now on
+ * @throws Fault as Feed.resolve does
+ */
+export async function watchSessions(
+  feed: Feed,
+  caller: Principal,
+  filter: SessionFeedFilter,
+  after: string | undefined,
+): Promise<FeedWatch<SessionStatusEvent>> {
+  // Taken now, not when the first event is asked for: what happens in between belongs to this subscriber.
+  const from = after === undefined ? feed.position() : await feed.resolve(after)
+  return new FeedWatch(feed, from, (event) =>
+    reaches(caller.userIds, event.userId) ? select(feed, event, filter) : undefined,
+  )
+}
+
+function select(feed: Feed, event: FeedEvent, filter: SessionFeedFilter): SessionStatusEvent | undefined {
+  return event.topic === 'session' && matches(event, filter) ? toStatusEvent(feed, event) : undefined
+}
+
+const toStatusEvent = onePerEvent((feed, event: SessionRecord): SessionStatusEvent | undefined => {
+  const kind = SESSION_EVENT_KINDS.find((known) => known === event.kind)
+  // A later version's, which this one has no name for.
+  if (!kind) return undefined
+  return {
+    cursor: feed.cursor(event.eventId),
+    kind,
+    occurredAt: event.occurredAt,
+    sessionId: event.sessionId,
+    userId: event.userId,
+    stream: event.stream,
+    previousStatus: event.previousStatus === null ? null : statusFromColumn(event.previousStatus),
+    status: statusFromColumn(event.status),
+  }
+})
+
+/** A status filter matches the new or the previous status, so that a row is seen leaving. */
+function matches(event: SessionRecord, filter: SessionFeedFilter): boolean {
+  if (filter.userId !== undefined && filter.userId !== event.userId) return false
+  if (filter.stream !== undefined && filter.stream !== event.stream) return false
+  if (filter.platform && filter.platform !== platformOf(event.stream)) return false
+  if (!filter.statuses) return true
+  return filter.statuses.some((status) => status === event.status || status === event.previousStatus)
+}

@@ -1,0 +1,21 @@
+import { mapColumns } from '../../database/columns.ts'
+import type { CheckpointRevision } from '../../database/generated/client.ts'
+
+/** Of crawler.checkpoint_revision, for what crawler.rollback_checkpoint returns; all others are read by Prisma. */
+export const revisionColumns = mapColumns<CheckpointRevision>({
+  userId: 'user_id',
+  stream: 'stream',
+  version: 'version',
+  source: 'source',
+  actor: 'actor',
+  lastItemId: 'last_item_id',
+  bookmarksCount: 'bookmarks_count',
+  bookmarksAdded: 'bookmarks_added',
+  pageToken: 'page_token',
+  headListId: { bigint: 'head_list_id' },
+  anchorListId: { bigint: 'anchor_list_id' },
+  complete: 'complete',
+  sessionId: 'session_id',
+  epoch: 'epoch',
+  recordedAt: { time: 'recorded_at' },
+})

@@ -1,0 +1,187 @@
+import { checkpointFromJson, type CheckpointJson } from '../checkpoint/row.ts'
+import type { Checkpoint } from '../checkpoint/model.ts'
+import type { JsonRow } from '../../database/columns.ts'
+import type { Database } from '../../database/database.ts'
+import { sqlState } from '../../database/errors.ts'
+import { reachArray } from '../../database/reach.ts'
+import type { Reach } from '../../identity/principal.ts'
+import type { Metrics } from '../session/metrics.ts'
+import type { CrawlSession, EndStatus } from '../session/model.ts'
+import { sessionColumns } from '../session/row.ts'
+
+export interface NewSession {
+  readonly sessionId: string
+  readonly userId: string
+  readonly stream: string
+  readonly directImport: boolean
+  readonly enableSummarization: boolean
+  readonly outputFilePath: string | undefined
+  readonly leaseSeconds: number
+  readonly worker: string | undefined
+  /** End the present owner and own the stream. */
+  readonly takeover: boolean
+  readonly idempotencyKey: string | undefined
+}
+
+export type StartOutcome =
+  | { readonly outcome: 'STARTED'; readonly session: CrawlSession; readonly checkpoint: Checkpoint | undefined }
+  | { readonly outcome: 'USER_NOT_FOUND' }
+  | { readonly outcome: 'STREAM_BUSY'; readonly session: CrawlSession }
+  /** undefined: of a user out of reach. */
+  | { readonly outcome: 'SESSION_EXISTS'; readonly session: CrawlSession | undefined }
+
+const MAX_ATTEMPTS = 3
+
+/** Takes the stream for a new session, judged and written under the rows' locks by one statement. */
+export async function insertSession(
+  database: Database,
+  reach: Reach,
+  session: NewSession,
+  attempt = 1,
+): Promise<StartOutcome> {
+  try {
+    const [row] = await database.write<{
+      outcome: StartOutcome['outcome']
+      session: JsonRow<CrawlSession> | null
+      checkpoint: CheckpointJson | null
+    }>({
+      name: 'start_session',
+      text: 'SELECT * FROM crawler.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+      values: [
+        session.userId,
+        session.stream,
+        session.sessionId,
+        session.directImport,
+        session.enableSummarization,
+        session.outputFilePath ?? null,
+        session.leaseSeconds,
+        session.worker ?? null,
+        session.takeover,
+        session.idempotencyKey ?? null,
+        reachArray(reach),
+      ],
+    })
+    if (row?.outcome === 'USER_NOT_FOUND') return { outcome: row.outcome }
+    if (row?.outcome === 'SESSION_EXISTS') {
+      return { outcome: row.outcome, session: row.session ? sessionColumns.fromJson(row.session) : undefined }
+    }
+    if (!row?.session) throw new Error('start_session answered nothing')
+    if (row.outcome !== 'STARTED') return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
+    const checkpoint = row.checkpoint ? checkpointFromJson(row.checkpoint) : undefined
+    return { outcome: row.outcome, session: sessionColumns.fromJson(row.session), checkpoint }
+  } catch (error) {
+    const state = sqlState(error)
+    // The user was deleted between the look and the write.
+    if (state === '23503') return { outcome: 'USER_NOT_FOUND' }
+    // Somebody took the ID, on another stream, between the look and the write: look again. Or a foreign writer's deadlock.
+    if ((state === '23505' || state === '40P01') && attempt < MAX_ATTEMPTS) {
+      return insertSession(database, reach, session, attempt + 1)
+    }
+    throw error
+  }
+}
+
+export type SessionWriteOutcome =
+  | { readonly outcome: 'WRITTEN' | 'ENDED' | 'UNCHANGED' | 'SESSION_CLOSED'; readonly session: CrawlSession }
+  | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
+  | { readonly outcome: 'SESSION_NOT_FOUND' | 'COUNT_OVERFLOW' }
+
+/** A heartbeat is no event. */
+const hasNone = () => false
+
+interface WriteRow {
+  readonly outcome: SessionWriteOutcome['outcome']
+  readonly session: JsonRow<CrawlSession> | null
+  readonly detail: number | null
+}
+
+/** Renews a running session's lease and adds up what it reports; a total lower than stored changes nothing. */
+export async function recordHeartbeat(
+  database: Database,
+  reach: Reach,
+  sessionId: string,
+  report: {
+    readonly bookmarksProcessed: number | undefined
+    readonly metrics: Metrics | undefined
+    readonly rateLimitedUntil: Date | undefined
+  },
+): Promise<SessionWriteOutcome> {
+  const statement = {
+    name: 'session_heartbeat',
+    text: 'SELECT * FROM crawler.heartbeat($1, $2, $3, $4, $5, $6)',
+    values: [
+      sessionId,
+      report.bookmarksProcessed ?? null,
+      report.metrics?.apiRequests ?? null,
+      report.metrics?.rateLimitHits ?? null,
+      report.rateLimitedUntil ?? null,
+      reachArray(reach),
+    ],
+  }
+  const rows = await database.write<WriteRow>(statement, hasNone)
+  return toOutcome(rows)
+}
+
+export interface SessionEnd {
+  readonly status: EndStatus
+  readonly bookmarksProcessed: number | undefined
+  readonly outputFilePath: string | undefined
+  readonly errorMessage: string | undefined
+}
+
+/** Ends a running session; one that has ended is left as it is. Where it completed, the crawl's head becomes the anchors. */
+export async function endSession(
+  database: Database,
+  reach: Reach,
+  sessionId: string,
+  end: SessionEnd,
+  actor: string,
+): Promise<SessionWriteOutcome> {
+  const rows = await database.write<WriteRow>({
+    name: 'session_end',
+    text: 'SELECT * FROM crawler.end_session($1, $2, $3, $4, $5, $6, $7)',
+    values: [
+      sessionId,
+      end.status,
+      end.bookmarksProcessed ?? null,
+      end.outputFilePath ?? null,
+      end.errorMessage ?? null,
+      actor,
+      reachArray(reach),
+    ],
+  })
+  return toOutcome(rows)
+}
+
+/** Asks a running session to stop; the first asking stands. undefined: there is no such session, or it has ended. */
+export async function markStopRequested(
+  database: Database,
+  reach: Reach,
+  sessionId: string,
+): Promise<CrawlSession | undefined> {
+  const [session] = await database.write<CrawlSession>({
+    name: 'session_request_stop',
+    text: `UPDATE crawler.crawl_session s SET stop_requested_at = coalesce(s.stop_requested_at, crawler.clock())
+      WHERE s.session_id = $1 AND s.status = 'running' AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
+      RETURNING ${sessionColumns.selected('s')}`,
+    values: [sessionId, reachArray(reach)],
+  })
+  return session
+}
+
+function toOutcome([row]: readonly WriteRow[]): SessionWriteOutcome {
+  if (!row) throw new Error('the session was not judged')
+  switch (row.outcome) {
+    case 'STALE_EPOCH':
+      return { outcome: row.outcome, currentEpoch: row.detail ?? 0 }
+    case 'SESSION_NOT_FOUND':
+    case 'COUNT_OVERFLOW':
+      return { outcome: row.outcome }
+    case 'WRITTEN':
+    case 'ENDED':
+    case 'UNCHANGED':
+    case 'SESSION_CLOSED':
+      if (!row.session) throw new Error(`the session was left out of ${row.outcome}`)
+      return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
+  }
+}

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { InputIssue } from '../../errors/domain-error.ts'
+import { bookmarkCountSchema, identifierSchema, nameSchema } from '../../identity/identifier.ts'
+import { issuesOf } from '../../errors/input-issues.ts'
+import { type Principal, reaches } from '../../identity/principal.ts'
+import { type Metrics, metricsSchema, rateLimitProblem } from '../session/metrics.ts'
+import { platformOf, streamNameSchema } from '../../stream/model.ts'
+
+/** What a crawler sends after a page. null and undefined both mean: the default. */
+export interface SaveCheckpointInput {
+  readonly userId: string
+  readonly stream?: string | null
+  readonly itemId: string
+  readonly bookmarksCount?: number | null
+  readonly bookmarksAdded?: number | null
+  readonly crawledAt?: Date | null
+  readonly sessionId?: string | null
+  readonly pageToken?: string | null
+  readonly headItemIds?: readonly string[] | null
+  readonly expectedVersion?: number | null
+  readonly idempotencyKey?: string | null
+  readonly metrics?: Metrics | null
+  readonly rateLimitedUntil?: Date | null
+}
+
+/** A save whose values are known to be good; what only the rows can tell is judged where it is written. */
+export interface SaveCommand {
+  readonly userId: string
+  readonly stream: string
+  readonly itemId: string
+  /** Sets the total; at most one of these two. */
+  readonly bookmarksCount: number | undefined
+  /** Adds to the total. */
+  readonly bookmarksAdded: number | undefined
+  /** undefined: the database's time when it is written. */
+  readonly crawledAt: Date | undefined
+  readonly sessionId: string | undefined
+  readonly pageToken: string | undefined
+  readonly headItemIds: readonly string[] | undefined
+  /** Compare-and-set; 0: there must be no checkpoint. */
+  readonly expectedVersion: number | undefined
+  readonly idempotencyKey: string | undefined
+  readonly metrics: Metrics | undefined
+  readonly rateLimitedUntil: Date | undefined
+  /** The head becomes the anchors, and the revision says IMPORT. */
+  readonly importing: boolean
+  /** Who saves, for the history. */
+  readonly actor: string
+  /** Its user doesn't exist for whoever saves. */
+  readonly outOfReach: boolean
+}
+
+const EARLIEST_CRAWL = new Date('2000-01-01T00:00:00Z')
+/** A crawler's clock may be wrong; a crawl of tomorrow would hide the stream's lag. */
+const CRAWLED_AT_TOLERANCE_MS = 24 * 60 * 60 * 1000
+const MAX_PAGE_TOKEN_BYTES = 8 * 1024
+const MAX_HEAD_ITEMS = 50
+
+const saveSchema = z.object({
+  userId: identifierSchema,
+  stream: streamNameSchema,
+  bookmarksCount: bookmarkCountSchema.optional(),
+  bookmarksAdded: bookmarkCountSchema.optional(),
+  sessionId: identifierSchema.optional(),
+  pageToken: z
+    .string()
+    .refine((token) => !/\0|\p{Surrogate}/u.test(token), 'must not contain NUL or unpaired surrogates')
+    .refine((token) => Buffer.byteLength(token) <= MAX_PAGE_TOKEN_BYTES, 'must not be longer than 8 KiB')
+    .optional(),
+  headItemIds: z.array(z.string()).max(MAX_HEAD_ITEMS, `must not be more than ${MAX_HEAD_ITEMS}`).optional(),
+  expectedVersion: z.number().int().min(0, 'must not be negative').optional(),
+  idempotencyKey: nameSchema.optional(),
+  metrics: metricsSchema.optional(),
+})
+
+export function toSaveCommand(
+  input: SaveCheckpointInput,
+  stream: string,
+  { caller, importing }: { readonly caller: Principal; readonly importing: boolean },
+): SaveCommand {
+  return {
+    userId: input.userId,
+    stream,
+    itemId: input.itemId,
+    bookmarksCount: input.bookmarksCount ?? undefined,
+    bookmarksAdded: input.bookmarksAdded ?? undefined,
+    crawledAt: input.crawledAt ?? undefined,
+    sessionId: input.sessionId ?? undefined,
+    pageToken: input.pageToken ?? undefined,
+    // An empty head tells nothing.
+    headItemIds: input.headItemIds?.length ? input.headItemIds : undefined,
+    expectedVersion: input.expectedVersion ?? undefined,
+    idempotencyKey: input.idempotencyKey ?? undefined,
+    metrics: input.metrics ?? undefined,
+    rateLimitedUntil: input.rateLimitedUntil ?? undefined,
+    importing,
+    actor: caller.subject,
+    outOfReach: !reaches(caller.userIds, input.userId),
+  }
+}
+
+/**
+ * Checks everything about a save that needs no row, and names every value that is wrong.
+ * @param now the database's time, for IDs and times
+ * @param path where the input stands in the operation's arguments
+ */
+export function saveIssues(command: SaveCommand, now: Date, path: readonly string[]): InputIssue[] {
+  const issues: InputIssue[] = issuesOf(saveSchema.safeParse(command), path)
+  const report = (message: string, ...field: string[]) => issues.push({ path: [...path, ...field], message })
+  const { itemIds } = platformOf(command.stream)
+  const itemIdProblem = itemIds.problem(command.itemId, now)
+  if (itemIdProblem) report(itemIdProblem, 'itemId')
+  command.headItemIds?.slice(0, MAX_HEAD_ITEMS).forEach((itemId, place) => {
+    const problem = itemIds.problem(itemId, now)
+    if (problem) report(problem, 'headItemIds', String(place))
+  })
+  if (command.bookmarksCount !== undefined && command.bookmarksAdded !== undefined) {
+    report('must not be sent together with bookmarksCount: send the total or the increment', 'bookmarksAdded')
+  }
+  if (command.crawledAt) {
+    const latest = new Date(now.getTime() + CRAWLED_AT_TOLERANCE_MS)
+    if (!(command.crawledAt >= EARLIEST_CRAWL && command.crawledAt <= latest)) {
+      report(`must lie between ${EARLIEST_CRAWL.toISOString()} and ${latest.toISOString()}`, 'crawledAt')
+    }
+  }
+  const limitProblem = command.rateLimitedUntil && rateLimitProblem(command.rateLimitedUntil, now)
+  if (limitProblem) report(limitProblem, 'rateLimitedUntil')
+  return issues
+}
+
+/** What a repeat under the same idempotency key must have in common with the first. */
+export function fingerprintOf(command: SaveCommand): string {
+  const content = [
+    command.itemId,
+    command.bookmarksCount ?? null,
+    command.bookmarksAdded ?? null,
+    command.pageToken ?? null,
+    command.headItemIds ?? null,
+    command.expectedVersion ?? null,
+  ]
+  return createHash('sha256').update(JSON.stringify(content)).digest('base64')
+}

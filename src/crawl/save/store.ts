@@ -1,0 +1,189 @@
+import type { JsonRow } from '../../database/columns.ts'
+import { type Database, forCaller } from '../../database/database.ts'
+import { sqlState } from '../../database/errors.ts'
+import { Gate, overloaded } from '../../concurrency/gate.ts'
+import { Patience } from '../../concurrency/patience.ts'
+import type { CrawlSession } from '../session/model.ts'
+import { sessionColumns } from '../session/row.ts'
+import { platformOf } from '../../stream/model.ts'
+import type { Checkpoint } from '../checkpoint/model.ts'
+import { checkpointFromJson, type CheckpointJson, literalColumns } from '../checkpoint/row.ts'
+import { fingerprintOf, type SaveCommand } from './input.ts'
+
+/** What became of one save. Only SAVED wrote anything, or had written it before under the same key. */
+export type SaveOutcome =
+  | {
+      readonly outcome: 'SAVED'
+      readonly checkpoint: Checkpoint
+      readonly created: boolean
+      readonly session: CrawlSession | undefined
+    }
+  | { readonly outcome: 'SESSION_CLOSED' | 'STREAM_BUSY'; readonly session: CrawlSession }
+  | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
+  | { readonly outcome: 'VERSION_CONFLICT'; readonly currentVersion: number }
+  | { readonly outcome: 'ORDER_VIOLATION'; readonly lastItemId: string }
+  | { readonly outcome: 'SESSION_NOT_FOUND' | 'USER_NOT_FOUND' | 'COUNT_OVERFLOW' | 'KEY_REUSED' | 'KEY_SPENT' }
+
+interface OutcomeRow {
+  readonly outcome: SaveOutcome['outcome'] | 'BUSY'
+  readonly created: boolean
+  readonly checkpoint: CheckpointJson | null
+  readonly session: JsonRow<CrawlSession> | null
+  readonly detail: number | null
+}
+
+/** Commands in one set at the most: past some hundreds the gain per command is gone, and a set holds its locks until it is done. */
+export const MAX_SET_SIZE = 1_000
+const MAX_ATTEMPTS = 3
+
+/**
+ * Makes the function that writes a set of saves in one statement and one transaction, and answers one outcome a command, in the
+ * set's order. A command whose rows another transaction holds, and each command of a set that failed as a whole, is written alone
+ * afterwards; its outcome is a promise, so that nothing of it delays or fails its neighbours. Saves of one key keep their order; one
+ * that has waited for the others too long since it was submitted is OVERLOADED.
+ */
+export function createSaveWriter(
+  database: Database,
+): (
+  commands: readonly SaveCommand[],
+  untilMs: readonly number[],
+) => Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
+  /** By key, where saves are being written alone. */
+  const alone = new Map<string, Gate>()
+
+  async function saveAfterwards(command: SaveCommand, untilMs: number): Promise<SaveOutcome> {
+    // Its set came late: to wait for a lock as well would be too long.
+    if (performance.now() > untilMs) throw overloaded()
+    const key = keyOf(command)
+    const gate = alone.get(key) ?? new Gate({ mostRunning: 1, mostWaiting: MAX_SET_SIZE })
+    alone.set(key, gate)
+    const patience = new Patience(untilMs - performance.now())
+    try {
+      return await gate.run(
+        () =>
+          saveAlone(
+            forCaller(database, () => patience),
+            command,
+          ),
+        patience,
+      )
+    } finally {
+      if (gate.running === 0) alone.delete(key)
+    }
+  }
+
+  return async (commands, untilMs) => {
+    const together = commands.filter((command) => !alone.has(keyOf(command)))
+    const outcomes = new Map<SaveCommand, SaveOutcome>()
+    try {
+      const written = together.length === 0 ? [] : await saveSet(database, together, { skipBusy: true })
+      together.forEach((command, place) => {
+        const outcome = written[place]
+        if (outcome && outcome !== 'BUSY') outcomes.set(command, outcome)
+      })
+    } catch (error) {
+      if (!isOneCommandsFault(error)) throw error
+    }
+    return commands.map((command, place) => outcomes.get(command) ?? saveAfterwards(command, untilMs[place] ?? 0))
+  }
+}
+
+/** A user out of reach is nobody, who never waits for anybody. */
+function keyOf({ userId, stream, outOfReach }: SaveCommand): string {
+  return JSON.stringify([outOfReach ? null : userId, stream])
+}
+
+async function saveAlone(database: Database, command: SaveCommand): Promise<SaveOutcome> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const [outcome] = await saveSet(database, [command], { skipBusy: false })
+      if (outcome === undefined || outcome === 'BUSY') throw new Error('save_checkpoints judged nothing')
+      return outcome
+    } catch (error) {
+      // The user was deleted between the look and the write.
+      if (sqlState(error) === '23503') return { outcome: 'USER_NOT_FOUND' }
+      if (sqlState(error) !== '40P01' || attempt === MAX_ATTEMPTS) throw error
+    }
+  }
+}
+
+async function saveSet(
+  database: Database,
+  commands: readonly SaveCommand[],
+  { skipBusy }: { skipBusy: boolean },
+): Promise<(SaveOutcome | 'BUSY')[]> {
+  const rows = await database.write<OutcomeRow>(
+    {
+      name: 'save_checkpoints',
+      text: `SELECT outcome, created, checkpoint, session, detail FROM crawler.save_checkpoints($1, $2) ORDER BY command`,
+      values: [JSON.stringify(commands.map(toJson)), skipBusy],
+    },
+    (answered) => answered.some(({ outcome }) => outcome === 'SAVED'),
+  )
+  return rows.map(toOutcome)
+}
+
+function toJson(command: SaveCommand, place: number) {
+  return {
+    place,
+    user_id: command.userId,
+    stream: command.stream,
+    item_id: command.itemId,
+    order_key: platformOf(command.stream).itemIds.orderKey(command.itemId),
+    count: command.bookmarksCount,
+    addition: command.bookmarksAdded,
+    crawled_at: command.crawledAt,
+    session_id: command.sessionId,
+    page_token: command.pageToken,
+    head: command.headItemIds,
+    expected_version: command.expectedVersion,
+    key: command.idempotencyKey,
+    fingerprint: command.idempotencyKey === undefined ? undefined : fingerprintOf(command),
+    api_requests: command.metrics?.apiRequests,
+    rate_limit_hits: command.metrics?.rateLimitHits,
+    rate_limited_until: command.rateLimitedUntil,
+    importing: command.importing,
+    actor: command.actor,
+    out_of_reach: command.outOfReach,
+  }
+}
+
+function toOutcome({ outcome, created, checkpoint, session, detail }: OutcomeRow): SaveOutcome | 'BUSY' {
+  switch (outcome) {
+    case 'SAVED':
+      return {
+        outcome,
+        checkpoint: checkpointFromJson(required(checkpoint)),
+        created,
+        session: session ? sessionColumns.fromJson(session) : undefined,
+      }
+    case 'SESSION_CLOSED':
+    case 'STREAM_BUSY':
+      return { outcome, session: sessionColumns.fromJson(required(session)) }
+    case 'STALE_EPOCH':
+      return { outcome, currentEpoch: required(detail) }
+    case 'VERSION_CONFLICT':
+      return { outcome, currentVersion: required(detail) }
+    case 'ORDER_VIOLATION':
+      return { outcome, lastItemId: literalColumns.fromJson(required(checkpoint)).lastItemId }
+    case 'BUSY':
+      return outcome
+    case 'SESSION_NOT_FOUND':
+    case 'USER_NOT_FOUND':
+    case 'COUNT_OVERFLOW':
+    case 'KEY_REUSED':
+    case 'KEY_SPENT':
+      return { outcome }
+  }
+}
+
+function required<Value>(value: Value | null): Value {
+  if (value === null) throw new Error('save_checkpoints left out what its outcome promises')
+  return value
+}
+
+/** A user deleted meanwhile, a deadlock, a lock not got in time: one command's bad luck that rolled the whole set back. */
+function isOneCommandsFault(error: unknown): boolean {
+  const state = sqlState(error)
+  return state === '23503' || state === '40P01' || state === '55P03'
+}

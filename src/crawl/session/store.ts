@@ -1,0 +1,65 @@
+import type { Database } from '../../database/database.ts'
+import type { Prisma } from '../../database/generated/client.ts'
+import { reachArray, reachWhere } from '../../database/reach.ts'
+import type { Reach } from '../../identity/principal.ts'
+import type { CrawlSession } from './model.ts'
+import { sessionColumns } from './row.ts'
+
+/** The stored ones among the IDs, in no order. */
+export function findSessions(database: Database, reach: Reach, sessionIds: readonly string[]): Promise<CrawlSession[]> {
+  return database.query<CrawlSession>({
+    name: 'sessions_by_id',
+    text: `SELECT ${sessionColumns.selected('s')} FROM crawler.crawl_session s
+      WHERE s.session_id = ANY ($1::text[]) AND ($2::text[] IS NULL OR s.user_id = ANY ($2))`,
+    values: [sessionIds, reachArray(reach)],
+  })
+}
+
+/** @param query what else is selected of it: relations */
+export function findSession(
+  { prisma }: Database,
+  reach: Reach,
+  sessionId: string,
+  query: { readonly include?: Prisma.CrawlSessionInclude | null | undefined } = {},
+) {
+  return prisma.crawlSession.findUnique({ ...query, where: { sessionId, ...reachWhere(reach) } })
+}
+
+/** The session of a (user, stream) that started last, leaving out one. */
+export async function findLatestSession(
+  { prisma }: Database,
+  reach: Reach,
+  { userId, stream }: { readonly userId: string; readonly stream: string },
+  exceptSessionId = '',
+) {
+  return prisma.crawlSession.findFirst({
+    where: { userId, stream, sessionId: { not: exceptSessionId }, ...reachWhere(reach) },
+    orderBy: [{ startedAt: 'desc' }, { sessionId: 'desc' }],
+  })
+}
+
+/** Ends the sessions whose lease has run out; answers how many. */
+export async function reapSessions(database: Database): Promise<number> {
+  const reap = { name: 'session_reap', text: 'SELECT crawler.reap() AS reaped', values: [] }
+  const countOf = ([row]: { reaped: number }[]) => row?.reaped ?? 0
+  return countOf(await database.write<{ reaped: number }>(reap, (rows) => countOf(rows) > 0))
+}
+
+/** Sessions that hold a lease, whichever replica they were started at, and for how long the oldest lease has been over, seconds. */
+export interface LiveLeases {
+  readonly count: number
+  /** 0: none is. A reaper ends them within a second or two. */
+  readonly overdueSeconds: number
+}
+
+/** Reads the index of running sessions. */
+export async function countLiveLeases(database: Database): Promise<LiveLeases> {
+  const [row] = await database.query<{ count: number; overdue: number }>({
+    name: 'session_leases',
+    text: `SELECT count(*)::integer AS count,
+        greatest(extract(epoch FROM crawler.clock() - min(lease_expires_at)), 0)::float8 AS overdue
+      FROM crawler.crawl_session WHERE status = 'running' AND epoch > 0`,
+    values: [],
+  })
+  return { count: row?.count ?? 0, overdueSeconds: row?.overdue ?? 0 }
+}

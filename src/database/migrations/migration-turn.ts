@@ -1,0 +1,41 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
+import { StartupError } from '../../errors/startup-error.ts'
+
+const LOOK_AGAIN_MS = 100
+
+/**
+ * Runs `use` while no other process migrates this database: the others wait for their turn. The turn is the session's,
+ * so a process that is killed gives it up as soon as PostgreSQL has ended its statement. Whoever waits asks again and
+ * again rather than waiting in a statement: CREATE INDEX CONCURRENTLY waits for every open snapshot, and a migrator
+ * that waited in one for the turn would be waited for by the one that has it.
+ * @param turnTimeoutMs how long to wait
+ * @throws StartupError where another process had the turn for so long
+ */
+export async function withTurn<Result>(
+  client: pg.Client,
+  turnTimeoutMs: number,
+  use: () => Promise<Result>,
+): Promise<Result> {
+  const deadline = performance.now() + turnTimeoutMs
+  while (!(await tryLock(client))) {
+    if (performance.now() > deadline) {
+      throw new StartupError(
+        'Another process migrates this database: try again when it is done (pg_stat_activity shows it).',
+      )
+    }
+    await delay(LOOK_AGAIN_MS)
+  }
+  try {
+    return await use()
+  } finally {
+    await client.query(`SELECT pg_advisory_unlock(hashtextextended('waymark migrate', 0))`).catch(() => undefined)
+  }
+}
+
+async function tryLock(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>(
+    `SELECT pg_try_advisory_lock(hashtextextended('waymark migrate', 0)) AS locked`,
+  )
+  return rows[0]?.locked ?? false
+}

@@ -1,0 +1,96 @@
+import pg from 'pg'
+import { StartupError } from '../../errors/startup-error.ts'
+import { type FunctionSet, readFunctions } from './function-files.ts'
+import { compareSets, readRecordedSet, type SetChanges } from './function-set.ts'
+import { explain } from './migration-errors.ts'
+import { type Migration, readMigrations, type RecordedMigration } from './migration-files.ts'
+import { isTakenOver } from './takeover.ts'
+
+/** This version's migrations and functions. */
+export interface WantedSchema {
+  readonly migrations: readonly Migration[]
+  readonly functions: FunctionSet | undefined
+}
+
+/** Where the texts are. */
+export interface SchemaFolders {
+  /** Where the NNN_name/migration.sql are; by default those of this package. */
+  readonly directory?: string
+  /**
+   * Where the <name>.sql of functions and triggers are; by default those of this package, and none where `directory`
+   * is given.
+   */
+  readonly functionsDirectory?: string
+}
+
+export async function readWanted({ directory, functionsDirectory }: SchemaFolders = {}): Promise<WantedSchema> {
+  const hasFunctions = functionsDirectory !== undefined || directory === undefined
+  return {
+    migrations: await readMigrations(directory),
+    functions: hasFunctions ? await readFunctions(functionsDirectory) : undefined,
+  }
+}
+
+export interface Pending {
+  /** Recorded with all of their steps, in order. */
+  readonly applied: readonly string[]
+  /** Not recorded, or not all of their steps are; in order. */
+  readonly migrations: readonly Migration[]
+  /** undefined: nothing is wanted of functions. */
+  readonly functions: SetChanges | undefined
+  readonly isPending: boolean
+}
+
+/**
+ * What a database lacks. Needs no more than SELECT on what records it.
+ * @throws StartupError where the recorded migrations are not the first so many of the wanted ones, unchanged; where a
+ *   newer version was here
+ */
+export async function readPending(client: pg.ClientBase, wanted: WantedSchema): Promise<Pending> {
+  const recorded = await readRecorded(client)
+  const rows = isTakenOver(recorded) ? [] : recorded
+  rows.forEach((row, index) => judge(row, index, wanted.migrations))
+  const stepsDone = new Map(rows.map((row) => [row.name, row.steps_done]))
+  const migrations = wanted.migrations.filter(({ name, steps }) => (stepsDone.get(name) ?? -1) < steps.length)
+  const functions = wanted.functions && compareSets(wanted.functions, await readRecordedSet(client))
+  return {
+    applied: rows.map(({ name }) => name).filter((name) => !migrations.some((migration) => migration.name === name)),
+    migrations,
+    functions,
+    isPending: migrations.length > 0 || (functions?.isPending ?? false),
+  }
+}
+
+/** In order; none where there is no schema crawler yet. */
+export async function readRecorded(client: pg.ClientBase): Promise<RecordedMigration[]> {
+  try {
+    // As JSON: before steps there was no such column.
+    const { rows } = await client.query<{ row: RecordedMigration }>(
+      'SELECT to_jsonb(m) AS row FROM crawler.schema_migration m ORDER BY name',
+    )
+    return rows.map(({ row }) => row)
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && (error.code === '42P01' || error.code === '3F000')) return []
+    throw explain(error, 'Cannot read crawler.schema_migration')
+  }
+}
+
+function judge(row: RecordedMigration, index: number, migrations: readonly Migration[]): void {
+  const migration = migrations.find(({ name }) => name === row.name)
+  if (!migration) {
+    throw new StartupError(
+      `The database has migration ${row.name}, which this version of Waymark does not know: start the newer version that applied it, or roll it back first (docs/database.md).`,
+    )
+  }
+  if (migration.sha256 !== row.sha256) {
+    throw new StartupError(
+      `Migration ${row.name} was edited after it was applied to this database: restore its migration.sql from the release and put the change into a new migration.`,
+    )
+  }
+  const expected = migrations[index]
+  if (expected && expected.name !== row.name) {
+    throw new StartupError(
+      `The database has migration ${row.name} but not ${expected.name} before it: restore crawler.schema_migration from a backup, or roll ${row.name} back first (docs/database.md).`,
+    )
+  }
+}

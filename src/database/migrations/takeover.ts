@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type pg from 'pg'
+import { StartupError } from '../../errors/startup-error.ts'
+import type { FunctionSet } from './function-files.ts'
+import { applyFunctions, compareSets } from './function-set.ts'
+import { explain } from './migration-errors.ts'
+import { type Migration, readSql, type RecordedMigration } from './migration-files.ts'
+
+const folder = fileURLToPath(new URL('../../../prisma/takeover', import.meta.url))
+
+/** The last commit with the thirteen migrations of before; it brings an earlier database to 013. */
+const LAST_COMMIT_BEFORE = 'e3be305'
+/** Of 001_original_tables as it was before. */
+const FIRST_SHA256 = '99e2b1286e86c9ae1d4c150971a0b48e7d17e86ae3286374c89f02be8db40340'
+/** Of all thirteen, one "name sha256" a line. */
+const ALL_SHA256 = '2d8e4670c502e081782fcb76018c954355fe0e77e00f254e6d761136607bf368'
+
+/**
+ * Whether a database has exactly the thirteen migrations that there were before they were written anew.
+ * @throws StartupError where it has an earlier one's state, or another's: only 013 is taken over
+ */
+export function isTakenOver(recorded: readonly RecordedMigration[]): boolean {
+  if (recorded[0]?.sha256 !== FIRST_SHA256) return false
+  const lines = recorded.map(({ name, sha256 }) => `${name} ${sha256}\n`).join('')
+  if (createHash('sha256').update(lines).digest('hex') === ALL_SHA256) return true
+  throw new StartupError(
+    `The database is at migration ${recorded.at(-1)?.name ?? ''} of before the migrations were written anew: ` +
+      `run \`npm run migrate\` of commit ${LAST_COMMIT_BEFORE} on it first, which brings it to 013_running_by_platform, then this version.`,
+  )
+}
+
+/**
+ * Turns a database at 013 into one with this version's migrations and functions, within the caller's transaction.
+ * Every row is kept, and every cursor of the feeds.
+ * @throws StartupError where that fails
+ */
+export async function takeOver(
+  client: pg.Client,
+  migrations: readonly Migration[],
+  functions: FunctionSet | undefined,
+): Promise<void> {
+  const texts = [
+    await readSql(join(folder, 'before.sql')),
+    ...migrations.map(({ sql }) => sql),
+    await readSql(join(folder, 'after.sql')),
+  ]
+  for (const sql of texts) {
+    try {
+      await client.query(sql)
+    } catch (error) {
+      throw explain(error, 'The database at 013 could not be taken over and was not changed', sql)
+    }
+  }
+  await client.query('DELETE FROM crawler.schema_migration')
+  for (const { name, sha256, steps } of migrations) {
+    // The indexes of the steps were there before.
+    await client.query('INSERT INTO crawler.schema_migration (name, sha256, steps_done) VALUES ($1, $2, $3)', [
+      name,
+      sha256,
+      steps.length,
+    ])
+  }
+  if (functions) await applyFunctions(client, functions, compareSets(functions, { number: 0, functions: [] }))
+}

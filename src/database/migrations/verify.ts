@@ -1,0 +1,52 @@
+import type pg from 'pg'
+import { StartupError } from '../../errors/startup-error.ts'
+import { adoptionObstacles } from './adoption-obstacles.ts'
+import { readCatalog } from './catalog.ts'
+import { readPending, readWanted } from './pending-migrations.ts'
+import { compareSchemas } from './schema-differences.ts'
+import { readExpectedSchema } from './schema-file.ts'
+import { withSetupConnection } from './setup-connection.ts'
+
+export interface Verification {
+  /** Each in one sentence that says the remedy; empty: all is there. */
+  readonly differences: readonly string[]
+  /** What works but is worth knowing, each in one sentence. */
+  readonly notes: readonly string[]
+  /** From prisma/schema.sql to the database, as `diff -u` shows it; empty: none. */
+  readonly diff: string
+}
+
+/**
+ * Compares the database with prisma/schema.sql: each missing or different table, column, key, index, trigger and
+ * function, and what in adopted tables stands in Waymark's way. Changes nothing and needs no rights beyond the
+ * server's.
+ * @throws StartupError when the database can't be reached
+ */
+export async function verifySchema(options: { databaseUrl: string }): Promise<Verification> {
+  const expected = await readExpectedSchema()
+  return withSetupConnection(options.databaseUrl, async (client) => {
+    const { problems, pending } = await migrationState(client)
+    const found = await readCatalog(client)
+    const { differences, notes } = compareSchemas(expected, found, pending.length > 0 ? 'run migrate' : undefined)
+    const adoption = await adoptionObstacles(client, expected, found)
+    const hunks = differences.flatMap(({ hunk }) => hunk)
+    return {
+      differences: [...problems, ...pending, ...differences.map(({ sentence }) => sentence), ...adoption.obstacles],
+      notes: [...adoption.notes, ...notes],
+      diff: hunks.length > 0 ? ['--- prisma/schema.sql', '+++ the database', ...hunks].join('\n') : '',
+    }
+  })
+}
+
+async function migrationState(client: pg.Client): Promise<{ problems: string[]; pending: string[] }> {
+  const wanted = await readWanted()
+  try {
+    const { migrations, functions } = await readPending(client, wanted)
+    const pending = migrations.map(({ name }) => `Migration ${name} is not applied: run migrate.`)
+    if (functions?.isPending) pending.push(`Function set ${wanted.functions?.number ?? 0} is not applied: run migrate.`)
+    return { problems: [], pending }
+  } catch (error) {
+    if (error instanceof StartupError) return { problems: [error.message], pending: [] }
+    throw error
+  }
+}

@@ -1,0 +1,47 @@
+import type { GraphQLSchema } from 'graphql'
+import type { Logger } from 'pino'
+import { Gauge, Registry } from 'prom-client'
+import type { RequestObserver } from '../../operations/exchange/observer.ts'
+import { type MetricsServer, startMetricsServer } from './metrics-server.ts'
+import { processMetrics } from './process-metrics.ts'
+import { createRequestMetrics } from './request-metrics.ts'
+import { createSaveMetrics } from './save-metrics.ts'
+import { createStateMetrics, type StateSources } from './state-metrics.ts'
+
+export interface MetricsOptions {
+  readonly host: string
+  readonly port: number
+  readonly allowsHost?: (host: string | undefined, port: number) => boolean
+  readonly schema: GraphQLSchema
+  /** Waymark's own, for the metric that tells which version runs where. */
+  readonly version: string
+  readonly log: Logger
+}
+
+export interface Metrics {
+  readonly requests: RequestObserver
+  /** Wraps what writes sets of saves. */
+  readonly saves: ReturnType<typeof createSaveMetrics>
+  /** Begins to serve, once there is something to look at. @throws StartupError */
+  serve(sources: StateSources): Promise<MetricsServer>
+}
+
+/** Prometheus metrics, each with a fixed set of series: docs/operations.md says what they mean. */
+export function createMetrics({ schema, version, log, ...address }: MetricsOptions): Metrics {
+  const registry = new Registry()
+  new Gauge({
+    name: 'waymark_info',
+    help: 'Always 1; the labels say what runs.',
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  }).set({ version, node: process.versions.node }, 1)
+  return {
+    requests: createRequestMetrics(schema, registry),
+    saves: createSaveMetrics(registry),
+    serve(sources) {
+      createStateMetrics(registry, sources)
+      const all = Registry.merge([registry, processMetrics()])
+      return startMetricsServer({ ...address, log, contentType: all.contentType, render: () => all.metrics() })
+    },
+  }
+}

@@ -1,0 +1,174 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { PoolState } from '../../database/database.ts'
+import type { FeedState } from '../../events/feed.ts'
+import type { LoadState } from '../../limits/load.ts'
+import type { HttpState } from '../../http/server.ts'
+import type { ReaperState } from '../../maintenance/reaper.ts'
+import type { LiveLeases } from '../../crawl/session/store.ts'
+import { createFreshValue } from './fresh-value.ts'
+
+/** What is looked at when somebody scrapes: none but the last costs a statement. */
+export interface StateSources {
+  readonly http: () => HttpState
+  readonly pool: () => PoolState
+  readonly feed: () => FeedState & { readonly isFailing: boolean }
+  readonly load: () => LoadState
+  readonly reaper: () => ReaperState
+  readonly retention: () => { readonly isFailing: boolean }
+  readonly leases: () => Promise<LiveLeases>
+}
+
+/** However many scrape, and however often, leases are counted so often at the most. */
+const LEASES_FRESH_MS = 5_000
+/** A scrape doesn't wait for a database that is away. */
+const LEASES_WAIT_MS = 2_000
+
+/** Gauges that are read at the moment of the scrape. */
+export function createStateMetrics(registry: Registry, sources: StateSources): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'waymark_http_connections',
+    help: 'Open sockets of clients, those that carry a WebSocket too.',
+    registers,
+    collect() {
+      this.set(sources.http().connections)
+    },
+  })
+  new Gauge({
+    name: 'waymark_websockets',
+    help: 'Open WebSockets.',
+    registers,
+    collect() {
+      this.set(sources.http().webSockets)
+    },
+  })
+  new Gauge({
+    name: 'waymark_streams',
+    help: 'Open subscriptions, by what carries them.',
+    labelNames: ['transport'],
+    registers,
+    collect() {
+      const { sse, websocket } = sources.http().streams
+      this.set({ transport: 'sse' }, sse)
+      this.set({ transport: 'websocket' }, websocket)
+    },
+  })
+  new Gauge({
+    name: 'waymark_pool_connections',
+    help: 'Connections to the database that statements share, by state.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { inUse, idle } = sources.pool()
+      this.set({ state: 'in_use' }, inUse)
+      this.set({ state: 'idle' }, idle)
+    },
+  })
+  new Gauge({
+    name: 'waymark_pool_waiting',
+    help: 'Statements and transactions that wait for a connection.',
+    registers,
+    collect() {
+      this.set(sources.pool().waiting)
+    },
+  })
+  new Gauge({
+    name: 'waymark_pool_size',
+    help: 'The most connections that the pool opens (DATABASE_POOL_SIZE).',
+    registers,
+    collect() {
+      this.set(sources.pool().max)
+    },
+  })
+  new Gauge({
+    name: 'waymark_feed_lag_events',
+    help: 'Events written and not yet delivered, as of the last look; those rolled back count.',
+    registers,
+    collect() {
+      this.set(sources.feed().lagEvents)
+    },
+  })
+  new Gauge({
+    name: 'waymark_feed_held_back_seconds',
+    help: 'For how long the oldest open transaction that wrote the outbox has held the feeds back; 0: none does.',
+    registers,
+    collect() {
+      this.set(sources.feed().heldBackMs / 1000)
+    },
+  })
+  new Gauge({
+    name: 'waymark_background_failing',
+    help: '1 where the last try of what runs by itself failed.',
+    labelNames: ['task'],
+    registers,
+    collect() {
+      this.set({ task: 'feed' }, Number(sources.feed().isFailing))
+      this.set({ task: 'reaper' }, Number(sources.reaper().isFailing))
+      this.set({ task: 'retention' }, Number(sources.retention().isFailing))
+    },
+  })
+  new Counter({
+    name: 'waymark_reaper_ended_sessions_total',
+    help: 'Sessions that this process ended because their lease had run out.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(sources.reaper().ended)
+    },
+  })
+  createLoadMetrics(registry, sources.load)
+  createLeaseMetrics(registry, sources.leases)
+}
+
+function createLoadMetrics(registry: Registry, load: () => LoadState): void {
+  const registers = [registry]
+  new Gauge({
+    name: 'waymark_queue_waiting',
+    help: 'What waits its turn, by queue; a queue that is full refuses.',
+    labelNames: ['queue'],
+    registers,
+    collect() {
+      for (const [queue, { waiting }] of Object.entries(load().queues)) this.set({ queue }, waiting)
+    },
+  })
+  new Counter({
+    name: 'waymark_queue_refused_total',
+    help: 'What was answered OVERLOADED, by queue; requests: because the event loop was late.',
+    labelNames: ['queue'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [queue, { refused }] of Object.entries(load().queues)) this.inc({ queue }, refused)
+    },
+  })
+}
+
+function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveLeases>): void {
+  const leases = createFreshValue(countLeases, { freshMs: LEASES_FRESH_MS, waitMs: LEASES_WAIT_MS })
+  const registers = [registry]
+  // Without an answer there is no number: the last one would look like news.
+  new Gauge({
+    name: 'waymark_leases',
+    help: 'Running sessions that hold a lease, in the whole database.',
+    registers,
+    async collect() {
+      this.set((await leases())?.count ?? NaN)
+    },
+  })
+  new Gauge({
+    name: 'waymark_lease_overdue_seconds',
+    help: 'For how long the oldest lease has been over without its session being ended; 0: none is.',
+    registers,
+    async collect() {
+      this.set((await leases())?.overdueSeconds ?? NaN)
+    },
+  })
+  new Gauge({
+    name: 'waymark_database_up',
+    help: '1 where the database answered this scrape, or within 5 s before.',
+    registers,
+    async collect() {
+      this.set((await leases()) === undefined ? 0 : 1)
+    },
+  })
+}

@@ -1,0 +1,115 @@
+import { hash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { type GraphQLSchema, validate } from 'graphql'
+import { z } from 'zod'
+import { Fault } from '../../errors/fault.ts'
+import { StartupError } from '../../errors/startup-error.ts'
+import { findDocumentExcess } from '../../limits/document-limits.ts'
+import { parseTokens } from '../../limits/parse-tokens.ts'
+import { findConditionalRoots } from './subscription-root.ts'
+
+/** What a client sends in place of a document, or beside it. */
+export interface DocumentReference {
+  /** Empty: none, since GraphQL over WebSocket demands a text. */
+  readonly query?: string | undefined
+  readonly documentId?: string | undefined
+}
+
+/** Says which document is meant. @throws Fault, by its code, where there is none or it may not be run */
+export type FindDocument = (reference: DocumentReference) => string
+
+/** As Relay's compiler and graphql-codegen write it, by ID; and as Apollo's `generate-persisted-query-manifest` does. */
+const manifestSchema = z.union([
+  z
+    .object({
+      format: z.literal('apollo-persisted-query-manifest'),
+      version: z.literal(1),
+      operations: z.array(z.looseObject({ id: z.string().min(1), body: z.string() })),
+    })
+    .transform(({ operations }) => operations.map(({ id, body }) => [id, body] as const)),
+  z.record(z.string().min(1), z.string()).transform((documents) => Object.entries(documents)),
+])
+
+/**
+ * Reads a manifest: documents that clients may name by ID.
+ * @throws StartupError where it can't be read, is none, or a document of it could never be run
+ */
+export function readManifest(path: string, schema: GraphQLSchema): ReadonlyMap<string, string> {
+  const refuse = (what: string, cause?: unknown) =>
+    new StartupError(`PERSISTED_OPERATIONS=${path} ${what}. docs/limits.md says what it may hold.`, { cause })
+  let content: unknown
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw refuse(cause instanceof SyntaxError ? 'is not valid JSON' : 'cannot be read', cause)
+  }
+  const parsed = manifestSchema.safeParse(content)
+  if (!parsed.success) throw refuse('is neither {"<id>": "<document>"} nor a manifest of Apollo’s')
+  for (const [id, text] of parsed.data) {
+    const problem = findProblem(text, schema)
+    if (problem !== undefined) throw refuse(`has a document that cannot be run, ${JSON.stringify(id)}: ${problem}`)
+  }
+  return new Map(parsed.data)
+}
+
+function findProblem(text: string, schema: GraphQLSchema): string | undefined {
+  try {
+    const document = parseTokens(text)
+    // An operator who lists introspection wants it.
+    const [problem] = [
+      ...findDocumentExcess(document, { introspection: true }),
+      ...findConditionalRoots(document),
+      ...validate(schema, document),
+    ]
+    return problem?.message
+  } catch (error) {
+    return error instanceof Error ? error.message : 'it cannot be parsed'
+  }
+}
+
+/** @param manifest undefined: there is none @param only whether nothing else may be run */
+export function createFindDocument(manifest: ReadonlyMap<string, string> | undefined, only: boolean): FindDocument {
+  const texts = new Set(manifest?.values())
+  const byId = new Map([...[...texts].flatMap(hashesOf), ...(manifest ?? [])])
+  return ({ query = '', documentId }) => {
+    // By its text as well: not every client can leave it out.
+    if (query !== '') {
+      if (only && !texts.has(query)) throw new Fault('PERSISTED_QUERY_ONLY', ONLY)
+      return query
+    }
+    if (documentId === undefined) return query
+    if (!manifest) throw new Fault('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported')
+    const text = byId.get(documentId)
+    // Word for word what Apollo's clients look for; so is the one above.
+    if (text === undefined) throw new Fault('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound')
+    return text
+  }
+}
+
+/**
+ * The names that every document has, whatever its manifest calls it: its SHA-256 as Apollo's and urql's clients send it, and with the
+ * prefix of https://graphql.github.io/graphql-over-http/draft/#sec-SHA256-Hex-Document-Identifier.
+ */
+function hashesOf(text: string): readonly (readonly [id: string, text: string])[] {
+  const hex = hash('sha256', text)
+  return [
+    [hex, text],
+    [`sha256:${hex}`, text],
+  ]
+}
+
+const ONLY =
+  'Only the operations of this server’s manifest are run: name one by documentId or extensions.persistedQuery.sha256Hash, or ask an operator to add yours.'
+
+/** The ID that a request names: `documentId`, or Apollo's `extensions.persistedQuery`, of version 1. */
+export function documentIdOf(request: {
+  readonly documentId?: unknown
+  readonly extensions?: Readonly<Record<string, unknown>> | null | undefined
+}): string | undefined {
+  if (typeof request.documentId === 'string') return request.documentId
+  const persisted = request.extensions?.['persistedQuery']
+  if (typeof persisted !== 'object' || persisted === null || !('sha256Hash' in persisted)) return undefined
+  return 'version' in persisted && persisted.version === 1 && typeof persisted.sha256Hash === 'string'
+    ? persisted.sha256Hash
+    : undefined
+}

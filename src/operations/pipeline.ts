@@ -1,0 +1,127 @@
+import type { DocumentNode, ExecutionArgs, ExecutionResult, GraphQLError, GraphQLSchema } from 'graphql'
+import { createYoga } from 'graphql-yoga'
+import type { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
+import type { Fault } from '../errors/fault.ts'
+import { createDocumentCache } from './documents/document-cache.ts'
+import type { Exchange, OperationInfo } from './exchange/exchange.ts'
+import type { CallerRates } from '../limits/caller-rates.ts'
+import type { CallerStreams } from '../limits/caller-streams.ts'
+import type { PageSizes } from '../limits/cost.ts'
+import { maskResult } from './results/mask-error.ts'
+import type { RequestObserver } from './exchange/observer.ts'
+import type { FindDocument } from './documents/persisted-operations.ts'
+import type { OperationContext, OperationPlugin, UnderstoodOperation } from './plugins/operation-context.ts'
+import { useApiContext } from './plugins/use-api-context.ts'
+import { useCompiledExecution } from './plugins/use-compiled-execution.ts'
+import { useCost } from './plugins/use-cost.ts'
+import { useLimits } from './plugins/use-limits.ts'
+import { useLiveStreams } from './plugins/use-live-streams.ts'
+import { useMaskedFaults } from './plugins/use-masked-faults.ts'
+import { useMetrics } from './plugins/use-metrics.ts'
+import { usePersistedOperations } from './plugins/use-persisted-operations.ts'
+import { useRateLimit } from './plugins/use-rate-limit.ts'
+import { useRequestLog } from './plugins/use-request-log.ts'
+import { useSharedSubscriptions } from './plugins/use-shared-subscriptions.ts'
+import { useTracing } from './plugins/use-tracing.ts'
+import type { RequestTracer } from './exchange/request-tracer.ts'
+
+export interface PipelineOptions {
+  readonly schema: GraphQLSchema
+  readonly log: Logger
+  readonly debug: boolean
+  readonly createContext: (operation: OperationInfo) => object
+  /** How long the pages of lists are, which prices them. */
+  readonly pageSizes: PageSizes
+  /** Whether clients may ask for the schema. Default: they may. */
+  readonly introspection?: boolean
+  readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
+  /** Default: nobody watches. */
+  readonly observer?: RequestObserver | undefined
+  /** Default: nobody follows. */
+  readonly tracer?: RequestTracer | undefined
+}
+
+/** What each caller asks for, and its streams, over all transports. */
+export interface Callers {
+  readonly streams: CallerStreams
+  readonly rates: CallerRates
+}
+
+/** The functions that yoga gives for one operation: each runs the plugins' hooks. */
+export interface Enveloped {
+  readonly parse: (text: string) => DocumentNode
+  readonly validate: (schema: GraphQLSchema, document: DocumentNode) => readonly GraphQLError[]
+  readonly contextFactory: (
+    understood: Omit<UnderstoodOperation, keyof OperationContext | 'api'>,
+  ) => UnderstoodOperation | Promise<UnderstoodOperation>
+  readonly execute: (args: ExecutionArgs) => ExecutionResult | Promise<ExecutionResult>
+  readonly subscribe: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
+}
+
+/** What every transport runs operations with. */
+export interface Pipeline {
+  readonly schema: GraphQLSchema
+  /** Documents that were parsed and found valid. What parsing and validation say must follow from the text alone. */
+  readonly documents: LRUCache<string, DocumentNode>
+  envelop(context: OperationContext): Enveloped
+  /** Makes of what an operation came to what a client may read, and notes it in the exchange. */
+  present(exchange: Exchange, result: ExecutionResult): ExecutionResult
+  /** Takes points off the caller's minute. @returns undefined: there is no limit @throws Fault RATE_LIMITED */
+  spend(exchange: Exchange, points: number): Promise<void> | undefined
+}
+
+/**
+ * One yoga for every transport. What Waymark does around an operation is a plugin, one concern a file: to add one, write
+ * it beside the others and list it here. For a document that was read before, the hooks of parsing and validation do not
+ * run: a read by key costs 11 % more processor time than without plugins, and with these hooks 20 µs more than that
+ * (docs/adr/0003-http.md). yoga's HTTP layer is
+ * not used.
+ */
+export function createPipeline(options: PipelineOptions, callers: Callers, findDocument: FindDocument): Pipeline {
+  const { schema, log, debug, toFault, observer, tracer, introspection = true } = options
+  function present(exchange: Exchange, result: ExecutionResult): ExecutionResult {
+    const masked = maskResult(result, { requestId: exchange.requestId, log, debug, toFault })
+    for (const { extensions } of masked.errors ?? []) exchange.errorCodes.add(String(extensions['code']))
+    return masked
+  }
+  function presentEvent(exchange: Exchange, event: ExecutionResult): ExecutionResult {
+    exchange.events += 1
+    observer?.onEvent(exchange)
+    return present(exchange, event)
+  }
+  const plugins: OperationPlugin[] = [
+    usePersistedOperations(findDocument),
+    useLimits({ introspection }),
+    useCost(schema, options.pageSizes),
+    useRateLimit(callers.rates),
+    useRequestLog(log),
+    useApiContext(options.createContext, callers.rates),
+    useCompiledExecution(schema),
+    useSharedSubscriptions(schema, callers.rates),
+    useLiveStreams(callers.streams, presentEvent),
+    useMaskedFaults(present),
+    ...(observer ? [useMetrics(observer)] : []),
+    ...(tracer ? [useTracing(tracer)] : []),
+  ]
+  const yoga = createYoga({
+    schema,
+    plugins,
+    maskedErrors: false,
+    logging: false,
+    graphiql: false,
+    landingPage: false,
+    cors: false,
+    parserAndValidationCache: false,
+    batching: false,
+    multipart: false,
+  })
+  return {
+    schema,
+    documents: createDocumentCache(),
+    // yoga's own type leaves its functions' arguments open.
+    envelop: (context) => yoga.getEnveloped(context) as unknown as Enveloped,
+    present,
+    spend: ({ admitted }, points) => callers.rates.spend(admitted?.principal.subject ?? '', points),
+  }
+}

@@ -1,0 +1,22 @@
+import type { OperationInfo } from '../exchange/exchange.ts'
+import type { CallerRates } from '../../limits/caller-rates.ts'
+import type { OperationPlugin } from './operation-context.ts'
+
+/**
+ * Makes what resolvers get as their context.
+ * @param create called once for each operation
+ * @param rates what callers pay for scans
+ */
+export function useApiContext(create: (operation: OperationInfo) => object, rates: CallerRates): OperationPlugin {
+  const charge = (subject: string, points: number) => {
+    rates.charge(subject, points)
+  }
+  return {
+    onContextBuilding({ context: { exchange }, extendContext }) {
+      const { requestId, admitted, operationType, lastEventId } = exchange
+      if (!admitted) throw new Error('nobody was admitted')
+      const isStream = operationType === 'subscription'
+      extendContext({ api: create({ requestId, principal: admitted.principal, isStream, lastEventId, charge }) })
+    },
+  }
+}

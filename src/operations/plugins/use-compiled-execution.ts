@@ -1,0 +1,26 @@
+import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql'
+import { createCompiledExecution } from '../compiled/compiled-execution.ts'
+import { VariableRules } from '../variables/variable-rules.ts'
+import type { OperationPlugin, UnderstoodOperation } from './operation-context.ts'
+
+/**
+ * Runs queries and mutations by functions that graphql-jit made of them (docs/adr/0014-speed.md), with the API's
+ * context.
+ */
+export function useCompiledExecution(schema: GraphQLSchema): OperationPlugin {
+  const execute = createCompiledExecution(schema)
+  const rules = new VariableRules(schema)
+  function run(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
+    const refused = rules.refuseLarge(args)
+    if (refused) return refused
+    const result = execute({ ...args, contextValue: (args.contextValue as UnderstoodOperation).api })
+    return result instanceof Promise
+      ? result.then((settled) => rules.inOurWords(settled, args))
+      : rules.inOurWords(result, args)
+  }
+  return {
+    onExecute({ setExecuteFn }) {
+      setExecuteFn(run)
+    },
+  }
+}

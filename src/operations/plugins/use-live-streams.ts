@@ -1,0 +1,45 @@
+import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql'
+import { isAsyncIterable } from 'graphql-yoga'
+import type { Exchange } from '../exchange/exchange.ts'
+import type { CallerStreams } from '../../limits/caller-streams.ts'
+import type { OperationPlugin } from './operation-context.ts'
+
+/**
+ * Gives each subscription its place among its caller's streams, and keeps it where shutdown finds it. It ends when its
+ * client leaves, and with a reason when its credentials are no longer good.
+ * @param present makes of each event what a client may read
+ */
+export function useLiveStreams(
+  callers: CallerStreams,
+  present: (exchange: Exchange, event: ExecutionResult) => ExecutionResult,
+): OperationPlugin {
+  function keep(exchange: Exchange, source: AsyncIterable<ExecutionResult>, leave: () => void) {
+    const { streams, departure, admitted } = exchange
+    const stream = streams.track(source, (event) => present(exchange, event), departure.signal)
+    if (stream.over.aborted) leave()
+    else stream.over.addEventListener('abort', leave, { once: true })
+    admitted?.watch(stream.over, (fault) => {
+      const error = new GraphQLError(fault.message, { originalError: fault })
+      stream.endWith(present(exchange, { data: null, errors: [error] }))
+    })
+    return stream
+  }
+
+  return {
+    onSubscribe({ context: { exchange }, subscribeFn, setSubscribeFn }) {
+      setSubscribeFn(async (args: ExecutionArgs) => {
+        // Before its source exists.
+        const leave = callers.enter(exchange.admitted?.principal.subject ?? '')
+        try {
+          const result = (await subscribeFn(args)) as ExecutionResult | AsyncIterable<ExecutionResult>
+          if (isAsyncIterable(result)) return keep(exchange, result, leave)
+          leave()
+          return result
+        } catch (error) {
+          leave()
+          throw error
+        }
+      })
+    },
+  }
+}

@@ -1,0 +1,10 @@
+import type { CallerRates } from '../../limits/caller-rates.ts'
+import type { OperationPlugin } from './operation-context.ts'
+
+/** Takes what useCost priced off the caller's minute. @throws Fault RATE_LIMITED */
+export function useRateLimit(rates: CallerRates): OperationPlugin {
+  return {
+    onContextBuilding: ({ context: { exchange } }) =>
+      rates.spend(exchange.admitted?.principal.subject ?? '', exchange.objects),
+  }
+}

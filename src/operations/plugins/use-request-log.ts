@@ -1,0 +1,23 @@
+import type { Logger } from 'pino'
+import { isAsyncIterable } from 'graphql-yoga'
+import { logSubscriptionStart, noteOperation } from '../exchange/request-log.ts'
+import type { OperationPlugin } from './operation-context.ts'
+
+/**
+ * Notes in the exchange what is asked, for the line that the request gets in the end, and writes a stream's first
+ * line.
+ */
+export function useRequestLog(log: Logger): OperationPlugin {
+  return {
+    onContextBuilding({ context: { exchange, document, operation } }) {
+      noteOperation(exchange, document, operation)
+    },
+    onSubscribe({ context: { exchange } }) {
+      return {
+        onSubscribeResult({ result }) {
+          if (isAsyncIterable(result)) logSubscriptionStart(log, exchange)
+        },
+      }
+    },
+  }
+}

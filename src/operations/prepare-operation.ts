@@ -1,0 +1,67 @@
+import { type ExecutionArgs, type ExecutionResult, getOperationAST, GraphQLError, OperationTypeNode } from 'graphql'
+import { declaredVariables } from './variables/declared-variables.ts'
+import type { Exchange } from './exchange/exchange.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { GraphQLRequest } from './graphql-request.ts'
+import { wrapError } from './results/mask-error.ts'
+import type { OperationContext } from './plugins/operation-context.ts'
+
+/** A valid operation with its context. */
+export interface PreparedOperation extends ExecutionArgs {
+  readonly isSubscription: boolean
+  /** Never throws: what fails is a result, presented like any other. */
+  readonly run: () => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
+}
+
+/**
+ * Parses, validates and prices by the pipeline's plugins, for whichever transport.
+ * @returns what to run, or why that can't be; never throws
+ */
+export async function prepareOperation(
+  pipeline: Pipeline,
+  exchange: Exchange,
+  { query, documentId, operationName, variables: given }: GraphQLRequest,
+): Promise<PreparedOperation | readonly GraphQLError[]> {
+  try {
+    // One before anything is done for it, its objects once they are known: also what is refused has been work.
+    const spent = pipeline.spend(exchange, 1)
+    if (spent) await spent
+    const { schema, documents } = pipeline
+    const context: OperationContext = { exchange, text: query, documentId }
+    const { parse, validate, contextFactory, execute, subscribe } = pipeline.envelop(context)
+    let document = documents.get(context.text)
+    if (!document) {
+      document = parse(context.text)
+      const errors = validate(schema, document)
+      // Not kept: errors keep what validation made alive, megabytes where fragments spread each other.
+      if (errors.length > 0) return errors
+      documents.set(context.text, document)
+    }
+    const operation = getOperationAST(document, operationName)
+    if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
+    // Of the request nothing else is kept while the operation runs.
+    const variables = declaredVariables(operation, given)
+    const made = contextFactory({ document, operation, variables })
+    // Without a limit on points nothing is waited for.
+    const contextValue = made instanceof Promise ? await made : made
+    const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION
+    const prepared: PreparedOperation = {
+      schema,
+      document,
+      operationName,
+      variableValues: variables,
+      contextValue,
+      isSubscription,
+      async run() {
+        try {
+          return await (isSubscription ? subscribe(prepared) : execute(prepared))
+        } catch (error) {
+          return pipeline.present(exchange, { errors: [wrapError(error)] })
+        }
+      },
+    }
+    return prepared
+  } catch (error) {
+    return [wrapError(error)]
+  }
+}

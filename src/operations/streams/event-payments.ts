@@ -1,0 +1,88 @@
+import type { Reader } from './mapped-stream.ts'
+import type { CallerRates } from '../../limits/caller-rates.ts'
+
+/** What an event costs. */
+export interface Bill {
+  /** Asked when it is this bill's turn: points. */
+  readonly points: () => number
+  /** Called when they are taken, before the next bill's turn. */
+  readonly onPaid: () => void
+}
+
+interface WaitingBill extends Bill {
+  readonly settle: (isPaid: boolean) => void
+}
+
+/** The bills of one caller, in order of arrival. */
+class Queue {
+  readonly bills = new Set<WaitingBill>()
+  wake: () => void = () => {}
+}
+
+/**
+ * What callers pay for the events of their streams. An event waits until its caller has the points; it comes late, and
+ * is never lost. Each caller waits for itself only.
+ */
+export class EventPayments {
+  readonly #rates: CallerRates
+  readonly #queues = new Map<string, Queue>()
+
+  constructor(rates: CallerRates) {
+    this.#rates = rates
+  }
+
+  /** Callers that have something to pay: 0 when nobody waits. */
+  get size(): number {
+    return this.#queues.size
+  }
+
+  /** @returns whether it is paid; false: the reader has left */
+  pay(subject: string, bill: Bill, reader: Reader): Promise<boolean> {
+    const known = this.#queues.get(subject)
+    const queue = known ?? new Queue()
+    if (!known) this.#queues.set(subject, queue)
+    const paid = new Promise<boolean>((resolve) => {
+      const { bills } = queue
+      const waiting: WaitingBill = {
+        ...bill,
+        settle: (isPaid) => {
+          bills.delete(waiting)
+          reader.onLeave = undefined
+          resolve(isPaid)
+        },
+      }
+      bills.add(waiting)
+      reader.onLeave = () => {
+        waiting.settle(false)
+        if (bills.size === 0) queue.wake()
+      }
+    })
+    if (!known) void this.#collect(subject, queue)
+    return paid
+  }
+
+  async #collect(subject: string, queue: Queue): Promise<void> {
+    for (let [bill] = queue.bills; bill; [bill] = queue.bills) {
+      const waitMs = await this.#rates.tryTake(subject, bill.points())
+      if (waitMs > 0) {
+        await sleep(queue, waitMs)
+      } else if (queue.bills.has(bill)) {
+        bill.onPaid()
+        bill.settle(true)
+      }
+    }
+    this.#queues.delete(subject)
+  }
+}
+
+/** Until the time is over, or nobody waits any more. */
+function sleep(queue: Queue, milliseconds: number): Promise<void> {
+  if (queue.bills.size === 0) return Promise.resolve()
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds)
+    queue.wake = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+  })
+}

@@ -1,0 +1,153 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { CloseCode, makeServer } from 'graphql-ws'
+import type { Logger } from 'pino'
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
+import type { Admit } from '../operations/exchange/admission.ts'
+import { describeError } from '../errors/describe-error.ts'
+import type { Pipeline } from '../operations/pipeline.ts'
+import { bodyLimitBytes } from '../http/requests/read-body.ts'
+import { SLOW_CLIENT_CLOSE, slowClientReason } from '../operations/streams/slow-client.ts'
+import { WebSocketConnection } from './connection.ts'
+import { BAD_REQUEST, BadMessage, pongText, readMessage } from './message.ts'
+import { createSocketHooks, type SocketContext } from './hooks.ts'
+import { SocketOperations, type Watchers } from './operations.ts'
+import { chooseSubprotocol, SUBPROTOCOL_NOT_ACCEPTABLE, SUBPROTOCOL_REFUSAL } from './subprotocol.ts'
+import { UnauthenticatedSockets } from './unauthenticated.ts'
+
+/** Of one message. Each may keep some hundred bytes, however short it is. */
+const MOST_FRAGMENTS = 256
+/** So long a client may take to close a socket that we have closed; then it is cut off. */
+const CLOSE_TIMEOUT_MS = 4_000
+
+/** GraphQL over WebSocket, subprotocol graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
+export interface WebSocketEndpoint {
+  /** Takes over a socket whose request asked for the upgrade. */
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Closes each socket as soon as its queries and mutations are answered, so that its client goes elsewhere. */
+  drain(): void
+  /** Sockets that are open. */
+  readonly size: number
+}
+
+/** @param inFlight where whatever is being worked on is kept, also when its client has left */
+export function createWebSocketEndpoint(
+  log: Logger,
+  pipeline: Pipeline,
+  {
+    admit,
+    inFlight,
+    initTimeoutMs,
+    ...watchers
+  }: { admit: Admit; inFlight: Set<Promise<void>>; initTimeoutMs: number } & Watchers,
+): WebSocketEndpoint {
+  const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(
+    createSocketHooks(pipeline, admit, initTimeoutMs),
+  )
+  const connections = new Set<WebSocketConnection>()
+  const unauthenticated = new UnauthenticatedSockets()
+  // A variable of its own: the types of ws do not know closeTimeout yet.
+  const options: ServerOptions & { readonly closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: bodyLimitBytes,
+    maxFragments: MOST_FRAGMENTS,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    handleProtocols: chooseSubprotocol,
+  }
+  const webSockets = new WebSocketServer(options)
+
+  function serve(socket: WebSocket, { socket: transport, headers: { authorization } }: IncomingMessage): void {
+    const operations = new SocketOperations(log, watchers)
+    const connection = new WebSocketConnection(socket, {
+      countStreaming: () => operations.streaming,
+      onSlow: () => {
+        connection.close(SLOW_CLIENT_CLOSE, slowClientReason(operations.cursors))
+      },
+    })
+    connections.add(connection)
+    const door = unauthenticated.enter(socket, transport)
+    const close = (code: number, reason: string) => {
+      if (door.hasPassed) connection.close(code, reason)
+      else door.refuse(code, reason)
+    }
+    const onMessage = (handle: (message: string) => Promise<void>) => {
+      connection.onMessage((data) => {
+        const handled = handleMessage(handle, data)
+          .catch(fail)
+          .finally(() => inFlight.delete(handled))
+        inFlight.add(handled)
+        return handled
+      })
+    }
+    // No async function: what waits in one keeps all that it was given, here a message for as long as its subscription is open.
+    function handleMessage(handle: (message: string) => Promise<void>, data: Buffer): Promise<void> {
+      try {
+        // parseMessage of graphql-ws, which it calls with this, takes what was parsed too.
+        return handle(readMessage(data, door.hasPassed) as unknown as string)
+      } catch (error) {
+        return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+    const { protocol: subprotocol } = connection
+    const closed = protocol.opened(
+      {
+        protocol: subprotocol,
+        send: (text) => connection.send(text),
+        close: (code = 1000, reason = '') => {
+          close(code, code === SUBPROTOCOL_NOT_ACCEPTABLE ? SUBPROTOCOL_REFUSAL : reason)
+        },
+        onMessage,
+        onPing: (payload) => connection.send(pongText(payload)),
+      },
+      {
+        operations,
+        credentials: { authorization },
+        close,
+        onAdmitted: () => {
+          door.pass()
+        },
+        onStream: () => {
+          connection.streams()
+        },
+      },
+    )
+    // Too long a message, a frame against the protocol: ws closes by itself, with the code for it.
+    socket.on('error', (error) => {
+      log.debug(
+        { error: describeError(error, { stack: false }) },
+        'a WebSocket client broke the protocol or the connection',
+      )
+    })
+    socket.once('close', (code, reason) => {
+      connections.delete(connection)
+      operations.leave()
+      closed(code, reason.toString()).catch((error: unknown) => {
+        log.error({ error: describeError(error, { stack: true }) }, 'unexpected error while a WebSocket closed')
+      })
+    })
+
+    function fail(error: unknown): void {
+      if (error instanceof BadMessage) {
+        log.debug({ reason: error.message }, 'a WebSocket client broke the protocol')
+        close(BAD_REQUEST, error.message)
+        return
+      }
+      log.warn({ error: describeError(error, { stack: true }) }, 'could not handle a WebSocket message')
+      close(CloseCode.InternalServerError, 'Internal server error')
+    }
+  }
+
+  return {
+    accept(request, socket, head) {
+      webSockets.handleUpgrade(request, socket, head, serve)
+    },
+    get size() {
+      return connections.size
+    },
+    drain() {
+      for (const connection of connections) connection.drain()
+    },
+  }
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import type { SubscribePayload } from 'graphql-ws'
+import type { Logger } from 'pino'
+import { beginExchange, Departure, type Exchange } from '../operations/exchange/exchange.ts'
+import { outcomeOf, type RequestObserver } from '../operations/exchange/observer.ts'
+import { logRequest, safeName } from '../operations/exchange/request-log.ts'
+import type { LiveStreams } from '../operations/streams/live-streams.ts'
+
+/** Who is told of operations, and who follows them; undefined: nobody. */
+export interface Watchers {
+  readonly observer?: RequestObserver | undefined
+  /** Where subscriptions are kept while they are open. */
+  readonly streams: LiveStreams
+}
+
+/** The operations that one socket's client waits for, by the payload of its message: ids can be used again. */
+export class SocketOperations {
+  readonly #log: Logger
+  readonly #observer: RequestObserver | undefined
+  readonly #streams: LiveStreams
+  readonly #open = new Map<SubscribePayload, Exchange>()
+
+  constructor(log: Logger, { observer, streams }: Watchers) {
+    this.#log = log
+    this.#observer = observer
+    this.#streams = streams
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  get streaming(): number {
+    return [...this.#open.values()].filter(({ isStreaming }) => isStreaming).length
+  }
+
+  /** Of each operation that was sent an event, the last one's. */
+  get cursors(): string[] {
+    return [...this.#open.values()].flatMap(({ cursor }) => (cursor === undefined ? [] : [cursor]))
+  }
+
+  begin(payload: SubscribePayload): Exchange {
+    const exchange = beginExchange(randomUUID(), new Departure(), this.#streams)
+    exchange.operationName = safeName(payload.operationName)
+    this.#open.set(payload, exchange)
+    return exchange
+  }
+
+  find(payload: SubscribePayload): Exchange | undefined {
+    return this.#open.get(payload)
+  }
+
+  /** Writes the operation's line of the log; once. */
+  end(payload: SubscribePayload, isComplete = true): void {
+    const exchange = this.#open.get(payload)
+    this.#open.delete(payload)
+    if (!exchange) return
+    logRequest(this.#log, 'info', '/graphql', exchange, { isComplete })
+    if (!exchange.isStreaming) this.#observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
+  }
+
+  /** The client has gone. */
+  leave(): void {
+    for (const [payload, { departure }] of this.#open) {
+      departure.leave()
+      this.end(payload, false)
+    }
+  }
+}

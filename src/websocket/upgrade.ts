@@ -1,0 +1,26 @@
+import type { IncomingMessage } from 'node:http'
+import type { AllowedOrigins } from '../http/requests/cors.ts'
+import { isOwnOrigin } from '../http/requests/page-origin.ts'
+import { RefusedRequest } from '../http/requests/refused-request.ts'
+import { pathOf } from '../http/requests/request-path.ts'
+
+export function asksForWebSocket({ headers: { upgrade } }: IncomingMessage): boolean {
+  return upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Why a request doesn't get its WebSocket; undefined: it does. */
+export function findUpgradeRefusal(
+  request: IncomingMessage,
+  allowedOrigins: AllowedOrigins,
+): RefusedRequest | undefined {
+  if (pathOf(request) !== '/graphql') return new RefusedRequest(404, 'No WebSocket is served here. It is at /graphql.')
+  const { origin } = request.headers
+  // Browsers let every page open a WebSocket anywhere, without asking first.
+  if (origin !== undefined && !isOwnOrigin(request.headers) && !allowedOrigins.has(origin)) {
+    return new RefusedRequest(
+      403,
+      'A page of another site may not open a WebSocket here: Origin and Host must name the same host, or ALLOWED_ORIGINS the page’s.',
+    )
+  }
+  return undefined
+}
