@@ -20,7 +20,8 @@ const MOST_VARIABLES = 10
 
 /**
  * Whether graphql-jit 0.8.9 answers a valid operation as graphql-js does. Each rule excludes something that it gets
- * wrong: test/unit/compiled-execution.test.ts has examples. test/integration/http/same-answers.test.ts compares the two.
+ * wrong: test/unit/compiled-execution.test.ts has examples. test/integration/http/same-answers.test.ts compares the
+ * two.
  */
 export function isCompilable(document: DocumentNode, operation: OperationDefinitionNode): boolean {
   return isOfOneStep(document, operation) && isSmall(document, operation) && !hasOddity(document, operation)
