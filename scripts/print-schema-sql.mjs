@@ -4,4 +4,10 @@ import { run } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
 await prepare()
-await run('vitest', ['run', '--config', 'test/vitest.config.ts', 'test/integration/database/schema-file.test.ts', '--update'])
+await run('vitest', [
+  'run',
+  '--config',
+  'test/vitest.config.ts',
+  'test/integration/database/schema-file.test.ts',
+  '--update',
+])
