@@ -1,8 +1,8 @@
 import { Fault } from '../errors/fault.ts'
 
-/** Names an event of the feed: which generation of the outbox, and its place in it. Opaque to clients. */
+/** A place in the feed: a generation of the outbox and an event in it. Clients see it as opaque text. */
 export interface FeedCursor {
-  /** UUID; a restored database begins a new one. */
+  /** A UUID. `feed reset` gives a restored database a new one. */
   readonly generation: string
   readonly eventId: bigint
 }
@@ -11,14 +11,17 @@ export function encodeFeedCursor({ generation, eventId }: FeedCursor): string {
   return Buffer.from(`${generation}:${eventId}`).toString('base64url')
 }
 
-/** undefined: the text is no cursor of a feed. */
+/** @returns undefined if the text is not a cursor of a feed */
 export function decodeFeedCursor(cursor: string): FeedCursor | undefined {
   const text = Buffer.from(cursor, 'base64url').toString('utf8')
   const [, generation, eventId] = /^([0-9a-f-]{36}):(\d{1,18})$/.exec(text) ?? []
   return generation === undefined || eventId === undefined ? undefined : { generation, eventId: BigInt(eventId) }
 }
 
-/** The client's cursor names a place that can't be gone on from without a gap. @param why ends in what to do */
+/**
+ * The fault for a cursor from which the feed cannot continue without a gap.
+ * @param why the reason; ends in what the client can do
+ */
 export function cursorExpired(why: string): Fault {
   return new Fault('CURSOR_EXPIRED', `This cursor can't be continued from: ${why}.`)
 }

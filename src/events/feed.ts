@@ -23,66 +23,82 @@ import { listenForWakeUps } from './wake-up.ts'
 const TICK_MS = 1_000
 const PAGE_SIZE = 500
 const RECENT_EVENTS = 2_000
-/** Under a storm of writes the outbox is read so often at the most; a lone write is read at once. */
+/** The shortest time between two reads of the outbox under many writes. A single write is read at once. */
 const READ_PAUSE_MS = 10
-/** While something is held back it is looked at again so soon, and after long at the tick. */
+/**
+ * While an open transaction delays the feed, the first look comes after this time. Later looks come less often, at
+ * least once per tick.
+ */
 const MIN_RELOOK_MS = 25
-/** So the look comes at most a quarter later than the end of what held the feed back. */
+/**
+ * The next look comes after this share of the time that the delay has lasted. So the feed notices the end of a delay at
+ * most 25 % late.
+ */
 const RELOOK_SHARE = 0.25
-/** How long a start waits for the transactions that it finds open. */
+/** How long a start waits for the transactions that are open when it begins. */
 const START_WAIT_MS = 5_000
-/** So often the position is noted for those that start, where it has moved: within the time for which a start waits. */
+/** How often the position is stored for other servers that start, if it has moved. Less than START_WAIT_MS. */
 const NOTE_EACH_MS = 4_000
 
-/** How far the feed is behind what was written, for GET /ready. */
+/** How far delivery is behind the writes. GET /ready reports it. */
 export interface FeedState {
-  /** For how long the oldest open transaction that wrote the outbox has kept events from being delivered; 0: none does. */
+  /** How long the oldest open transaction that wrote the outbox has delayed the feed. 0 if none does. */
   readonly heldBackMs: number
-  /** Written and not yet delivered, as of the last look; those rolled back count. */
+  /** Event IDs that were given out and are not delivered yet, as of the last look. IDs that were rolled back count. */
   readonly lagEvents: number
 }
 
-/** The outbox as an ordered log that only grows by final events. One per process, however many subscribers. */
+/** The outbox as an ordered log of final events. Each process has one, which all subscribers share. */
 export interface Feed {
-  /** Whether its cursors are a caller's own (sealed-feed.ts). */
+  /** Whether its cursors are encrypted for callers that are limited to some users (sealed-feed.ts). */
   readonly isSealed: boolean
-  /** UUID of the outbox that is read; another one begins where a restored database was given it (reset.ts). */
+  /** The UUID of the outbox's generation. `feed reset` changes it after a restore (reset.ts). */
   readonly generation: string
-  /** Names the place after an event, for clients; of this generation of the outbox. */
+  /** The cursor of the place after an event of this generation. */
   cursor(eventId: bigint): string
   /**
-   * The place that a client's cursor names.
-   * @throws Fault BAD_USER_INPUT: it is no cursor; CURSOR_EXPIRED: it is of another generation, or older than what is kept
+   * Reads a client's cursor.
+   * @returns the ID of the event that it names
+   * @throws Fault BAD_USER_INPUT if it is not a cursor; CURSOR_EXPIRED if it is of another generation or older than the
+   * retention
    */
   resolve(cursor: string): Promise<bigint>
-  /** The last final event: everything up to it is committed or never will be. */
+  /** The ID of the last final event that was read. Everything up to it is committed or never will be. */
   position(): bigint
-  /** Final events after `after`, in commit order per session; empty where there are none yet. @param limit events at the most */
+  /**
+   * Final events after `after`, in commit order per session. Empty if there are none yet.
+   * @param limit the most events to return
+   */
   read(after: bigint, limit: number): Promise<readonly FeedEvent[]>
-  /** Calls back whenever the position has moved, and when the feed is closed. @returns what takes the listener off again */
+  /**
+   * Calls the listener each time the position moves, and when the feed is closed.
+   * @returns a function that removes the listener
+   */
   onMove(listener: () => void): () => void
   readonly closed: boolean
-  /** Whether a partition of the outbox that is old enough may be retired; if so, cursors of before its last event are expired from now on. */
+  /** Whether the feed no longer needs a partition of the outbox. If so, cursors before its last event expire now. */
   mayRetire(partition: Partition): Promise<boolean>
-  /** Costs no statement. */
+  /** Sends no statement. */
   state(): FeedState
-  /** Whether the last look at the outbox failed: then the state is as of the last one that didn't. */
+  /** Whether the last look at the outbox failed. `state()` is then as of the last successful look. */
   readonly isFailing: boolean
-  /** Ends what is being read; takes no longer than one statement may. */
+  /** Stops reading. Takes at most as long as one statement may take. */
   close(): Promise<void>
 }
 
-/** The feed as whoever starts it has it. */
+/** The feed for the code that starts it. */
 export interface OwnFeed extends Feed {
-  /** Reads at once, and tells the other replicas. The feed does so by itself after each write of its database. */
+  /**
+   * Reads the outbox at once and wakes the other replicas. The feed calls it itself after each write of its database.
+   */
   announce(): void
 }
 
-/** Paces of the reader that no setting changes; tests do. */
+/** Options of the feed. No setting changes the times; tests do. */
 export interface FeedOptions {
-  /** The database for what subscribers cause, as opposed to the feed's own looks. Default: the same. */
+  /** The database for reads that subscribers cause. Default: the one that the feed itself reads. */
   readonly readers?: Database
-  /** Runs what a write causes as nobody's work, whoever wrote (tracing). Default: just runs it. */
+  /** Runs what a write causes outside the writer's trace. Default: runs it as it is. */
   readonly alone?: ((run: () => void) => void) | undefined
   readonly startWaitMs?: number
   readonly warnAfterMs?: number
@@ -91,9 +107,12 @@ export interface FeedOptions {
 }
 
 /**
- * Starts the reader: one look a second, and one whenever it is told of news; a statement each. What a look finds final is read by a
- * second one (500 events each), once for all subscribers, where there are any. What is final: finality.ts. (A reader that remembered the highest ID got
- * 1,825 of 2,308 events.)
+ * Starts the reader. It looks at the outbox once a second and after each write that it hears of; a look is one
+ * statement. If there are subscribers, a second statement reads the new final events, 500 at most, once for all of
+ * them.
+ *
+ * Events are delivered only when they are final (finality.ts). A reader that only remembered the highest ID missed
+ * events: it got 1,825 of 2,308.
  */
 export async function startFeed(
   database: Database,
@@ -132,19 +151,20 @@ export async function startFeed(
       noted = { ...noted, position }
       recent = new RecentEvents(position, RECENT_EVENTS)
       pages = new OutboxPages(readKept)
-      log.info({ generation }, 'the feed begins anew: cursors of before have expired')
+      log.info({ generation }, 'the outbox has a new generation: earlier cursors have expired')
       signalMovement()
       return
     }
     finality.judge(look, performance.now())
     const upTo = finality.position
     if (look.prunedUpTo > position && upTo > position) {
-      // This process was cut off for longer than events are kept, or another was faster: its subscribers are told CURSOR_EXPIRED.
+      // This process had no database for longer than events are kept, or another replica pruned first. Its subscribers
+      // get CURSOR_EXPIRED.
       position = look.prunedUpTo < upTo ? look.prunedUpTo : upTo
       recent = new RecentEvents(position, RECENT_EVENTS)
     }
     if (listeners.size === 0 && position < upTo) {
-      // Nobody waits for them. Who comes later, and asks for some of these, reads them from the outbox.
+      // Nobody is subscribed. A later subscriber that asks for these events reads them from the outbox.
       position = upTo
       recent = new RecentEvents(position, RECENT_EVENTS)
     }
@@ -176,7 +196,7 @@ export async function startFeed(
     if (closed) return
     try {
       await advance()
-      if (failing) log.info('the feed reads again')
+      if (failing) log.info('the feed can read the outbox again')
       failing = false
     } catch (error) {
       if (!failing) log.warn({ err: error }, 'the feed cannot read the outbox; it tries again each second')
@@ -196,16 +216,20 @@ export async function startFeed(
 
   const cursor = (eventId: bigint) => encodeFeedCursor({ generation, eventId })
 
-  /** Not where the mark is moved meanwhile: pruning never reaches what is younger than the retention. */
+  /**
+   * Rejects a place before the last pruned event. A pruning that runs meanwhile does not matter: it removes only events
+   * older than the retention.
+   */
   async function requireKept(after: bigint, ofGeneration = generation): Promise<void> {
     const { prunedUpTo, generation: current } = await readOutboxState(readers)
-    if (current !== ofGeneration) throw cursorExpired('the feed began anew (a restored database); list again')
+    if (current !== ofGeneration) throw cursorExpired('the feed was reset (a restored database); list again')
     if (after < prunedUpTo) throw cursorExpired(`the oldest cursor that works is ${cursor(prunedUpTo)}; list again`)
   }
 
   async function readKept(after: bigint, limit: number): Promise<readonly FeedEvent[]> {
     const events = await readEvents(readers, { after, upTo: position, limit })
-    // Asked after the reading: what was pruned before it is seen, and what was pruned during it is missing at worst from the front.
+    // Checked after the read. So events that were pruned before the read cause an error, and a pruning during it can
+    // remove only the first ones.
     await requireKept(after)
     return events
   }
@@ -226,7 +250,8 @@ export async function startFeed(
       }
       if (named.generation !== generation)
         throw cursorExpired('it is of another feed (a restored database); list again')
-      // Above what was ever given out it can't be of this feed; above this process' position it can, of a replica that is ahead.
+      // An ID above all that were ever given out is not of this feed. An ID above this process's position can be:
+      // another replica may be ahead.
       if (named.eventId > position && named.eventId > (await readLastGivenEventId(readers))) {
         throw cursorExpired('it is ahead of this feed (a restored database); list again')
       }
@@ -270,9 +295,11 @@ export async function startFeed(
 }
 
 /**
- * Finds where a generation of the outbox is final now. A reader that doesn't know what was before it can't tell while a transaction is
- * open that it found so. Such a one seldom lasts longer than the wait; where it does, it begins where another reader has noted that all
- * is final, or, where none ever has, where the outbox was pruned.
+ * Finds up to where the outbox is final at the start. A new reader does not know the past, so it cannot tell while a
+ * transaction is open that was open before. Most such transactions end within the wait. After the wait the reader
+ * begins at the place that another reader stored as final, or, without one, at the last pruned event.
+ *
+ * @param waitMs how long to wait for open transactions, milliseconds
  */
 async function beginGeneration(
   database: Database,

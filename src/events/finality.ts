@@ -1,63 +1,73 @@
 import { IDS_PER_PARTITION } from '../database/partitions.ts'
 
-/** What one look at the outbox sees: the highest event ID in its snapshot, and then who has written the outbox and is still open. */
+/**
+ * What one look at the outbox sees: the highest event ID in its snapshot, then the open transactions that wrote the
+ * outbox.
+ */
 export interface OutboxLook {
   readonly highest: bigint
-  /** Known to be final by somebody who has looked for longer. */
+  /** Another reader, which has looked for longer, stored that everything up to here is final. */
   readonly finalUpTo: bigint
-  /** Their virtual transaction IDs, read after the snapshot was taken. */
+  /** The virtual transaction IDs of the writers. They are read after the snapshot was taken. */
   readonly writers: readonly string[]
 }
 
-/** What keeps events from being final. */
+/** The open transaction that delays the feed. */
 export interface HeldBack {
-  /** The virtual transaction ID of the open transaction whose events come first. */
+  /** The virtual transaction ID of the writer whose events come first. */
   readonly writer: string
-  /** Since a look first saw it. */
+  /** Milliseconds since a look first saw it. */
   readonly forMs: number
 }
 
 interface OpenWriter {
-  /** Its own events are all above this one. */
+  /** All its events have IDs above this one. */
   readonly above: bigint
   readonly seenAtMs: number
 }
 
-/** Of a prepared transaction that has come through a restart of the server: until then it had another ID. */
+/**
+ * The prefix of the IDs of prepared transactions after a restart of PostgreSQL. Before the restart they had other IDs,
+ * so such a writer may be older than it looks.
+ */
 const RECOVERED = '-1/'
 
 /**
- * Up to where the outbox is final: everything up to there is committed, or never will be.
+ * Finds up to where the outbox is final: each event up to there is committed or never will be.
  *
- * IDs are taken before they are committed, so the highest visible one says nothing of those below it. But a writer locks the
- * outbox before it takes its first ID, and lets go after its events can be seen. So whoever isn't among the writers of one look
- * and is among those of the next has only IDs above the first look's highest; and where the last look has no writer at all,
- * everything up to its highest is final for whoever reads in a later snapshot. The position is the lowest of these bounds.
+ * A transaction takes its event IDs before it commits, so the highest visible ID says nothing about lower ones. But a
+ * writer locks the outbox before it takes its first ID, and releases the lock after its events are visible. So a writer
+ * that the last look did not see, and this look sees, has only IDs above the highest of the last look. And if a look
+ * sees no writer, everything up to its highest ID is final for readers with a later snapshot. The position is the
+ * lowest of these bounds.
  */
 export class Finality {
   #position: bigint
   #highest: bigint
   readonly #writers = new Map<string, OpenWriter>()
-  /** IDs that nobody was given: each next partition of the outbox begins at a round number. */
+  /** Ranges of IDs that no event has: each partition of the outbox begins at a round number. */
   #skipped: { readonly after: bigint; readonly count: bigint }[] = []
 
-  /** @param position known to be final, whoever is open */
+  /** @param position everything up to this ID is known to be final, whatever is open */
   constructor(position: bigint) {
     this.#position = position
     this.#highest = position
   }
 
-  /** Everything up to it is final. */
+  /** The last final event ID. */
   get position(): bigint {
     return this.#position
   }
 
-  /** The highest event that was ever seen. */
+  /** The highest event ID that was ever seen. */
   get highest(): bigint {
     return this.#highest
   }
 
-  /** Looks are judged in the order in which they were taken. @param nowMs of a clock that never goes back */
+  /**
+   * Takes a look into account. Pass looks in the order in which they were taken.
+   * @param nowMs milliseconds of a clock that never goes back
+   */
   judge({ highest, finalUpTo, writers }: OutboxLook, nowMs: number): void {
     const open = new Set(writers)
     for (const writer of this.#writers.keys()) if (!open.has(writer)) this.#writers.delete(writer)
@@ -66,13 +76,13 @@ export class Finality {
       const above = writer.startsWith(RECOVERED) ? this.#position : this.#highest
       this.#writers.set(writer, { above, seenAtMs: nowMs })
     }
-    // The highest may have been pruned meanwhile by a replica that is ahead.
+    // `highest` can be lower than before: a replica that is ahead may have pruned events.
     for (const seen of [highest, finalUpTo]) if (seen > this.#highest) this.#rise(seen)
     const final = this.#first()?.[1].above ?? this.#highest
     for (const known of [final, finalUpTo]) if (known > this.#position) this.#position = known
   }
 
-  /** undefined: every event that was seen is final. */
+  /** @returns undefined if every event that was seen is final */
   heldBack(nowMs: number): HeldBack | undefined {
     const first = this.#first()
     if (!first || this.#position >= this.#highest) return undefined
@@ -80,7 +90,10 @@ export class Finality {
     return { writer, forMs: nowMs - seenAtMs }
   }
 
-  /** How many IDs were given out after a place, which never goes back, and up to the highest that was seen; those rolled back count. */
+  /**
+   * How many IDs between `position` and the highest seen one were given out. IDs that were rolled back count.
+   * @param position never lower than at the last call
+   */
   idsAfter(position: bigint): number {
     this.#skipped = this.#skipped.filter(({ after }) => after >= position)
     return Number(this.#skipped.reduce((ids, { count }) => ids - count, this.#highest - position))

@@ -11,7 +11,7 @@ interface WriterRow {
   readonly prepared: string | null
 }
 
-/** Says in the log who holds the feed back for long, once for each, and when that is over. */
+/** Logs which transaction delays the feed for long, once for each, and when it has ended. */
 export class HoldBackLog {
   readonly #database: Database
   readonly #log: Logger
@@ -24,7 +24,7 @@ export class HoldBackLog {
     this.#warnAfterMs = warnAfterMs
   }
 
-  /** @param lagEvents IDs between what is delivered and what was written; those rolled back count */
+  /** @param lagEvents event IDs between the delivered and the written ones; IDs that were rolled back count */
   async follow(held: HeldBack | undefined, lagEvents: number): Promise<void> {
     if (this.#told && held?.writer !== this.#told.writer) {
       this.#log.info({ writer: this.#told.writer }, 'the transaction that held the feed back has ended')
@@ -41,12 +41,12 @@ export class HoldBackLog {
 }
 
 interface Writer {
-  /** null: a prepared transaction, or just gone. */
+  /** null: it is a prepared transaction, or it has just ended. */
   readonly pid: number | null
   readonly applicationName: string | null
-  /** null: of another role, whose state this one may not see. */
+  /** null: it belongs to another role, whose state this role may not see. */
   readonly state: string | null
-  /** The name that a prepared transaction goes by. */
+  /** The name of a prepared transaction. */
   readonly prepared: string | null
 }
 

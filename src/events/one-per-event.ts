@@ -2,8 +2,10 @@ import type { Feed } from './feed.ts'
 import type { FeedEvent } from './outbox.ts'
 
 /**
- * Makes of an event what subscribers are told, once for all of them: the same object, so that what many select of it need not be
- * executed for each (http/shared-results.ts). A sealed feed names each event's place in a way of its own: nothing of it is shared.
+ * Makes the value that subscribers get for an event once, and gives all of them the same object. So results of equal
+ * selections are executed once (operations/streams/shared-results.ts). A sealed feed encrypts each event's cursor
+ * differently, so its values are never shared.
+ * @param make makes the value of one event; undefined: subscribers do not get this event
  */
 export function onePerEvent<Event extends FeedEvent, Told extends object>(
   make: (feed: Feed, event: Event) => Told | undefined,

@@ -1,10 +1,10 @@
 import type { FeedEvent } from './outbox.ts'
 
 const PAGE_SIZE = 100
-/** 6,400 events at the most, a few MB. */
+/** At most 6,400 events, a few MB. */
 const MOST_PAGES = 64
 
-/** A part of the log: every final event above `from`, up to `to`. */
+/** One page of the log: every final event above `from`, up to `to`. */
 interface Page {
   readonly from: bigint
   readonly to: bigint
@@ -12,20 +12,21 @@ interface Page {
 }
 
 /**
- * The outbox for subscribers that fell behind what is remembered. After a burst all of them do, and go through the same events: each
- * page is read once for those who are at the same place, and hands all of them the same events (see one-per-event.ts).
+ * Reads the outbox for subscribers that are behind the remembered events. After a burst all of them are, and read the
+ * same events. Each page is read once, and all subscribers at the same place get the same event objects
+ * (one-per-event.ts).
  */
 export class OutboxPages {
   readonly #readAfter: (after: bigint, limit: number) => Promise<readonly FeedEvent[]>
   readonly #pages: Page[] = []
   readonly #reading = new Map<bigint, Promise<readonly FeedEvent[]>>()
 
-  /** @param readAfter final events from the database; rejects where some of them may be gone */
+  /** @param readAfter reads final events from the database; rejects if some of them may have been pruned */
   constructor(readAfter: (after: bigint, limit: number) => Promise<readonly FeedEvent[]>) {
     this.#readAfter = readAfter
   }
 
-  /** Final events after a place, 100 at the most; empty: none yet. */
+  /** Final events after a place, at most 100. Empty if there are none yet. */
   async read(after: bigint): Promise<readonly FeedEvent[]> {
     const page = this.#pages.findLast(({ from, to }) => from <= after && after < to)
     if (page) return page.events.slice(page.events.findIndex(({ eventId }) => eventId > after))

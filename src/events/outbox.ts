@@ -21,19 +21,19 @@ export interface CheckpointRecord extends RecordedEvent {
   readonly topic: 'checkpoint'
   readonly kind: string
   readonly version: number
-  /** null where it was cleared. */
+  /** null if it was cleared. */
   readonly lastItemId: string | null
   readonly bookmarksCount: number
   /** The session that wrote it. */
   readonly sessionId: string | null
 }
 
-/** A row of crawler.feed_event: what was recorded in the writer's transaction. */
+/** A row of crawler.feed_event. The writer's transaction recorded it. */
 export type FeedEvent = SessionRecord | CheckpointRecord
 
-/** The state of the outbox: which generation it is, and up to which event it has been pruned. */
+/** The generation of the outbox, and up to which event it has been pruned. */
 export interface OutboxState {
-  /** A cursor of another one names nothing here. */
+  /** A cursor of another generation names nothing here. */
   readonly generation: string
   /** Events up to this one may be gone. */
   readonly prunedUpTo: bigint
@@ -49,7 +49,7 @@ export async function readOutboxState(database: Database): Promise<OutboxState> 
   return { generation: row.generation, prunedUpTo: BigInt(row.pruned_up_to) }
 }
 
-/** The last event ID that was given out, committed or not: a cursor above it is of another database. */
+/** The last event ID that was given out, committed or not. A cursor above it is of another database. */
 export async function readLastGivenEventId(database: Database): Promise<bigint> {
   const [row] = await database.query<{ last: string | null }>({
     name: 'feed_last_given',
@@ -59,7 +59,7 @@ export async function readLastGivenEventId(database: Database): Promise<bigint> 
   return BigInt(row?.last ?? 0)
 }
 
-/** A look at the outbox, and the generation it is of: another than before means that all of it is to be read anew. */
+/** A look at the outbox and the generation that it saw. If the generation has changed, the reader starts again. */
 export interface DatedLook extends OutboxLook {
   readonly generation: string
   /** Events up to this one may be gone. */
@@ -67,10 +67,11 @@ export interface DatedLook extends OutboxLook {
 }
 
 /**
- * Looks at the outbox, in one statement: PostgreSQL takes the snapshot before it runs any of it, so the locks are read after.
- * They are left alone (no writers) where nothing is above `position`: then nobody holds anything back.
- * A writer's lock is RowExclusiveLock; a prepared transaction keeps it, and the virtual transaction ID, until it ends.
- * @param known the highest event seen before
+ * Looks at the outbox in one statement. PostgreSQL takes the snapshot before it runs the statement, so the locks are
+ * read after it. If nothing is above `position`, nothing can be delayed, and the locks are not read (no writers). A
+ * writer holds a RowExclusiveLock. A prepared transaction keeps it, and its virtual transaction ID, until it ends.
+ * @param position the last event ID that is known to be final
+ * @param known the highest event ID that was seen before
  */
 export async function lookAtOutbox(
   database: Database,
@@ -101,7 +102,10 @@ export async function lookAtOutbox(
   }
 }
 
-/** Notes for those who start later up to where the outbox is final; never back, and not into another generation. */
+/**
+ * Stores up to where the outbox is final, for servers that start later. Never moves back, and does nothing in another
+ * generation.
+ */
 export async function noteFinal(database: Database, generation: string, upTo: bigint): Promise<void> {
   await database.query({
     name: 'feed_note_final',
@@ -124,7 +128,7 @@ interface EventRow {
   readonly bookmarks_count: number | null
 }
 
-/** Events above `after`, up to `upTo`, in ID order. @param limit rows at the most */
+/** Events above `after`, up to `upTo`, in order of their IDs. @param limit the most rows to return */
 export async function readEvents(
   database: Database,
   { after, upTo, limit }: { readonly after: bigint; readonly upTo: bigint; readonly limit: number },
@@ -139,14 +143,15 @@ export async function readEvents(
 }
 
 /**
- * Notes that the events of a partition which is not written any more may be gone, before it is retired: whoever reads afterwards sees it.
- * Only where this reader has delivered all of them, and no transaction is open that could still commit one.
- * @param position up to which everything is final and was delivered
- * @returns false where the partition has to stay for now
+ * Notes that the events of a partition may be gone, before the partition is dropped, so that readers notice. Does so
+ * only if this reader has delivered all of them and no open transaction can still commit one.
+ * @param partition one that new events are no longer written to
+ * @param position the last event ID that is final and delivered
+ * @returns false if the partition has to stay for now
  */
 export async function markPruned(database: Database, partition: Partition, position: bigint): Promise<boolean> {
   if (position < partition.endId - 1n && (await hasWriters(database))) return false
-  // In a later snapshot than the look at the writers, so that what they committed is seen.
+  // This statement has a later snapshot than hasWriters, so it sees what those writers committed.
   const rows = await database.query({
     name: 'feed_mark_pruned',
     text: `WITH last AS (SELECT max(event_id) AS id FROM crawler.feed_event WHERE event_id >= $1 AND event_id < $2)

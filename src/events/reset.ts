@@ -3,26 +3,26 @@ import { withSetupConnection } from '../database/migrations/setup-connection.ts'
 import { StartupError } from '../errors/startup-error.ts'
 
 export interface FeedReset {
-  /** UUID of the new generation; every cursor of another one is CURSOR_EXPIRED from now on. */
+  /** The UUID of the new generation. Every cursor of another one is now CURSOR_EXPIRED. */
   readonly generation: string
-  /** UUID of the one before. */
+  /** The UUID of the generation before. */
   readonly previous: string
 }
 
 /**
- * Begins a new generation of the feeds: for a database that lost commits, by a restore or by a failover to a replica that lagged. Event IDs that
- * were given out before are given out again there, to other events, so that an old cursor would skip some of them without a word.
- * Events stay, and nothing else changes.
+ * Begins a new generation of the feeds, for a database that lost commits by a restore or by a failover to a replica
+ * that lagged. Such a database gives the same event IDs again, to other events, so an old cursor would silently skip
+ * some. Events stay, and nothing else changes.
  * @throws StartupError in one line that says what to do: no connection, not migrated, no rights, a read-only database
  */
 export function resetFeed(options: { readonly databaseUrl: string }): Promise<FeedReset> {
   return withSetupConnection(options.databaseUrl, async (client) => {
     try {
-      // An answer is a promise that the new generation is on disk, whatever the server's default.
+      // The new generation must be on disk before this function returns, whatever the server's default.
       await client.query('SET synchronous_commit = on')
       const { rows } = await client.query<{ generation: string; previous: string }>(
         `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock(),
-           -- Noted, perhaps, by a server that was ahead of this database.
+           -- A server that was ahead of this database may have stored a higher one.
            final_up_to = pruned_up_to
          FROM (SELECT generation AS previous FROM crawler.feed FOR UPDATE) AS before RETURNING generation, previous`,
       )

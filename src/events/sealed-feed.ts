@@ -7,7 +7,7 @@ import type { Feed } from './feed.ts'
 const IV_BYTES = 12
 const TAG_BYTES = 16
 
-/** The secret that every replica seals with. */
+/** Reads the secret with which every replica encrypts cursors. */
 export async function readSealSecret(database: Database): Promise<Buffer> {
   const [row] = await database.query<{ secret: Buffer }>({ text: 'SELECT secret FROM crawler.cursor_seal', values: [] })
   if (!row) throw new Error('crawler.cursor_seal is empty: run the migrations')
@@ -15,8 +15,9 @@ export async function readSealSecret(database: Database): Promise<Buffer> {
 }
 
 /**
- * The feed as a caller sees it who is bound to some users. Event IDs count everybody's events: in plain text two cursors would tell how
- * much others did in between. So its cursors are sealed, each time differently, and can't be compared.
+ * The feed for callers that are limited to some users. Event IDs count the events of all users: from two plain cursors
+ * such a caller could tell how much others did in between. So cursors are encrypted, each time differently, and cannot
+ * be compared.
  */
 export function sealFeed(feed: Feed, secret: Buffer): Feed {
   const sealed: Pick<Feed, 'isSealed' | 'cursor' | 'resolve' | 'read'> = {
@@ -24,7 +25,7 @@ export function sealFeed(feed: Feed, secret: Buffer): Feed {
     cursor: (eventId) => seal(feed.cursor(eventId), secret),
     async resolve(cursor) {
       const opened = open(cursor, secret)
-      // What isn't a cursor is refused there.
+      // feed.resolve refuses an empty text as no cursor.
       return feed.resolve(opened ?? '').catch(withoutDetail)
     },
     read: (after, limit) => feed.read(after, limit).catch(withoutDetail),
@@ -32,7 +33,7 @@ export function sealFeed(feed: Feed, secret: Buffer): Feed {
   return Object.assign(Object.create(feed) as Feed, sealed)
 }
 
-/** The reason names a cursor of the plain feed. */
+/** Replaces the reason: it may contain a plain cursor. */
 function withoutDetail(error: unknown): never {
   if (error instanceof Fault && error.code === 'CURSOR_EXPIRED') throw cursorExpired('list again')
   throw error
@@ -45,7 +46,7 @@ function seal(text: string, secret: Buffer): string {
   return Buffer.concat([iv, cipher.getAuthTag(), body]).toString('base64url')
 }
 
-/** undefined: it was not sealed with this secret. */
+/** @returns undefined if it was not encrypted with this secret */
 function open(sealed: string, secret: Buffer): string | undefined {
   const bytes = Buffer.from(sealed, 'base64url')
   if (bytes.length <= IV_BYTES + TAG_BYTES) return undefined

@@ -5,20 +5,23 @@ import { coalesce } from '../concurrency/coalesce.ts'
 
 const CHANNEL = 'waymark_feed'
 const RECONNECT_MS = 1_000
-/** A database that doesn't answer (frozen, or its link is dead) doesn't take leave either. */
+/** A database that does not answer (frozen, or its link is dead) does not close the connection either. */
 const END_WAIT_MS = 1_000
-/** NOTIFY takes a lock of the whole cluster when it commits: others are told so often at the most. */
+/** The shortest time between two NOTIFYs: each takes a lock of the whole cluster when it commits. */
 const SEND_PAUSE_MS = 50
 
-/** Tells the other replicas that the outbox grew, and hears them say so. A lost message costs latency only: the reader ticks too. */
+/**
+ * Wakes the other replicas after a write, and hears when they write. A lost message costs only latency, since each
+ * reader also looks every second.
+ */
 export interface WakeUp {
-  /** Sends one NOTIFY; those asked for while it is on its way become one more. Never throws. */
+  /** Sends one NOTIFY. Calls while one is being sent are merged into one more. Never throws. */
   send(): void
-  /** Also where the database doesn't answer: then after a second. */
+  /** Takes about a second if the database does not answer. */
   close(): Promise<void>
 }
 
-/** @param onWake called for each message heard, also for this process' own */
+/** @param onWake called for each message, also for those of this process */
 export function listenForWakeUps(database: Database, log: Logger, onWake: () => void): WakeUp {
   let closed = false
   let listening: pg.Client | undefined
@@ -50,7 +53,7 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
       log.debug({ err: error }, 'cannot LISTEN; will try again')
       listening = undefined
       retryLater()
-      // One that is refused the LISTEN is connected all the same.
+      // The connection is open even if LISTEN was refused.
       if (client) await end(client)
     }
   }
@@ -76,7 +79,7 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
     async close() {
       closed = true
       clearTimeout(retry)
-      // A LISTEN that a frozen database doesn't answer is cut short by the end of its connection.
+      // If a frozen database does not answer LISTEN, closing the connection ends the wait.
       if (listening) await end(listening)
       await connecting
       clearTimeout(retry)

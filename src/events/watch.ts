@@ -4,14 +4,15 @@ import { cursorExpired } from './cursor.ts'
 import type { Feed } from './feed.ts'
 import type { FeedEvent } from './outbox.ts'
 
-/** Events a subscriber takes from the feed at once: what it costs in memory while its client reads nothing. */
+/** Events that a subscriber takes from the feed at once. It keeps so many in memory while its client reads nothing. */
 const PAGE_SIZE = 100
 const RETRY_MS = 1_000
 
 /**
- * The events after a place in the log, in its order, for as long as somebody reads them: each is handed out when it is asked for.
- * A class: an async generator would keep its source open until the next event after its client has gone, and a Repeater costs a
- * chain of promises for each event, which is garbage that only a full collection finds.
+ * The events after a place in the feed, in order, one for each call of next(), until the reader ends it.
+ *
+ * It is a class, because an async generator keeps its source open until the next event after its client has gone. A
+ * Repeater makes a chain of promises for each event, and only a full collection frees that garbage.
  */
 export class FeedWatch<Selected> implements AsyncIterableIterator<Selected> {
   readonly #feed: Feed
@@ -25,12 +26,12 @@ export class FeedWatch<Selected> implements AsyncIterableIterator<Selected> {
   #unsubscribe: (() => void) | undefined
 
   /**
-   * @param after the place; its event is not told again
-   * @param select what the subscriber wants of an event; undefined: nothing
+   * @param after the place: the event with this ID is not delivered again
+   * @param select makes what the subscriber gets of an event; undefined: the subscriber does not get it
    */
   constructor(feed: Feed, after: bigint, select: (event: FeedEvent) => Selected | undefined) {
     this.#feed = feed
-    // Now, not when the first event is asked for: the place is of this generation.
+    // Read now, not at the first next(): `after` is a place of this generation.
     this.#generation = feed.generation
     this.#position = after
     this.#select = select
@@ -41,15 +42,16 @@ export class FeedWatch<Selected> implements AsyncIterableIterator<Selected> {
   }
 
   /**
-   * Resolves with the next event, once there is one; done when the feed is closed, or after return(). To be called again once it has.
-   * @throws Fault CURSOR_EXPIRED where the reader was slower than the retention of the feed, or the feed began anew
+   * Resolves with the next event as soon as there is one. `done` after the feed is closed or return() was called. Call
+   * it again only after the last call resolved.
+   * @throws Fault CURSOR_EXPIRED if the reader was slower than the retention, or the outbox has a new generation
    */
   async next(): Promise<IteratorResult<Selected>> {
     this.#unsubscribe ??= this.#feed.onMove(() => this.#wake())
     try {
       while (!this.#isOver && !this.#feed.closed) {
         if (this.#feed.generation !== this.#generation) {
-          throw cursorExpired('the feed began anew (a restored database); list again')
+          throw cursorExpired('the feed was reset (a restored database); list again')
         }
         const event = this.#page[this.#place]
         if (!event) {
@@ -81,9 +83,9 @@ export class FeedWatch<Selected> implements AsyncIterableIterator<Selected> {
     this.#wake()
   }
 
-  /** Reads on; where there is nothing yet, waits for it. */
+  /** Reads the next page, and waits for events if there are none. */
   async #turnPage(): Promise<void> {
-    // A thousand subscribers whose filter matches nothing of a burst must not keep everybody else waiting meanwhile.
+    // Lets other work run: a thousand subscribers may read a burst of events that no filter matches.
     if (this.#page.length === PAGE_SIZE) await nextTurn()
     const woken = new Promise<void>((resolve) => (this.#wake = resolve))
     let retry: NodeJS.Timeout | undefined
@@ -93,7 +95,7 @@ export class FeedWatch<Selected> implements AsyncIterableIterator<Selected> {
       this.#page = await this.#feed.read(this.#position, PAGE_SIZE)
     } catch (error) {
       if (error instanceof Fault && error.code === 'CURSOR_EXPIRED') throw error
-      // The feed's reader says in the log that the database is away.
+      // Not logged here: the feed's reader logs that the database cannot be reached.
       retry = setTimeout(() => this.#wake(), RETRY_MS)
     }
     if (this.#page.length === 0 && !this.#isOver) await woken

@@ -2,8 +2,10 @@ import { Fault } from '../errors/fault.ts'
 import { identifierProblem } from '../identity/identifier.ts'
 
 /**
- * Checks a natural key that a read was given: a malformed one can name nothing.
- * @throws Fault BAD_USER_INPUT naming the argument
+ * Checks a natural key (a user ID, a stream or a session ID) that a read got as an argument.
+ * @param argument the argument's name, for the message
+ * @returns the text
+ * @throws Fault BAD_USER_INPUT that names the argument
  */
 export function requireIdentifier(argument: string, text: string): string {
   const problem = identifierProblem(text)

@@ -14,7 +14,7 @@ import ScopePlugin from './scope-plugin.ts'
 
 const NODES_AT_ONCE = 100
 
-/** Where every type of the API is made; it defines none itself (but the DateTime scalar). */
+/** The builder that every type of the API is made with. This file defines no type but the DateTime scalar. */
 export const builder = new SchemaBuilder<{
   Context: Context
   PrismaTypes: PrismaTypes
@@ -23,7 +23,7 @@ export const builder = new SchemaBuilder<{
   DefaultEdgesNullability: { list: false; items: false }
   Connection: { totalCount: () => Promise<number>; feedCursor?: string }
 }>({
-  // The errors plugin first: it must wrap what the others make of a resolver.
+  // The errors plugin comes first: it must wrap what the other plugins make of a resolver.
   plugins: [ErrorsPlugin, ScopePlugin, PrismaPlugin, RelayPlugin, ValidationPlugin],
   defaultFieldNullability: false,
   prisma: {

@@ -5,21 +5,23 @@ import type { Principal } from '../identity/principal.ts'
 import type { Loaders } from './loaders.ts'
 
 /**
- * What a resolver gets. A domain whose resolvers need more adds it here by declaration merging, beside these resolvers;
- * api/context.ts, which makes it, then does not compile until it has that too.
+ * The context of a resolver. A domain whose resolvers need more adds it by declaration merging, beside these resolvers.
+ * api/context.ts, which makes the context, then does not compile until it provides that too.
  */
 export interface Context {
   readonly caller: Principal
   readonly requestId: string
-  /** Waits for this operation only as long as the operation may wait. */
+  /** Its statements end when the operation's time is up. */
   readonly database: Database
   readonly clock: DatabaseClock
-  /** As this caller sees it. */
+  /** The feed as this caller may see it. */
   readonly feed: Feed
-  /** What operations of the same reach read together. */
+  /** Loaders that operations of the same reach share. */
   readonly loaders: Loaders
-  /** What only this operation reads: counts, which its caller pays for. */
+  /** Loaders of this operation only: counts, whose cost its caller pays. */
   readonly ownLoaders: Loaders
-  /** The cursor of the last event that a subscriber has who connected again by itself: goes before its argument `after`. */
+  /**
+   * The cursor of the last event that a subscriber got before it reconnected by itself. Overrides its argument `after`.
+   */
   readonly lastEventId: string | undefined
 }

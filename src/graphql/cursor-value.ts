@@ -1,10 +1,13 @@
-/** What stands at a place of a cursor. Each is text, which PostgreSQL reads back as the column's type. */
+/** The type of one value in a cursor. Each is sent as text, which PostgreSQL reads as the column's type. */
 export type CursorValue = 'text' | 'time' | 'version'
 
-/** How timeTextSql writes a time. PostgreSQL would read many other ways, and fails on some of them as on nothing else. */
+/**
+ * The form in which timeTextSql writes a time. PostgreSQL would read many other forms, and fails on some of them with
+ * an error that no other input causes.
+ */
 const TIME = /^(\d{4,6})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.\d{1,6})?\+00( BC)?$/
 /**
- * The years that a TIMESTAMPTZ can have. Of the first it has only the last weeks:
+ * The years that a TIMESTAMPTZ can have. 4714 BC has only its last weeks:
  * https://www.postgresql.org/docs/current/datatype-datetime.html
  */
 const YEARS = { BC: 4714, AD: 294_276 }
@@ -13,12 +16,12 @@ const MOST_VERSION = 2_147_483_647
 
 const checks: Readonly<Record<CursorValue, (text: string) => boolean>> = {
   text: (text) => !text.includes('\0'),
-  // -infinity is where a running session stands among those that have completed.
+  // A running session has -infinity in the list by completion time.
   time: (text) => text === 'infinity' || text === '-infinity' || isTime(text),
   version: (text) => /^[1-9]\d{0,9}$/.test(text) && Number(text) <= MOST_VERSION,
 }
 
-/** Whether PostgreSQL can read the text as such a value: a cursor comes from outside. */
+/** Whether PostgreSQL can read the text as a value of this type. Cursors come from clients, so any text is possible. */
 export function isCursorValue(kind: CursorValue, text: string): boolean {
   return checks[kind](text)
 }
@@ -33,7 +36,10 @@ function isTime(text: string): boolean {
   return isInRange && isOnClock && isDay(isBefore ? 1 - Number(year) : Number(year), Number(month), Number(day))
 }
 
-/** @param year as astronomers count: 0 is 1 BC. The calendar comes again after 400 years, and a Date has not as many as PostgreSQL. */
+/**
+ * Whether the day exists. The calendar repeats every 400 years, and a Date does not cover all years of PostgreSQL.
+ * @param year the astronomical year: 0 is 1 BC
+ */
 function isDay(year: number, month: number, day: number): boolean {
   const date = new Date(Date.UTC(2000 + (year % 400), month - 1, day))
   return date.getUTCMonth() === month - 1 && date.getUTCDate() === day

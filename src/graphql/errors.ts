@@ -2,7 +2,7 @@ import type { PothosEnumTypeConfig } from '@pothos/core'
 import { type DomainError, InvalidInputError, type InputIssue } from '../errors/domain-error.ts'
 import { builder } from './builder.ts'
 
-/** Its values are those that userError was given. */
+/** Has the codes of all errors that were passed to userError. */
 const ErrorCode = builder.enumType('ErrorCode', {
   description: 'What kept an operation from succeeding. May grow: treat an unknown code as a failure with a message.',
   values: [] as readonly string[],
@@ -17,10 +17,10 @@ const UserErrorInterface = builder.interfaceRef<DomainError>('UserError').implem
 })
 
 /**
- * The options of builder.objectType for an error of a domain. Gives its code a place in the enum; a result union then takes the class as
- * a member.
- * @param error.meaning what the code says, in a few words
- * @param error.description what the type says: what happened, and what to do
+ * The options of builder.objectType for an error of a domain. Adds the error's code to the enum. A result union can
+ * then have the class as a member.
+ * @param error.meaning the description of the code, in a few words
+ * @param error.description the description of the type: what happened, and what to do
  */
 export function userError({
   name,
@@ -61,7 +61,7 @@ builder.objectType(InvalidInputError, {
   fields: (t) => ({
     issues: t.field({
       type: [InputIssueType],
-      // Rarely more, and ten thousand saves may each have one: see http/limits/cost.ts.
+      // Priced as one: more are rare, and each of ten thousand saves may have issues (limits/cost.ts).
       extensions: { pricedItems: 1 },
       resolve: ({ issues }) => [...issues],
     }),

@@ -1,13 +1,13 @@
 import { type GraphQLError, Source, type SourceLocation } from 'graphql'
 
-/** Of one error: a circle of fragments names each of them. */
+/** The most locations of one error: an error about a circle of fragments names each of them. */
 const MOST_LOCATIONS = 20
 
 /**
- * A document's text, with an index of its lines. graphql-js looks through the text from its beginning for the place of
+ * A document's text with an index of its lines. graphql-js searches the text from its beginning for the location of
  * each error: 100 errors behind 500,000 line breaks took it 4 s. Nothing else reads the text once the document is
- * parsed, so it is then hidden from graphql-js, whose errors have right offsets and wrong lines from then on.
- * locationsOf has the right lines.
+ * parsed, so hideText() hides it from graphql-js. From then on its errors have right offsets and wrong lines;
+ * locationsOf gives the right lines.
  */
 export class IndexedSource extends Source {
   readonly #text: string
@@ -18,12 +18,12 @@ export class IndexedSource extends Source {
     this.#text = text
   }
 
-  /** To be called when the document is parsed. */
+  /** Call it when the document is parsed. */
   hideText(): void {
     this.body = ''
   }
 
-  /** @param offset in UTF-16 units from the beginning, as in GraphQLError.positions */
+  /** @param offset UTF-16 units from the beginning, as in GraphQLError.positions */
   locationAt(offset: number): SourceLocation {
     const starts = this.#index()
     let [first, last] = [0, starts.length - 1]
@@ -49,7 +49,7 @@ export class IndexedSource extends Source {
   }
 }
 
-/** Where in the document an error is, 20 places at the most; undefined: nowhere. */
+/** The locations of an error in the document, at most 20. @returns undefined if the error has none */
 export function locationsOf({ source, positions, locations }: GraphQLError): readonly SourceLocation[] | undefined {
   const indexed = source instanceof IndexedSource ? source : undefined
   if (!indexed || !positions) return locations

@@ -1,10 +1,10 @@
 import type { Database } from '../database/database.ts'
 import type { Reach } from '../identity/principal.ts'
 
-/** Makes a domain's loaders: reads that all operations of one reach share, so that they meet in one statement. */
+/** Makes a domain's loaders. All operations of one reach share them, so that their reads meet in one statement. */
 export type MakeLoaders<Made> = (database: Database, reach: Reach) => Made
 
-/** The loaders of one reach, made when they are first asked for. */
+/** The loaders of one reach. Each is made when it is first needed. */
 export class Loaders {
   readonly #database: Database
   readonly #reach: Reach
@@ -15,7 +15,7 @@ export class Loaders {
     this.#reach = reach
   }
 
-  /** @returns what `make` made, the same for the same function */
+  /** @returns the result of `make`, the same one for the same function */
   of<Made>(make: MakeLoaders<Made>): Made {
     const known = this.#made.get(make)
     // The map's type cannot say that each function's value is what it makes.
@@ -26,7 +26,10 @@ export class Loaders {
   }
 }
 
-/** Gives callers of one reach the same loaders, so that their operations share statements; others never meet in one. */
+/**
+ * Gives callers of one reach the same loaders, so that their operations share statements. Callers of different reaches
+ * never share one.
+ */
 export type LoadersOf = (reach: Reach) => Loaders
 
 export function createLoadersOf(database: Database): LoadersOf {

@@ -5,10 +5,10 @@ import { type CursorValue, isCursorValue } from './cursor-value.ts'
 
 export const DEFAULT_PAGE_SIZE = 20
 export const MAX_PAGE_SIZE = 100
-/** The same for whoever prices a list before it is read. */
+/** The page sizes for the cost limit, which prices a list before it is read. */
 export const PAGE_SIZES = { default: DEFAULT_PAGE_SIZE, most: MAX_PAGE_SIZE } as const
 
-/** Where the nodes of a list are selected, for queryFromInfo. */
+/** The paths on which the nodes of a list are selected, for queryFromInfo. */
 export const NODE_PATHS = [['nodes'], ['edges', 'node']]
 
 /** The arguments of every list. */
@@ -26,7 +26,7 @@ const size = z
   .max(MAX_PAGE_SIZE, `must not be above ${MAX_PAGE_SIZE}: ask for the next page with after: endCursor`)
   .nullish()
 
-/** For the validation plugin: the page sizes of a list's arguments. */
+/** Checks the page sizes of a list's arguments, for the validation plugin. */
 export const pageArgumentsSchema = z
   .looseObject({ first: size, last: size })
   .refine(
@@ -35,9 +35,9 @@ export const pageArgumentsSchema = z
   )
 
 /**
- * A list's arguments as a page to read.
- * @param list names list and order; a cursor of another one is refused
- * @param values what a position of this list is made of
+ * Turns a list's arguments into the page to read.
+ * @param list the name of the list and its order; a cursor of another one is refused
+ * @param values the types of the values in a cursor of this list
  * @throws Fault BAD_USER_INPUT for a cursor that this list did not make
  */
 export function toKeysetPage(list: string, values: readonly CursorValue[], args: PageArguments): KeysetPage {
@@ -51,8 +51,8 @@ export function toKeysetPage(list: string, values: readonly CursorValue[], args:
 }
 
 /**
- * A page as the relay plugin wants it. `totalCount` is a function: it is counted only where it was selected.
- * @param more of a list that can be watched: the feed's cursor, taken before the list was read
+ * Turns a page into what the relay plugin expects. `totalCount` is a function, so that it is counted only if selected.
+ * @param more for a list with a feed: the feed's cursor, taken before the list was read
  */
 export function toConnection<Node>(
   list: string,
@@ -79,7 +79,7 @@ export function toConnection<Node>(
   }
 }
 
-/** Its cursor is made where it is selected: of 20 nodes nobody asks for 20 cursors. */
+/** Makes its cursor only when it is read: a query of `nodes` needs none. */
 class Edge<Node> {
   readonly node: Node
   readonly #list: string
@@ -92,7 +92,7 @@ class Edge<Node> {
   }
 
   get cursor(): string {
-    if (!this.#position) throw new Error('a cursor was asked for and its position not read')
+    if (!this.#position) throw new Error('a cursor was selected, but its position was not read')
     return encodeCursor(this.#list, this.#position)
   }
 }
@@ -110,7 +110,7 @@ function decodeCursor(list: string, values: readonly CursorValue[], cursor: stri
       .parse(parts)
     if (madeBy === list && values.every((value, place) => isCursorValue(value, position[place] ?? ''))) return position
   } catch {
-    // Answered below.
+    // The Fault below is the answer.
   }
   throw new Fault(
     'BAD_USER_INPUT',

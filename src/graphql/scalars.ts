@@ -1,13 +1,13 @@
 import { GraphQLError, GraphQLScalarType, type ValueNode } from 'graphql'
 import { GraphQLDateTime } from 'graphql-scalars'
 
-/** PostgreSQL knows no year 0, and RFC 3339 none above 9999. */
+/** PostgreSQL has no year 0, and RFC 3339 has none above 9999. */
 const EARLIEST = new Date('0001-01-01T00:00:00Z')
 
 const NOT_RFC_3339 =
   'DateTime must be an RFC 3339 date and time with its offset, as a string: "2026-11-24T07:33:00Z" or "2026-11-24T08:33:00.123+01:00"'
 
-/** graphql-scalars' DateTime, for values in variables and literals alike, without the dates that PostgreSQL has not. */
+/** The DateTime of graphql-scalars, for variables and literals, without the dates that PostgreSQL does not have. */
 export const DateTime = new GraphQLScalarType<Date, string>({
   ...GraphQLDateTime.toConfig(),
   name: 'DateTime',
@@ -22,7 +22,7 @@ export const DateTime = new GraphQLScalarType<Date, string>({
   parseLiteral: (node, variables) => inRange(orRefuse(() => GraphQLDateTime.parseLiteral(node, variables), node)),
 })
 
-/** The library's own errors repeat the value, and do not say what it should be. */
+/** Replaces the library's errors: they repeat the value and do not say what it should be. */
 function orRefuse(parse: () => Date, node?: ValueNode): Date {
   try {
     return parse()
@@ -34,10 +34,10 @@ function orRefuse(parse: () => Date, node?: ValueNode): Date {
 const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
 const threeDigits = Array.from({ length: 1_000 }, (_, number) => String(number).padStart(3, '0'))
 
-/** The last that was written: a checkpoint is told with each of its 20 sessions. */
+/** The last result: the same time is often written again, for example a checkpoint in each of its 20 sessions. */
 let last = { time: Number.NaN, text: '' }
 
-/** As toISOString writes it, in half of its time: a page of sessions has 60. */
+/** Writes the same text as toISOString in half of the time: a page of sessions has 60 times. */
 function textOf(date: Date): string {
   const time = date.getTime()
   if (time === last.time) return last.text

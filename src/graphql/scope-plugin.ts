@@ -17,13 +17,13 @@ export default pluginName
 type Scopes = Scope | readonly [Scope, ...Scope[]]
 
 /**
- * Which scope a field needs: one, any of several, or by its arguments. 'none': every caller may ask.
- * A caller without it gets the fault FORBIDDEN before the field's resolver or subscriber runs.
+ * The scope that a field needs: one, any of several, or one that depends on its arguments. 'none': every caller may
+ * select it. A caller without the scope gets the fault FORBIDDEN before the field's resolver or subscriber runs.
  */
 export type ScopeRule<Args> = Scopes | 'none' | ((args: Args) => Scopes)
 
 declare global {
-  // The merging of these interfaces is how Pothos' plugins add options; their parameters must be named as Pothos names them.
+  // Pothos plugins add options by merging these interfaces. The parameters must have the names that Pothos gives them.
   /* eslint-disable @typescript-eslint/no-unused-vars, @typescript-eslint/no-namespace */
   export namespace PothosSchemaTypes {
     export interface Plugins<Types extends SchemaTypes> {
@@ -69,7 +69,7 @@ declare global {
       Args extends InputFieldMap,
       ResolveReturnShape,
     > {
-      /** Default: 'none'. For fields that lead to what the root field's scope does not cover. */
+      /** Default: 'none'. Set it on fields that lead to data which the root field's scope does not cover. */
       scope?: ScopeRule<InputShapeFromFields<Args>>
     }
   }
@@ -79,8 +79,8 @@ declare global {
 const ROOTS: readonly string[] = ['Query', 'Mutation', 'Subscription']
 
 /**
- * Checks the option `scope` of fields. A root field without one is an error when the schema is built, also where a
- * cast got it past TypeScript.
+ * Checks the option `scope` of fields. A root field without it is an error when the schema is built, even if a cast hid
+ * that from TypeScript.
  */
 export class ScopePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(fieldConfig: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
@@ -96,7 +96,7 @@ export class ScopePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
     resolver: GraphQLFieldResolver<unknown, Types['Context'], object>,
     fieldConfig: PothosOutputFieldConfig<Types>,
   ): GraphQLFieldResolver<unknown, Types['Context'], object> {
-    // A subscription's events are covered by what was checked when it began.
+    // The scope of a subscription is checked once, when it starts.
     return this.#kindOf(fieldConfig) === 'Subscription' ? resolver : guarded(resolver, fieldConfig)
   }
 

@@ -2,10 +2,10 @@ import type { FieldNode, GraphQLResolveInfo, SelectionSetNode } from 'graphql'
 import { eachField } from './selections.ts'
 
 /**
- * Makes a function that says what has to be read for a field, by what is selected below it.
- * @param apart names of fields that are read for themselves: nothing in or below them counts
- * @param judge gets the names of all fields that are selected wherever below the field, also where a directive may leave one out; what it
- * says is kept as long as the document is
+ * Makes a function that decides what has to be read for a field, by the names that are selected below it.
+ * @param apart names of fields that are read separately: neither they nor the fields below them count
+ * @param judge decides by the names of all fields selected below the field, at any depth, including fields that a
+ * directive may leave out; its result is kept as long as the document
  */
 export function bySelectedNames<Reading>(
   apart: ReadonlySet<string>,

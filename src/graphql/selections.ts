@@ -1,14 +1,15 @@
 import { type FieldNode, type FragmentDefinitionNode, Kind, type SelectionSetNode } from 'graphql'
 
-/** @returns undefined where a document that was not validated yet has no such fragment */
+/** @returns undefined if the document has no such fragment, which is possible before validation */
 export type FindFragment = (name: string) => FragmentDefinitionNode | undefined
 
 /**
- * Calls `visit` for each field of a selection set, fragments unfolded. A fragment is entered once, however often it is
- * spread: forty that each spread the next one twice come to a trillion spreads. Fragments may be in a circle.
+ * Calls `visit` for each field of a selection set, and of its fragments. Each fragment is entered once, however often
+ * it is spread: forty fragments that each spread the next one twice make a trillion spreads. Fragments may form a
+ * circle.
  *
- * @param entered names of the fragments entered so far; pass it on where `visit` goes further down, and no fragment is
- * entered twice in all
+ * @param entered names of the fragments entered so far; pass it on when `visit` goes deeper, so that each fragment is
+ * entered once in all
  */
 export function eachField(
   { selections }: SelectionSetNode,

@@ -2,62 +2,67 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * Requests of one connection that are worked on at once. What a client pipelines beyond that waits for answers to leave, and nothing more is
- * read from its connection meanwhile: up to 64 KiB, what one read brings, have been parsed by then.
+ * The most requests of one connection that run at the same time. Further pipelined requests wait until answers are
+ * sent, and the connection is not read meanwhile. Up to 64 KiB, which is one read, are parsed by then.
  */
 const MOST_AT_ONCE = 100
 
 interface Connection {
-  /** Those that are not sent yet, of requests that wait too. */
+  /** Answers that are not sent yet, including those of waiting requests. */
   readonly answers: Set<ServerResponse>
-  /** Begins requests that wait, the oldest first. */
+  /** Functions that start the waiting requests, the oldest first. */
   readonly waiting: (() => void)[]
-  /** Whether something else than requests is on it, or what it is to carry waits for the last answer. */
+  /** Whether the connection has been upgraded, or its upgrade waits for the last answer. */
   isUpgraded: boolean
-  /** Called once the last answer is out. */
+  /** Called when the last answer is sent. */
   onQuiet: (() => void) | undefined
 }
 
 /**
- * Which sockets carry a request right now. server.closeIdleConnections() knows less: it leaves a socket open that has not sent
- * its first byte yet (browsers open some in advance), and one whose answer began before the shutdown and ends after it.
+ * Knows which sockets carry a request now. server.closeIdleConnections() knows less: it leaves a socket open that has
+ * not sent its first byte (browsers open some in advance), and one whose answer began before the shutdown and ends
+ * after it.
  */
 export class Connections {
   readonly #open = new Map<Socket, Connection>()
   readonly #upgradePatienceMs: number
   #isDraining = false
 
-  /** @param upgradePatienceMs for this long an upgrade waits for the answers before it; then its connection is closed */
+  /**
+   * @param upgradePatienceMs how long an upgrade waits for earlier answers before its connection is closed,
+   * milliseconds
+   */
   constructor(server: Server, { upgradePatienceMs }: { readonly upgradePatienceMs: number }) {
     this.#upgradePatienceMs = upgradePatienceMs
     server.on('connection', (socket: Socket) => {
       const known = this.#open.get(socket)
       if (known) {
-        // Its upgrade was ignored: see ignored-upgrade.ts.
+        // ignored-upgrade.ts emits 'connection' again for an upgrade that was ignored.
         known.isUpgraded = false
         return
       }
       const connection: Connection = { answers: new Set(), waiting: [], isUpgraded: false, onQuiet: undefined }
       this.#open.set(socket, connection)
-      // Node resumes it at the end of each request.
+      // Node resumes the socket at the end of each request.
       socket.on('resume', () => {
         if (connection.waiting.length > 0 || connection.onQuiet) socket.pause()
       })
-      // Each request that is under way listens, and a client may send many at once: of more than ten Node would warn, on stderr.
+      // Each running request listens, and a client may send many at once. Node warns on stderr above ten listeners.
       socket.setMaxListeners(0)
       socket.once('close', () => this.#open.delete(socket))
     })
   }
 
-  /** Sockets that are open, those that carry a WebSocket too. */
+  /** The number of open sockets, including those of WebSockets. */
   get size(): number {
     return this.#open.size
   }
 
   /**
-   * From now on the socket carries no more requests, unless 'connection' is emitted for it again; who serves what it carries closes it,
-   * or destroyAll().
-   * @param serve called once the answers to what was asked before have left; never where they take too long: then the socket is closed
+   * Ends HTTP on the socket, unless 'connection' is emitted for it again. The new protocol's code closes it, or
+   * destroyAll() does.
+   * @param serve called when the answers to earlier requests are sent; if that takes too long, the socket is closed
+   * instead
    */
   upgrade(socket: Socket, serve: () => void): void {
     const connection = this.#open.get(socket)
@@ -75,7 +80,8 @@ export class Connections {
     connection.onQuiet = () => {
       clearTimeout(givingUp)
       connection.onQuiet = undefined
-      // The last answer may have said that the connection ends with it, and after a client's end nothing can be put back.
+      // The last answer may have announced the end of the connection, and after the client's end nothing can be put
+      // back.
       if (!socket.writable || socket.readableEnded) {
         socket.destroySoon()
         return
@@ -85,7 +91,9 @@ export class Connections {
     }
   }
 
-  /** Closes what is idle now, and each other socket when its answer is out; asks clients not to reuse it. */
+  /**
+   * Closes idle sockets now and each other socket when its answer is sent. Asks clients not to reuse their connections.
+   */
   drain(): void {
     this.#isDraining = true
     for (const [socket, { answers, isUpgraded }] of this.#open) {
@@ -99,8 +107,9 @@ export class Connections {
   }
 
   /**
-   * A request has come: its socket is at work until the answer is out.
-   * @param work begins it: at once, unless too many that came before on the same connection are not answered yet
+   * Registers a request. Its socket counts as busy until the answer is sent.
+   * @param work starts the request: at once, or later if too many earlier ones of the same connection are not answered
+   * yet
    */
   begin({ socket }: IncomingMessage, response: ServerResponse, work: () => void): void {
     const connection = this.#open.get(socket)
@@ -114,7 +123,7 @@ export class Connections {
         if (this.#isDraining) socket.destroySoon()
         connection.onQuiet?.()
       } else if (waiting.length > 0) {
-        // In a turn of its own, so that other connections get theirs.
+        // On its own turn of the event loop, so that other connections get theirs.
         setImmediate(goOn, socket, connection)
       }
     })

@@ -24,15 +24,15 @@ import { SLOW_CLIENT, slowClientResult } from '../operations/streams/slow-client
 import type { VanishedPeers } from '../sse/vanished-peers.ts'
 
 /**
- * Answers one GET, HEAD or POST. Resolves when the answer is sent or its reader has gone.
- * @throws RefusedRequest where GraphQL never gets to see it
+ * Answers one GET, HEAD or POST. Resolves when the answer is sent or the client has gone.
+ * @throws RefusedRequest if the request is refused before GraphQL reads it
  */
 export type GraphQLEndpoint = (request: IncomingMessage, response: ServerResponse, exchange: Exchange) => Promise<void>
 
-/** Why nothing was run. */
+/** The answer to an operation that was not run. */
 interface Refused {
   readonly result: ExecutionResult
-  /** Default: that of the result. */
+  /** Default: the status that follows from the result. */
   readonly status?: AnswerStatus
 }
 
@@ -45,8 +45,9 @@ interface EndpointOptions {
 }
 
 /**
- * GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), and over event streams. Mutations by POST
- * only; what else GET asks is refused where a page of another site asks it (docs/adr/0016-get.md).
+ * Serves GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/) and over event streams. Mutations are
+ * accepted by POST only. Other operations by GET are refused if a page of another site sends them
+ * (docs/adr/0016-get.md).
  */
 export function createGraphQLEndpoint(
   pipeline: Pipeline,
@@ -55,8 +56,8 @@ export function createGraphQLEndpoint(
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => pipeline.present(exchange, { errors })
 
   /**
-   * Reads what is asked. It ends before that is run, since what waits in an async function keeps all that the function
-   * had: the request, as it was sent, for as long as a stream is open.
+   * Reads and prepares the operation. It is a function of its own that ends before the operation runs: a waiting async
+   * function keeps all its variables, here the request text, for as long as a stream is open.
    */
   async function prepare(
     request: IncomingMessage,
@@ -117,7 +118,7 @@ export function createGraphQLEndpoint(
     try {
       await answer(request, response, exchange)
     } catch (error) {
-      // It has been work, as an operation that is refused is.
+      // A refused request was work too, as a refused operation is.
       if (error instanceof RefusedRequest) await pipeline.spend(exchange, 1)?.catch(refuse)
       throw error
     }
@@ -131,7 +132,7 @@ function textOf(header: string | string[] | undefined): string | undefined {
 function fromElsewhere(): RefusedRequest {
   return new RefusedRequest(
     403,
-    'A page of another site may not GET here: Sec-Fetch-Site or Origin says that it asks. ALLOWED_ORIGINS can name its site; POST needs no such leave.',
+    'Pages of other sites may not send GET requests here, and Sec-Fetch-Site or Origin says that this is one. Add its origin to ALLOWED_ORIGINS, or send a POST.',
   )
 }
 
@@ -147,8 +148,9 @@ function noCoding(): RefusedRequest {
 }
 
 /**
- * Why a valid operation is not run by this request; undefined: it is. Before a source exists, since nobody would read
- * it.
+ * Finds why this request may not run a valid operation. Checked before a source of events exists, since nobody would
+ * read it.
+ * @returns undefined if it may
  */
 function findRefusal(
   method: string | undefined,
@@ -162,7 +164,7 @@ function findRefusal(
       'A subscription is answered as events: send Accept: text/event-stream, or subscribe over a WebSocket.',
     )
   }
-  // GET and HEAD change nothing, and HEAD has no body that events could be in.
+  // GET and HEAD must not change anything, and an answer to HEAD has no body for events.
   if (method === 'POST' || operationType === 'query') return undefined
   if (operationType === 'mutation') {
     return new RefusedRequest(405, 'Send mutations by POST: GET changes nothing.', { allow: 'POST' })

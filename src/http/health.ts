@@ -5,24 +5,27 @@ import { sendJson } from './answers/send.ts'
 
 export interface Readiness {
   readonly ready: boolean
-  /** Why not, in words of ours: it is answered to anybody. */
+  /** Why it is not ready. Anybody can read it, so it contains only our own words. */
   readonly reason?: string
-  /** How far the feed is behind what was written: told while ready, and no reason not to be. */
+  /** How far the feed is behind the writes. Only reported; it never makes the server unready. */
   readonly feed?: { readonly heldBackMs: number; readonly lagEvents: number }
-  /** Told, and no reason not to be ready either: where every replica has too much to do, none would be left to do any of it. */
+  /** Only reported; it never makes the server unready: if every replica were overloaded, none would be left. */
   readonly load?: { readonly lagMs: number; readonly isShedding: boolean }
 }
 
-/** GET /health: the process answers. Says nothing of the database, so that an outage there doesn't get replicas restarted. */
+/**
+ * Answers GET /health: the process runs. The database does not matter, so that its outage does not restart replicas.
+ */
 export function answerHealth(response: ServerResponse): void {
   sendJson(response, 200, { status: 'ok' })
 }
 
-/** An answer to GET /ready is at most this old, milliseconds. */
+/** The most age of an answer to GET /ready, milliseconds. */
 const MOST_AGE_MS = 1_000
 
 /**
- * The same check for everybody who asks within a second: whoever asks without end costs the database one statement a second.
+ * Shares one check among all requests within a second, so that frequent requests cost the database one statement a
+ * second.
  * @param check never called while it runs
  */
 export function shareReadiness(check: () => Promise<Readiness>): () => Promise<Readiness> {
@@ -38,7 +41,10 @@ export function shareReadiness(check: () => Promise<Readiness>): () => Promise<R
   }
 }
 
-/** GET /ready: whether requests should be sent here now, and how far the feed is behind; 503 with the reason if not. */
+/**
+ * Answers GET /ready: 200 with the delay of the feed if requests should be sent here now, otherwise 503 with the
+ * reason.
+ */
 export async function answerReady(
   response: ServerResponse,
   isReady: () => Promise<Readiness>,

@@ -4,8 +4,9 @@ import type { Socket } from 'node:net'
 const upgradeHeaders = new Set(['upgrade', 'http2-settings'])
 
 /**
- * Answers a request as if it had not asked for an upgrade, which a server may ignore. Java's HttpClient offers `h2c` with each first
- * request; once there is an 'upgrade' listener, Node leaves those to it, body unread. So the request is put back and read again without.
+ * Serves a request as if it had not asked for an upgrade, which a server may ignore. Java's HttpClient offers `h2c`
+ * with each first request. If there is an 'upgrade' listener, Node passes such requests to it with the body unread. So
+ * the request is put back without its upgrade headers and read again.
  */
 export function ignoreUpgrade(server: Server, request: IncomingMessage, socket: Socket, rest: Buffer): void {
   const { method = '', url = '', httpVersion, rawHeaders } = request

@@ -14,10 +14,10 @@ import type { RequestTracer } from '../operations/exchange/request-tracer.ts'
 import { pathOf } from './requests/request-path.ts'
 import { sendError } from './answers/send.ts'
 
-/** Why a request is not served at all, whatever it asks for; undefined: it is. */
+/** Finds why a request is not served, whatever it asks for. @returns undefined if it is served */
 export type FindRefusal = (request: IncomingMessage) => RefusedRequest | undefined
 
-/** Answers a request, whatever it is; never rejects. Resolves when nothing of it is left to do. */
+/** Answers any request; never rejects. Resolves when all work for the request is done. */
 export type Router = (request: IncomingMessage, response: ServerResponse) => Promise<void>
 
 export interface RouterOptions {
@@ -27,7 +27,7 @@ export interface RouterOptions {
   /** Whether a browser that opens /graphql gets GraphiQL. */
   readonly graphiql: boolean
   readonly cors: CorsPolicy
-  /** Where event streams are kept while they are open. */
+  /** The open event streams. */
   readonly streams: LiveStreams
   readonly observer?: RequestObserver | undefined
   readonly tracer?: RequestTracer | undefined
@@ -60,7 +60,7 @@ export function createRouter(
       if (asksForOperation && !exchange.isStreaming) observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
     }
     response.on('close', over)
-    // Of a response that waits behind another one on its connection Node says nothing.
+    // For a response that waits behind another one of its connection, Node emits no 'close'.
     const isWaiting = response.socket === null
     if (isWaiting) request.socket.on('close', over)
     try {
@@ -144,7 +144,7 @@ function answerFailure(response: ServerResponse, error: unknown, exchange: Excha
     return
   }
   if (refused !== undefined) {
-    // JSON leaves out what is undefined.
+    // JSON omits members that are undefined.
     const extensions = { code, retryAfterSeconds: refused.retryAfterSeconds }
     sendError(response, refused.status, { message: refused.message, extensions }, refused.headers)
   } else {

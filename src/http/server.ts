@@ -30,78 +30,82 @@ import { asksForWebSocket, findUpgradeRefusal } from '../websocket/upgrade.ts'
 
 export interface HttpServerOptions<Ctx extends object> {
   readonly host: string
-  /** 0 lets the system choose a free one. */
+  /** 0: the system chooses a free one. */
   readonly port: number
   readonly schema: GraphQLSchema
   readonly log: Logger
   /** Adds stack traces of server faults to the log. Never changes what a client sees. */
   readonly debug: boolean
-  /** Called once for each operation. What it throws is masked like any other error. */
+  /** Called once for each operation. An error from it is masked like any other. */
   readonly createContext: (operation: OperationInfo) => Ctx
-  /** How long the pages of lists are, which prices them. */
+  /** The page sizes of lists, by which the cost limit prices them. */
   readonly pageSizes: PageSizes
-  /** Whether clients may ask for the schema. Default: they may. */
+  /** Whether clients may query the schema. Default: true. */
   readonly introspection?: boolean
-  /** Whether a browser that opens /graphql gets GraphiQL. Default: it does. */
+  /** Whether a browser that opens /graphql gets GraphiQL. Default: true. */
   readonly graphiql?: boolean
-  /** Subscriptions that one caller may have open here. Default: 1,000. */
+  /** The most subscriptions that one caller may have open on this server. Default: 1,000. */
   readonly maxStreamsPerCaller?: number
-  /** Points that one caller may spend here in a minute: see CallerRates. Default: 0, any number. */
+  /** Points that one caller may spend on this server in a minute (CallerRates). 0: no limit. Default: 0. */
   readonly ratePointsPerMinute?: number
-  /** How long that minute is; tests have less time. Default: 60. */
+  /** The length of that minute in seconds, shorter in tests. Default: 60. */
   readonly rateMinuteSeconds?: number | undefined
-  /** Documents that clients may name, by ID; and whether nothing else is run. Default: none, and everything is. */
+  /** The persisted operations, by ID. Default: none. */
   readonly persistedOperations?: ReadonlyMap<string, string> | undefined
   readonly persistedOnly?: boolean
-  /** How long clients may take to send what they ask. Default: RECEIPT_TIMES. */
+  /** How long clients may take to send their requests. Default: RECEIPT_TIMES. */
   readonly receiptTimes?: ReceiptTimes
-  /** Sites whose pages may send operations. Default: none but the server's own. */
+  /** Sites whose pages may send operations. Default: only the server's own. */
   readonly allowedOrigins?: readonly string[]
-  /** Headers that they may send beside those that clients of GraphQL send, in lower case. Default: no others. */
+  /** Headers that pages of these sites may send besides REQUEST_HEADERS, in lower case. Default: none. */
   readonly allowedHeaders?: readonly string[]
-  /** Whether large answers are compressed. Default: they are. */
+  /** Whether large answers are compressed. Default: true. */
   readonly compression?: boolean
-  /** Asked about each request that would be executed, and each operation over a WebSocket. Default: the local operator. */
+  /**
+   * Authenticates each request before it runs, and each operation over a WebSocket. Default: everybody is the local
+   * operator.
+   */
   readonly admit?: Admit
-  /** Whether a request with this Host header is served. Default: any. */
+  /** Whether a request with this Host header is served. Default: always. */
   readonly allowsHost?: (host: string | undefined, port: number) => boolean
-  /** Told of each operation. Default: nobody is. */
+  /** Observes each operation. Default: none. */
   readonly observer?: RequestObserver | undefined
-  /** Why nothing new is begun just now; undefined: it is. Default: always. */
+  /** Finds why the server is too busy to start anything new; undefined: it is not. Default: never too busy. */
   readonly findOverload?: () => Fault | undefined
-  /** Follows operations. Default: nobody does. */
+  /** Traces operations. Default: none. */
   readonly tracer?: RequestTracer | undefined
-  /** Asked by each GET /ready. */
+  /** Called for GET /ready. */
   readonly isReady: () => Promise<Readiness>
-  /** Recognises other layers' errors as faults that a client may read; undefined: not one, so it is masked. */
+  /** Turns errors of other layers into faults that a client may read; undefined: the error is masked. */
   readonly toFault?: (error: unknown) => Fault | undefined
 }
 
 export interface HttpServer {
-  /** Of the GraphQL endpoint: http://host:port/graphql */
+  /** The URL of the GraphQL endpoint: http://host:port/graphql */
   readonly url: string
   readonly port: number
-  /** What is open now. */
+  /** Counts what is open now. */
   state(): HttpState
   /**
-   * Refuses new connections, ends event streams and closes WebSockets at once, waits up to drainTimeoutMs for what is in flight, then
-   * cuts what is left. Resolves when every socket is closed. Calling it again returns the same promise.
+   * Refuses new connections and ends event streams and WebSockets at once. Waits up to drainTimeoutMs for running
+   * requests, then closes their connections. Resolves when every socket is closed. A second call returns the same
+   * promise.
    */
   close(options: { drainTimeoutMs: number }): Promise<void>
 }
 
-/** Everything that a client may hold open. */
+/** What clients hold open. */
 export interface HttpState {
-  /** Sockets, those that carry a WebSocket too. */
+  /** Sockets, including those of WebSockets. */
   readonly connections: number
   readonly webSockets: number
-  /** Subscriptions, by what carries them. */
+  /** Subscriptions, by transport. */
   readonly streams: { readonly sse: number; readonly websocket: number }
 }
 
 /**
  * Serves GraphQL (HTTP, event streams, WebSocket) and GraphiQL at /graphql, and /health and /ready.
- * @throws StartupError where the address can't be listened on
+ * @throws StartupError if the server cannot listen on the address
  */
 export async function startHttpServer<Ctx extends object>(options: HttpServerOptions<Ctx>): Promise<HttpServer> {
   const streams = new LiveStreams()
@@ -134,7 +138,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   const cors = { origins: allowedOrigins, headers: options.allowedHeaders ?? [] }
   const route = createRouter({ log, isReady, findRefusal, graphiql, cors, streams, observer, tracer }, endpoint)
   const inFlight = new Set<Promise<void>>()
-  // Streams of their own: those of a WebSocket end with it.
+  // Kept apart from event streams: those of a WebSocket end with it.
   const socketStreams = new LiveStreams()
   const webSockets = createWebSocketEndpoint(log, pipeline, {
     admit,
@@ -147,9 +151,10 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     requestTimeout: receiptTimes.requestMs,
     headersTimeout: receiptTimes.headersMs,
     connectionsCheckingInterval: receiptTimes.lookEachMs,
-    // Above the 60 s after which common load balancers drop an idle connection: they must be the ones who do it.
+    // Above the 60 s after which common load balancers drop an idle connection: the load balancer must be the first.
     keepAliveTimeout: 65_000,
-    // Without the delay Linux waits for two hours. Once bytes are unacknowledged it is vanished-peers.ts that finds who has gone.
+    // Without the delay Linux waits for two hours. If bytes are unacknowledged, vanished-peers.ts finds clients that
+    // have gone.
     keepAlive: true,
     keepAliveInitialDelay: 10_000,
   })
@@ -192,11 +197,11 @@ function createFindRefusal(
 function unknownHost(): RefusedRequest {
   return new RefusedRequest(
     421,
-    'This server knows itself as localhost, 127.0.0.1 and [::1], each with its port: ask for it by one of these, or set AUTHENTICATION.',
+    'This server answers to the hosts localhost, 127.0.0.1 and [::1] with its port: send one of these as Host, or set AUTHENTICATION.',
   )
 }
 
-/** What a server has to end. */
+/** What the server ends when it closes. */
 interface Live {
   readonly connections: Connections
   readonly streams: LiveStreams
@@ -218,7 +223,7 @@ async function drain(
   streams.endAll()
   webSockets.drain()
   const deadline = new AbortController()
-  // A client that leaves closes its socket; what it asked for goes on, and may still need the database.
+  // If a client leaves, its socket closes, but its operation goes on and may still need the database.
   const finished = closed.then(() => Promise.all(inFlight))
   await Promise.race([finished, sleep(drainTimeoutMs, undefined, { signal: deadline.signal }).catch(() => undefined)])
   deadline.abort()
@@ -254,7 +259,7 @@ function whyNotListening({ code, message }: NodeJS.ErrnoException, host: string,
   }
 }
 
-/** A wildcard is no address that a browser could open. */
+/** A browser cannot open a wildcard address. */
 function hostInUrl(host: string): string {
   if (host === '0.0.0.0' || host === '::') return 'localhost'
   return host.includes(':') ? `[${host}]` : host

@@ -7,8 +7,9 @@ import type { WebSocketEndpoint } from '../websocket/endpoint.ts'
 import { asksForWebSocket } from '../websocket/upgrade.ts'
 
 /**
- * Leads each request that asks for another protocol to who serves it: WebSocket, the router with its refusal, or HTTP as it is. It waits
- * until what was asked before on the same connection is answered: Node hands the socket over while it still writes those answers.
+ * Passes each upgrade request on: to the WebSocket endpoint, to the router if it is refused, or back to HTTP if the
+ * upgrade is ignored. It waits until earlier requests of the same connection are answered, since Node hands the socket
+ * over while it still writes those answers.
  */
 export function listenForUpgrades(
   server: Server,
@@ -20,7 +21,7 @@ export function listenForUpgrades(
   }: { connections: Connections; route: Router; findRefusal: FindRefusal; webSockets: WebSocketEndpoint },
 ): void {
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    // Node has taken its own listener off, and an error that nobody hears would end the process.
+    // Node has removed its own listener, and an error without a listener would end the process.
     socket.on('error', ignore)
     connections.upgrade(socket, () => {
       if (!asksForWebSocket(request)) {
@@ -36,10 +37,10 @@ export function listenForUpgrades(
   })
 }
 
-/** Whoever uses the socket sees it closed. */
+/** The code that uses the socket notices that it is closed. */
 function ignore(): void {}
 
-/** Node has detached the socket from its HTTP side by now. */
+/** A response for the socket, which Node has detached from HTTP by now. */
 function lastAnswerOn(socket: Socket, request: IncomingMessage): ServerResponse {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false

@@ -1,13 +1,13 @@
-/** One member of a header such as Accept: a name in lower case, and how much it is wanted. */
+/** One member of a header such as Accept: its name in lower case, and its weight. */
 export interface Weighted {
   readonly name: string
-  /** 0 to 1; 0 means: not this one. */
+  /** 0 to 1; 0: not accepted. */
   readonly weight: number
 }
 
 /**
- * Reads a list of names with quality values (https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2), in the order in which they were
- * sent. Parameters other than `q` are ignored. A weight that is no number between 0 and 1 counts as 1.
+ * Reads a list of names with quality values (https://www.rfc-editor.org/rfc/rfc9110#section-12.4.2), in the order of
+ * the header. Parameters other than `q` are ignored. A weight that is not a number between 0 and 1 counts as 1.
  */
 export function readWeights(header: string): readonly Weighted[] {
   return header
@@ -28,7 +28,8 @@ function weightOf(text: string | undefined): number {
 }
 
 /**
- * Remembers what a function made of a header's text: clients send one of few. Bounded, because callers choose the texts.
+ * Remembers the results of a function of a header's text: clients send only a few different texts. The number of
+ * remembered texts is bounded, because callers choose them.
  * @param read must be pure
  */
 export function remembering<Result>(read: (header: string) => Result): (header: string) => Result {

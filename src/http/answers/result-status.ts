@@ -3,9 +3,9 @@ import { type FaultCode, RETRIABLE } from '../../errors/fault.ts'
 import type { MediaType } from './accept.ts'
 
 /**
- * The HTTP status of an answer that has no data because of such a fault. A caller's mistake found while executing
- * stays 200, as the GraphQL over HTTP specification recommends; what a proxy, a monitor or a retrying client must
- * notice doesn't.
+ * The HTTP status of an answer that has no data because of such a fault. A caller's mistake that is found during
+ * execution stays 200, as the GraphQL over HTTP specification recommends. These faults get a status of their own,
+ * because a proxy, a monitor or a retrying client must notice them.
  */
 const WITHOUT_DATA: Partial<Record<FaultCode, number>> = {
   UNAUTHENTICATED: 401,
@@ -15,9 +15,7 @@ const WITHOUT_DATA: Partial<Record<FaultCode, number>> = {
   OVERLOADED: 503,
   SERVICE_UNAVAILABLE: 503,
 }
-/**
- * What is wrong with the request itself: 400, but 200 where the client accepts plain JSON only, as old clients expect.
- */
+/** Errors in the request itself are 400, but 200 if the client accepts plain JSON only, as old clients expect. */
 const OF_REQUEST = new Set<FaultCode>([
   'PERSISTED_QUERY_NOT_FOUND',
   'PERSISTED_QUERY_NOT_SUPPORTED',
@@ -31,8 +29,8 @@ export interface AnswerStatus {
 }
 
 /**
- * The status of an answer, by the codes of its errors: the highest that one of them asks for.
- * @param result as a client reads it
+ * The status of an answer: the highest one that the codes of its errors ask for.
+ * @param result the result as the client gets it
  */
 export function statusOf({ data, errors = [] }: ExecutionResult, mediaType: MediaType): AnswerStatus {
   let status = 200
@@ -44,7 +42,7 @@ export function statusOf({ data, errors = [] }: ExecutionResult, mediaType: Medi
       if (mediaType === 'application/graphql-response+json') status = Math.max(status, 400)
       continue
     }
-    // A retriable fault must be seen also where the field that failed may be null: {"data": {"checkpoint": null}} is
+    // A retriable fault must also be noticed if the failed field is nullable: {"data": {"checkpoint": null}} counts as
     // no data.
     const hasData = RETRIABLE.has(code) ? Object.values(data ?? {}).some((value) => value !== null) : data != null
     const asked = hasData ? undefined : WITHOUT_DATA[code]

@@ -13,15 +13,16 @@ export interface AnswerText {
 
 const PLAIN: AcceptedCodings = { smaller: undefined, gzip: false, plain: true }
 
-/** What may be done to the bytes of an answer to this request. @param compresses whether anything is compressed here */
+/** The codings in which this request can be answered. @param compresses whether this server compresses at all */
 export function codingsOf({ headers }: IncomingMessage, compresses: boolean): AcceptedCodings {
   return compresses ? acceptedCodings(headers['accept-encoding']) : PLAIN
 }
 
 /**
- * Sends what an operation came to. Of a GET or HEAD with its tag; 304 where the client has the same answer. A large answer is
- * compressed where its client takes that.
- * @returns a promise only where it takes a while
+ * Sends the result of an operation. A GET or HEAD gets an entity tag, and 304 if the client has the same answer
+ * already. A large answer is compressed if the client accepts that.
+ * @param compresses whether this server compresses at all
+ * @returns a promise only if the answer is compressed
  */
 export function sendAnswer(
   request: IncomingMessage,
@@ -41,7 +42,7 @@ export function sendAnswer(
   }
   const { smaller, plain } = codingsOf(request, compresses)
   const isLarge = compresses && Buffer.byteLength(text) > LARGEST_PLAIN_BYTES
-  // A GET has it already, whatever its size.
+  // markRevalidated has set it for each GET.
   if (isPost && isLarge) addVary(response, 'accept-encoding')
   if (smaller === undefined || (plain && !isLarge)) {
     sendText(response, status, contentType, text, headers)

@@ -21,7 +21,7 @@ export function sendText(
   endWith(response, text)
 }
 
-/** Answers with what is bytes already. A HEAD request gets the headers only. */
+/** Answers with bytes. A HEAD request gets the headers only. */
 export function sendBytes(
   response: ServerResponse,
   status: number,
@@ -34,8 +34,8 @@ export function sendBytes(
 }
 
 /**
- * Head and body as one text: end(text) sends them as a list of two, the second empty, for which Node has a slower way. Uncorked
- * before it ends, since what still waits then makes it a list again.
+ * Sends head and body as one text. response.end(text) would send a list of two texts, the second one empty, which Node
+ * writes more slowly. Uncorked before the end: text that still waits at the end would make it a list again.
  */
 function endWith(response: ServerResponse, text: string): void {
   const { socket } = response
@@ -45,7 +45,7 @@ function endWith(response: ServerResponse, text: string): void {
   response.end()
 }
 
-/** A refusal in the shape of a GraphQL answer, so that clients have one shape to read. */
+/** Answers with one error in the form of a GraphQL result, so that clients read only one form. */
 export function sendError(
   response: ServerResponse,
   status: number,

@@ -4,7 +4,10 @@ export interface Example {
   readonly query: string
 }
 
-/** GraphiQL's tabs. Each runs as it stands on what `npm run seed` made, in any order and as often as one likes: no two write to one list. */
+/**
+ * GraphiQL's tabs. Each runs unchanged on the data of `npm run seed`, in any order and any number of times: no two
+ * write to the same list.
+ */
 export const graphiqlExamples: readonly Example[] = [
   {
     name: 'Checkpoints',

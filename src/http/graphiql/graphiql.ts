@@ -8,12 +8,12 @@ import { graphiqlExamples } from './graphiql-examples.ts'
 import { addVary } from '../answers/revalidation.ts'
 import { sendBytes } from '../answers/send.ts'
 
-/** A browser that opens an address, as opposed to a program that asks for data. */
+/** Whether the request comes from a browser that opens an address, not from a program that reads data. */
 export function asksForPage({ method, headers }: IncomingMessage): boolean {
   return (method === 'GET' || method === 'HEAD') && prefersPage(headers.accept)
 }
 
-// The page brings all it needs. That it asks no other host for anything is the browser's to enforce.
+// The page contains everything it needs. This policy makes the browser refuse requests to other hosts.
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'unsafe-inline' 'unsafe-eval' blob:",
@@ -28,14 +28,18 @@ const contentSecurityPolicy = [
 ].join('; ')
 
 /**
- * GraphiQL 5 lays its tabs out anew when the page has loaded, but forgets to end the move, and hides that except in a tab that is pressed:
- * that one jumped away from under the pointer, and its first click was lost. So none moves, also while it is dragged to another place.
+ * GraphiQL 5 lays its tabs out again after the page has loaded, but does not end the animation. It hides that except in
+ * a tab that is pressed: the tab jumped away from the pointer, and its first click was lost. So no tab moves, even
+ * while it is dragged.
  */
 const tabsStay = '<style>.graphiql-tab { transform: none !important; }</style>'
 
 let page: Promise<{ plain: Buffer; zipped: Buffer }> | undefined
 
-/** Sends GraphiQL with the example operations in its tabs. Rendered and compressed once, on first use: it is 9 MB. */
+/**
+ * Sends GraphiQL with the example operations in its tabs. The page has 9 MB, so it is rendered and compressed only
+ * once, at the first request.
+ */
 export async function sendGraphiQL(request: IncomingMessage, response: ServerResponse): Promise<void> {
   page ??= renderPage()
   const { plain, zipped } = await page
@@ -52,7 +56,7 @@ async function renderPage(): Promise<{ plain: Buffer; zipped: Buffer }> {
   const html = renderGraphiQL({
     title: 'Waymark',
     defaultTabs: graphiqlExamples.map(({ query }) => ({ query })),
-    // Its client would GET subscriptions, which a foreign page could do as well.
+    // Its client would send subscriptions by GET, which a page of another site could do too.
     method: 'POST',
     inputValueDeprecation: true,
     schemaDescription: true,

@@ -11,8 +11,8 @@ const statusOf: Partial<Record<FaultCode, number>> = {
 }
 
 /**
- * Lets a caller in before anything of the request is read: who may not ask is told nothing of what was asked.
- * @throws RefusedRequest 401 or 503
+ * Admits the caller before anything of the request is read, so a caller without access learns nothing about it.
+ * @throws RefusedRequest 401, 429 or 503
  */
 export function admitRequest(admit: Admit, credentials: Credentials): Admitted | Promise<Admitted> {
   try {
@@ -24,8 +24,8 @@ export function admitRequest(admit: Admit, credentials: Credentials): Admitted |
 }
 
 /**
- * Refuses a request for a fault that comes before its operation.
- * @throws RefusedRequest, or what it was given where that is no such fault
+ * Refuses a request because of a fault before its operation.
+ * @throws RefusedRequest, or `error` itself if it is not such a fault
  */
 export function refuse(error: unknown): never {
   const status = error instanceof Fault ? statusOf[error.code] : undefined

@@ -2,17 +2,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RefusedRequest } from './refused-request.ts'
 import { addVary } from '../answers/revalidation.ts'
 
-/** Sites whose pages may use this server: exact origins, as browsers send them. */
+/** The sites whose pages may use this server: exact origins, as browsers send them. */
 export type AllowedOrigins = ReadonlySet<string>
 
-/** What pages of other sites may do. */
+/** What pages of allowed sites may send. */
 export interface CorsPolicy {
   readonly origins: AllowedOrigins
-  /** Names of headers that they may send, in lower case, beside REQUEST_HEADERS. */
+  /** Names of the headers that they may send besides REQUEST_HEADERS, in lower case. */
   readonly headers: readonly string[]
 }
 
-/** What clients of GraphQL send: who calls, what follows the request through other services, and Apollo Client's name and version. */
+/**
+ * The headers that GraphQL clients send: the caller's credentials, trace and request IDs, and Apollo Client's name and
+ * version.
+ */
 export const REQUEST_HEADERS: readonly string[] = [
   'authorization',
   'content-type',
@@ -25,8 +28,8 @@ export const REQUEST_HEADERS: readonly string[] = [
 const METHODS: readonly string[] = ['GET', 'HEAD', 'POST']
 
 /**
- * Lets pages of allowed sites read the answer; to all others nothing is said, so that browsers keep it from them. Credentials of
- * the browser (cookies) are never allowed: callers show theirs in Authorization, which a page must know.
+ * Lets pages of allowed sites read the answer. Other pages get no such header, so browsers keep the answer from them.
+ * Cookies are never allowed: callers authenticate by Authorization, which a page must set itself.
  */
 export function allowOrigin(
   { headers: { origin } }: IncomingMessage,
@@ -40,15 +43,15 @@ export function allowOrigin(
   response.setHeader('access-control-expose-headers', 'x-request-id, retry-after, etag')
 }
 
-/** A browser that asks whether a page may send what it wants to. */
+/** Whether a browser asks if a page may send its request. */
 export function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined
 }
 
 /**
- * Says what a page of an allowed site may send. The browser compares.
- * @returns why it will not send what it asked for, for the log; undefined: it will
- * @throws RefusedRequest 405 where the page is of another site
+ * Answers a preflight with what a page of an allowed site may send. The browser compares it with the page's request.
+ * @returns why the browser will refuse the page's request, for the log; undefined: it will send it
+ * @throws RefusedRequest 405 if the page is of another site
  */
 export function answerPreflight(
   { headers }: IncomingMessage,
@@ -76,6 +79,6 @@ function findObstacle(method = '', headers = '', names: readonly string[]): stri
   if (!METHODS.includes(method)) return `pages may send ${METHODS.join(', ')} only`
   const asked = headers.split(',').map((name) => name.trim().toLowerCase())
   const unknown = asked.find((name) => name !== '' && !names.includes(name))
-  // The page chose it, so it is cleaned for the log.
+  // The page chose the name, so it is cleaned for the log.
   return unknown && `ALLOWED_HEADERS does not name ${unknown.slice(0, 100).replaceAll(/[^\w-]/g, '?')}`
 }

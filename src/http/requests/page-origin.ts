@@ -2,10 +2,12 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { AllowedOrigins } from './cors.ts'
 
 /**
- * Whether a browser says that a page of another site made this request, and ALLOWED_ORIGINS does not name that site. For requests that
- * browsers send without asking first: GET, HEAD. Pages can write neither header, and programs that are no browsers send none: those
- * are served. An Origin decides by itself. Where there is none (a link, an image) the site is known from Referer, which a page can
- * leave out but not forge.
+ * Whether a browser says that a page of another site sent this request, and ALLOWED_ORIGINS does not name that site. It
+ * is for requests that browsers send without a preflight: GET and HEAD.
+ *
+ * Pages can write neither Origin nor Sec-Fetch-Site. Programs that are not browsers send neither and are served. If
+ * there is an Origin, it decides. If there is none (a link, an image), the site is known from Referer, which a page can
+ * omit but not forge.
  */
 export function isFromElsewhere(headers: IncomingHttpHeaders, allowed: AllowedOrigins): boolean {
   const { origin, referer } = headers
@@ -16,12 +18,13 @@ export function isFromElsewhere(headers: IncomingHttpHeaders, allowed: AllowedOr
 }
 
 /**
- * Whether Origin, which browsers send and other programs do not, names the host that was asked. A proxy in front must pass Host on.
+ * Whether Origin names the host that the request was sent to. A proxy in front must pass Host on. Programs that are not
+ * browsers send no Origin.
  */
 export function isOwnOrigin({ origin = '', host = '' }: IncomingHttpHeaders): boolean {
   if (!URL.canParse(origin)) return false
   const page = new URL(origin)
-  // With the page's scheme, so that a default port is left out of both or of none.
+  // With the page's scheme, so that a default port is removed from both or from neither.
   const here = `${page.protocol}//${host}`
   return page.host !== '' && URL.canParse(here) && new URL(here).host === page.host
 }

@@ -6,9 +6,9 @@ const BYTE_ORDER_MARK = '\ufeff'
 export const bodyLimitBytes = 1024 * 1024
 
 /**
- * Reads a JSON object from the request.
- * @throws RefusedRequest 415 unless it is application/json in UTF-8: what a form of a foreign page can send without the browser
- * asking first is refused, which is the protection against CSRF; 413 above 1 MiB; 400 if it isn't an object
+ * Reads a JSON object from the request's body.
+ * @throws RefusedRequest 415 if it is not application/json in UTF-8: a form of another site's page cannot send that
+ * without a preflight, which protects against CSRF; 413 above 1 MiB; 400 if it is not an object
  */
 export function readJsonObject(request: IncomingMessage): Promise<Record<string, unknown>> {
   assertJson(request)
@@ -41,7 +41,7 @@ function assertJsonInUtf8(contentType: string): void {
   }
 }
 
-/** Reads to the end, also where it is too long: a client that is cut off while it sends never gets to read the 413. */
+/** Reads the body to its end, even if it is too long: a client that is cut off while it sends never reads the 413. */
 function readText(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let bytes = 0
@@ -55,7 +55,7 @@ function readText(request: IncomingMessage): Promise<string> {
       reject(new RefusedRequest(400, 'The request was cut off.', {}, { cause }))
     }
     const onEnd = () => {
-      // The request lives as long as its answer, which may be a stream: nothing of the body may stay with it.
+      // The request is kept as long as its answer, which may be a stream. So it must not keep the body.
       request.off('data', onData).off('error', onError).off('end', onEnd).on('error', ignore)
       if (bytes <= bodyLimitBytes) {
         const text = textOf(chunks)
@@ -67,10 +67,13 @@ function readText(request: IncomingMessage): Promise<string> {
   })
 }
 
-/** Node tells who has not answered yet that the client has gone; the exchange knows. */
+/** Node emits an error when the client leaves before its answer. The exchange notices that itself. */
 function ignore(): void {}
 
-/** Nearly always it is one chunk. @returns undefined where it isn't UTF-8: what is no text must not become one that somebody else has */
+/**
+ * Joins the chunks; nearly always there is one.
+ * @returns undefined if the bytes are not UTF-8: replacing them could produce a text that means something else
+ */
 function textOf(chunks: readonly Buffer[]): string | undefined {
   const [first] = chunks
   const bytes = first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)
@@ -81,7 +84,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    // Some programs begin UTF-8 with a mark, which RFC 8259 lets a reader ignore.
+    // Some programs begin UTF-8 with a byte order mark, which RFC 8259 lets a reader ignore.
     if (text.startsWith(BYTE_ORDER_MARK) && text[1] === '{') return parse(text.slice(1))
     throw new RefusedRequest(400, 'The request body is not valid JSON.', {}, { cause })
   }

@@ -8,11 +8,10 @@ const EXAMPLES = {
 }
 
 /**
- * Reads the members of a request that we know. Others are ignored, as the specification demands: clients add some of
- * their own.
- * @param source where they were, for the message
- * @throws RefusedRequest 400 for what is no request:
- *   https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters
+ * Reads the known members of a request. Others are ignored, as the specification demands: clients add their own.
+ * @param source where the members were, for the message
+ * @throws RefusedRequest 400 if it is not a valid request:
+ * https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters
  */
 export function readGraphQLRequest(body: Record<string, unknown>, source: keyof typeof EXAMPLES): GraphQLRequest {
   const { query = '', operationName, variables, extensions } = body

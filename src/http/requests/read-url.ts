@@ -5,9 +5,9 @@ const TEXTS = ['query', 'documentId', 'operationName']
 const JSON_VALUES = ['variables', 'extensions']
 
 /**
- * Reads the members of a GraphQL request from a URL (https://graphql.github.io/graphql-over-http/draft/#sec-GET). An empty parameter is
- * as good as none, and others than GraphQL's are ignored.
- * @throws RefusedRequest 400 where a parameter is not percent-encoded UTF-8, comes twice, or is no JSON and should be
+ * Reads the members of a GraphQL request from a URL (https://graphql.github.io/graphql-over-http/draft/#sec-GET). An
+ * empty parameter counts as absent. Unknown parameters are ignored.
+ * @throws RefusedRequest 400 if a parameter is not percent-encoded UTF-8, occurs twice, or should be JSON and is not
  */
 export function readUrlParameters({ url = '' }: IncomingMessage): Record<string, unknown> {
   const members: Record<string, unknown> = {}
@@ -23,7 +23,10 @@ export function readUrlParameters({ url = '' }: IncomingMessage): Record<string,
   return members
 }
 
-/** As browsers encode forms: a plus is a space. Node refuses what is no ASCII. Unlike URLSearchParams it does not turn bytes that are no text into U+FFFD. */
+/**
+ * Decodes as browsers encode forms: a plus is a space. Unlike URLSearchParams it does not turn bytes that are not UTF-8
+ * into U+FFFD. (Node refuses URLs with characters outside ASCII.)
+ */
 function decode(name: string, encoded: string): string {
   try {
     return decodeURIComponent(encoded.replaceAll('+', ' '))

@@ -1,12 +1,14 @@
 import type { FaultCode } from '../../errors/fault.ts'
 
-/** Thrown where a request is refused before GraphQL sees it. `message` is for the client and says what to send instead. */
+/**
+ * Thrown if a request is refused before GraphQL reads it. `message` is for the client and says what to send instead.
+ */
 export class RefusedRequest extends Error {
   override readonly name = 'RefusedRequest'
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly code: FaultCode
-  /** Told in extensions too, where it is told in Retry-After. */
+  /** Repeated in `extensions` if Retry-After is sent. */
   readonly retryAfterSeconds: number | undefined
 
   constructor(
