@@ -44,23 +44,26 @@ export interface App {
   readonly url: string
   /** http://host:port/metrics; undefined: METRICS_PORT is not set. */
   readonly metricsUrl: string | undefined
-  /** Which database it serves from, and what whoever starts it should know about that. */
+  /** Which database it uses, and what the operator should know about it. */
   readonly notes: readonly string[]
-  /** Stops accepting, finishes what is in flight, ends subscriptions, closes the pool and the embedded server. Idempotent. */
+  /**
+   * Stops accepting, finishes the requests in flight, ends subscriptions, and closes the pool and the embedded server.
+   * Idempotent.
+   */
   close(): Promise<void>
 }
 
-/** Paces that no setting changes; tests do. */
+/** Timings that no setting changes; tests do. */
 export interface Paces extends FeedOptions {
-  /** How long the minute of RATE_LIMIT_POINTS_PER_MINUTE is, seconds. */
+  /** Length of the minute in RATE_LIMIT_POINTS_PER_MINUTE, seconds. */
   readonly rateMinuteSeconds?: number
-  /** Between two runs of retention, and before the first. */
+  /** The time before the first run of retention and between two runs, milliseconds. */
   readonly pruneEachMs?: number
 }
 
 /**
- * Puts the parts together: database, schema, feed, HTTP; and takes them apart in reverse order, also when a later one fails to start.
- * @throws StartupError for what whoever starts it can mend
+ * Starts the parts: database, feed, HTTP. If one fails to start, those before it are stopped in reverse order.
+ * @throws StartupError for problems that the operator can fix
  */
 export async function startApp(config: Config, log: Logger, paces: Paces = {}): Promise<App> {
   const releasers: (() => Promise<void>)[] = []
@@ -68,14 +71,14 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     for (let releaser = releasers.pop(); releaser; releaser = releasers.pop()) await releaser()
   }
   try {
-    // Before anything is started: a typo in it should cost no second.
+    // Read before anything is started, so that a mistake in the manifest is reported at once.
     const persistedOperations =
       config.persistedOperations === undefined ? undefined : readManifest(config.persistedOperations, schema)
     const { url: databaseUrl, notes } = await locateDatabase(config, log, releasers)
     if (config.migrateOnStart) await migrate({ databaseUrl, log })
     else await requireMigrated({ databaseUrl })
     const tracing = await prepareTracing(config)
-    // Last of all: what ends on the way out is traced too.
+    // Closed after what it traces, so that the end of the other parts is traced too.
     if (tracing) releasers.push(() => tracing.close())
     const database = openDatabase({
       url: databaseUrl,
@@ -100,7 +103,8 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
 
     const feed = await startFeed(database, log, {
       readers: forCaller(database, () => new Patience(), { lane: 'event' }),
-      // What the feed reads when it is told of news is for all who watch, and no part of the request that made them.
+      // What the feed reads after a notification is for all subscribers. It is no part of the request that made the
+      // change.
       alone: tracing?.alone,
       ...paces,
     })
@@ -134,7 +138,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       clock,
       submitSave: tracing ? tracing.saves.submit(saves.submit) : saves.submit,
       feed,
-      // A set of reads belongs to many operations: it has a patience of its own.
+      // A set of reads belongs to many operations, so it has its own patience.
       loadersOf: createLoadersOf(forCaller(database, () => new Patience())),
       historyRetentionDays: config.historyRetentionDays,
       sealSecret: await readSealSecret(database),
@@ -179,7 +183,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
         const principal = authenticate(credentials)
         return principal instanceof Promise ? principal.then(admitted) : admitted(principal)
       },
-      // Whoever must authenticate can't be made to by a page that knows no key.
+      // With authentication, a page of another site can do nothing: it has no key. So the Host is not checked.
       ...(config.authentication.length === 0 && { allowsHost: namesLoopback }),
       observer: metrics?.requests,
       tracer: tracing?.requests,
@@ -201,7 +205,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       leases: () => countLiveLeases(database),
     })
     if (metricsServer) {
-      // Last of what serves: how a server drains can still be seen.
+      // Closed after the HTTP server, so that its draining still shows in the metrics.
       releasers.splice(-1, 0, () => metricsServer.close())
       notes.push(`metrics at ${metricsServer.url}`)
     }
@@ -214,10 +218,15 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
   }
 }
 
-/** What a caller pays for each millisecond of a scan. One connection that counts without a pause uses up the default rate. */
+/**
+ * What a caller pays for each millisecond of a scan. A connection that counts without a pause uses up the default rate.
+ */
 const POINTS_PER_SCAN_MS = 5
 
-/** The database for what one operation asks. */
+/**
+ * The database for one operation: its statements wait with the operation's patience, and its scans cost the caller
+ * points.
+ */
 function databaseFor({ isStream, principal, charge }: OperationInfo, database: Database): Database {
   const onScanned = (milliseconds: number) => {
     charge(principal.subject, Math.floor(milliseconds * POINTS_PER_SCAN_MS))
@@ -240,7 +249,7 @@ async function locateDatabase(
   return { url: embedded.url, notes: [`embedded PostgreSQL in ${embedded.dataDir}`, ...embedded.notes] }
 }
 
-/** Nothing of it is loaded where it is off. */
+/** The metrics modules are loaded only if metrics are on. */
 async function prepareMetrics(config: Config, log: Logger): Promise<Metrics | undefined> {
   const { metricsHost: host, metricsPort: port } = config
   if (port === undefined) return undefined
@@ -254,7 +263,10 @@ async function prepareTracing({ tracesUrl: url }: Config): Promise<Tracing | und
   return startTracing({ url, version })
 }
 
-/** A replica whose feed is held back is ready: what it is asked for it answers, and the others are held back as well. */
+/**
+ * A replica whose feed is held back counts as ready: it answers all else, and the other replicas' feeds are held back
+ * too.
+ */
 async function readiness(database: Database, feed: Feed, load: Load): Promise<Readiness> {
   try {
     await database.query({ text: 'SELECT 1', values: [] })

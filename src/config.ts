@@ -14,7 +14,7 @@ const choice = z.enum(['0', '1']).transform((text) => text === '1')
 const wholeNumber = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().int().min(minimum).max(maximum))
 
-/** Comma-separated, at least one. */
+/** A comma-separated list with at least one name. */
 const listOf = <const Name extends string>(names: readonly Name[]) =>
   z.string().transform((text, context) => {
     const given = text.split(',').map((word) => names.find((name) => name === word.trim()))
@@ -28,7 +28,10 @@ const httpUrl = z
   .string()
   .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL')
 
-/** As browsers send them: scheme, host, and the port where it isn't the scheme's own. Never `*` or `null`. */
+/**
+ * Exact origins as browsers send them: scheme, host, and the port unless it is the scheme's default. Never `*` or
+ * `null`.
+ */
 const origins = z
   .string()
   .transform((text) => text.split(',').map((word) => word.trim()))
@@ -38,7 +41,7 @@ const origins = z
     'must be exact origins such as https://dashboard.example.org, without a path, separated by commas',
   )
 
-/** In lower case, as browsers ask for them. `*` would be a name as well, but not of a header. */
+/** Header names in lower case, as browsers ask for them. `*` would be a valid name, but no header is called so. */
 const headerNames = z
   .string()
   .transform((text) => text.split(',').map((word) => word.trim().toLowerCase()))
@@ -47,7 +50,10 @@ const headerNames = z
     'must be names of headers such as x-tenant, separated by commas',
   )
 
-/** None with a shared secret, which is as good as the public key where both are accepted; and never "none". */
+/**
+ * Public-key algorithms only: with a shared secret, the public key would do as the secret where both are accepted.
+ * Never "none".
+ */
 const JWT_ALGORITHMS = [
   ...(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const),
 ]
@@ -100,13 +106,16 @@ export interface Config {
   readonly host: string
   /** 0 lets the system choose a free port. */
   readonly port: number
-  /** A postgresql:// URL; undefined starts the embedded PostgreSQL in dataDir. */
+  /** A postgresql:// URL; undefined: the server starts the embedded PostgreSQL in dataDir. */
   readonly databaseUrl: string | undefined
   readonly databasePoolSize: number
   readonly databaseConnectTimeoutMs: number
-  /** After this the database gives a statement up, milliseconds. */
+  /** The database cancels a statement after this time, milliseconds. */
   readonly databaseStatementTimeoutMs: number
-  /** Absolute path; undefined lets the embedded server choose (./.data, or /var/lib/waymark: see database/embedded.ts). */
+  /**
+   * Absolute path; undefined: the embedded server chooses (./.data, or /var/lib/waymark: see
+   * database/embedded/folder.ts).
+   */
   readonly dataDir: string | undefined
   readonly logLevel: string
   /** Adds stack traces to the log. Never changes what a client sees. */
@@ -114,52 +123,59 @@ export interface Config {
   /** Whether a browser that opens /graphql gets GraphiQL, and whether clients may ask for the schema. */
   readonly graphiql: boolean
   readonly introspection: boolean
-  /** Sites whose pages may send operations, beside the server's own. */
+  /** Sites whose pages may send operations, besides the server's own. */
   readonly allowedOrigins: readonly string[]
-  /** Headers that their pages may send, beside those that clients of GraphQL send; in lower case. */
+  /** Headers that those pages may send besides the usual ones of GraphQL clients; in lower case. */
   readonly allowedHeaders: readonly string[]
-  /** Whether large answers are compressed for clients that take it. */
+  /** Whether large answers are compressed for clients that accept it. */
   readonly compression: boolean
-  /** Absolute path of a manifest of documents that clients may name, and whether nothing else is run. */
+  /** Absolute path of a manifest of documents that clients may name. */
   readonly persistedOperations: string | undefined
+  /** Whether documents outside the manifest are refused. */
   readonly persistedOnly: boolean
-  /** Operations, and objects that they could answer, that one caller may ask of one server in a minute; 0: any number. */
+  /**
+   * Points that one caller may use on one server in a minute: one for each operation and for each object that it could
+   * return. 0: no limit.
+   */
   readonly rateLimitPointsPerMinute: number
-  /** Subscriptions that one caller may have open on one server. */
+  /** Subscriptions that one caller may have open on one server at the same time. */
   readonly maxStreamsPerCaller: number
   readonly metricsHost: string
-  /** Where GET /metrics is served; undefined: nowhere. 0 lets the system choose a free port. */
+  /** The port of GET /metrics; undefined: metrics are not served. 0 lets the system choose a free port. */
   readonly metricsPort: number | undefined
-  /** Of an OpenTelemetry collector, with its path; undefined: nothing is traced. */
+  /** The URL of an OpenTelemetry collector, with its path; undefined: no traces. */
   readonly tracesUrl: string | undefined
   readonly migrateOnStart: boolean
-  /** How long SIGTERM waits for requests in flight, milliseconds. */
+  /** How long a stop waits for requests in flight, milliseconds. */
   readonly drainTimeoutMs: number
-  /** So many of the newest revisions of each (user, stream) are kept, however old they are. */
+  /** How many of the newest revisions of each user's stream are kept, however old they are. */
   readonly historyKeepRevisions: number
   /** Revisions younger than this are kept, however many they are. */
   readonly historyRetentionDays: number
-  /** Sessions that ended longer ago are deleted; undefined: none ever is. */
+  /** Sessions that ended longer ago are deleted; undefined: sessions are never deleted. */
   readonly sessionRetentionDays: number | undefined
-  /** Events of the feeds older than this are deleted; cursors from before them are CURSOR_EXPIRED. */
+  /** Events of the feeds older than this are deleted. Cursors from before them are answered CURSOR_EXPIRED. */
   readonly feedRetentionHours: number
-  /** How callers say who they are; empty: on a loopback address only, where each is the local operator. */
+  /**
+   * How callers authenticate. Empty: they do not. Then the server listens on a loopback address only, and each caller
+   * is the local operator.
+   */
   readonly authentication: readonly ('keys' | 'jwt')[]
-  /** The three that `jwt` needs; undefined without it. */
+  /** `jwt` needs this, `jwtAudience` and `jwtJwksUrl`; undefined without it. */
   readonly jwtIssuer: string | undefined
   readonly jwtAudience: string | undefined
   readonly jwtJwksUrl: string | undefined
   readonly jwtAlgorithms: readonly string[]
-  /** The claim of a token that binds it to users. */
+  /** The claim that binds a token to users. */
   readonly jwtUserIdsClaim: string
-  /** Whether npm started this process, by a script or npx: then it should not outlive npm. */
+  /** Whether npm started this process, by a script or npx. Then the process stops when npm is gone. */
   readonly isStartedByNpm: boolean
 }
 
 /**
- * Parses the settings once. The result is frozen.
- * @param env the process environment, after a .env file in the working directory was merged into it
- * @throws StartupError naming each bad setting and what it accepts
+ * Parses and checks the settings. The result is frozen.
+ * @param env the process environment, with a .env file already merged into it
+ * @throws StartupError that names each bad setting and what it accepts
  */
 export function readConfig(env: Record<string, string | undefined>): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, text]) => text !== undefined && text !== ''))
@@ -188,7 +204,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     dataDir: data.DATA_DIR === undefined ? undefined : resolve(data.DATA_DIR),
     logLevel: data.LOG_LEVEL,
     debug: data.DEBUG,
-    // Whoever has to authenticate need not be shown what there is to attack; whoever tries it on a laptop is.
+    // Off with authentication, so that attackers learn less about the API; on for somebody who tries it on a laptop.
     graphiql: data.GRAPHIQL ?? authentication.length === 0,
     introspection: data.INTROSPECTION ?? authentication.length === 0,
     allowedOrigins: data.ALLOWED_ORIGINS,
@@ -196,7 +212,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     compression: data.COMPRESSION,
     persistedOperations: data.PERSISTED_OPERATIONS === undefined ? undefined : resolve(data.PERSISTED_OPERATIONS),
     persistedOnly: data.PERSISTED_ONLY,
-    // Where nobody authenticates all callers are one, and of this machine.
+    // Without authentication all callers count as one, and all are on this machine.
     rateLimitPointsPerMinute: data.RATE_LIMIT_POINTS_PER_MINUTE ?? (authentication.length === 0 ? 0 : 300_000),
     maxStreamsPerCaller: data.MAX_STREAMS_PER_CALLER,
     metricsHost: data.METRICS_HOST,
@@ -220,9 +236,10 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 }
 
 /**
- * The settings of this process: its environment, and below it a .env file in the working directory, if there is one.
- * @param warn is told of each variable that looks like a misspelt setting, in one line
- * @throws StartupError as readConfig does, and where .env is there and cannot be read
+ * Reads the settings of this process: its environment and, for what is not set there, a .env file in the working
+ * directory.
+ * @param warn called with one line for each variable that looks like a misspelt setting
+ * @throws StartupError as readConfig does, and if .env exists but cannot be read
  */
 export function loadConfig(warn: (line: string) => void): Config {
   loadEnvFile()
@@ -244,7 +261,10 @@ function loadEnvFile(): void {
   }
 }
 
-/** So that nothing is left open by what was forgotten: neither an address that others reach, nor tokens that were set up by half. */
+/**
+ * Refuses settings that would leave the server open by mistake: an address that others can reach without
+ * authentication, or an incomplete setup of tokens.
+ */
 function requireAuthentication(
   host: string,
   authentication: readonly string[],
@@ -268,7 +288,7 @@ function requireAuthentication(
   }
 }
 
-/** Whoever can change the keys on their way can sign tokens. */
+/** Whether keys may be fetched from this URL: somebody who can change them on the way could sign tokens. */
 function isSafeUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)

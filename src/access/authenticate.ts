@@ -8,16 +8,16 @@ import { createKeyCheck } from './key-check.ts'
 import { isKeyLike } from './key-format.ts'
 
 /**
- * Says who calls, for every transport alike.
- * No promise where it is known already.
- * @throws Fault UNAUTHENTICATED, with one message whatever is wrong with a key or token; SERVICE_UNAVAILABLE where that can't be found out
+ * Identifies the caller, in the same way for every transport. It returns a promise only if the answer is not known yet.
+ * @throws Fault UNAUTHENTICATED, with one message whatever is wrong with a key or token; SERVICE_UNAVAILABLE if this
+ *   cannot be checked
  */
 export type Authenticate = (credentials: Credentials) => Principal | Promise<Principal>
 
 export interface AuthenticationSettings {
   /** Empty: nobody has to authenticate. */
   readonly authentication: readonly ('keys' | 'jwt')[]
-  /** The first three are there where `authentication` names jwt. */
+  /** This, `jwtAudience` and `jwtJwksUrl` are set if `authentication` names jwt. */
   readonly jwtIssuer: string | undefined
   readonly jwtAudience: string | undefined
   readonly jwtJwksUrl: string | undefined
@@ -25,7 +25,10 @@ export interface AuthenticationSettings {
   readonly jwtUserIdsClaim: string
 }
 
-/** @param keyTrustMs so long a key's row is believed, milliseconds */
+/**
+ * Makes the function that identifies callers.
+ * @param keyTrustMs how long a key's row is cached, milliseconds. Default: 10 s
+ */
 export function createAuthenticate(
   database: Database,
   clock: Pick<DatabaseClock, 'now'>,

@@ -3,18 +3,20 @@ import { Fault } from '../errors/fault.ts'
 import { type Credentials, type Principal, sameRights } from '../identity/principal.ts'
 import type { Authenticate } from './authenticate.ts'
 
-/** How often the credentials of what lives on are looked at again, milliseconds; with the time that a key is believed: seen within 20 s. */
+/**
+ * How often the credentials of an open stream are checked again, milliseconds. A key is cached for another 10 s, so a
+ * revocation ends the stream within 20 s.
+ */
 const LOOK_MS = 10_000
-/** setTimeout takes no more. */
+/** The longest delay that setTimeout accepts, milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Watches the credentials of a stream for as long as it lives, since they were judged only when it began.
- * Where the database is away, nobody can say whether they hold. Until they expire they are taken to hold: no event
- * comes from there.
+ * Watches the credentials of a stream while it is open, since they were checked only when it began.
+ * While the database is unreachable, the credentials count as valid until they expire: no event can be read meanwhile.
  * @param signal aborts when the stream is over
- * @param onEnd called once, with the fault to tell, when the credentials have expired (a key's expiry may be changed
- *   meanwhile) or been revoked, or when their scopes or users have changed: the stream was begun with the old ones
+ * @param onEnd called at most once: when the credentials have expired (a key's expiry may be changed meanwhile) or been
+ *   revoked, or when their scopes or users have changed. Its fault is what the client is told
  */
 export function watchCredentials(
   {
@@ -49,7 +51,7 @@ export function watchCredentials(
     onEnd(fault)
   }
 
-  /** Waits for the expiry that the credentials have now: an operator may have set another one for a key. */
+  /** Sets the timer for the present expiry, because an operator can change a key's expiry. */
   function follow({ expiresAt }: Principal): void {
     clearTimeout(expiring)
     const leftMs = expiresAt === null ? Infinity : expiresAt.getTime() - clock.now().getTime()
@@ -64,7 +66,7 @@ export function watchCredentials(
     }
   }
 
-  /** Where nobody can say whether there is a later expiry, the known one holds. */
+  /** If a later expiry cannot be looked up, the known one counts. */
   async function lookAtExpiry(): Promise<void> {
     try {
       judge(await authenticate(credentials))

@@ -1,17 +1,20 @@
 import { createRemoteJWKSet, customFetch, errors, type FetchImplementation, type JWTVerifyGetKey } from 'jose'
 import { Fault } from '../errors/fault.ts'
 
-/** A key that isn't in the set costs at most one fetch in this time, milliseconds; and so does a set that can't be fetched. */
+/** An unknown key ID causes at most one fetch in this time, milliseconds. */
 const COOL_DOWN_MS = 30_000
+/** After a failed fetch, none is tried for this time, milliseconds. */
 const RETRY_COOL_DOWN_MS = 5_000
-/** A key that was taken out of the set is trusted no longer. */
+/** The set is fetched again after this time, milliseconds. A key that was removed from it is not trusted longer. */
 const MAX_AGE_MS = 10 * 60_000
-/** Below what a client waits for an answer. */
+/** Shorter than clients wait for an answer, milliseconds. */
 const TIMEOUT_MS = 3_000
 
 /**
- * The keys of a token issuer, fetched when first needed.
- * Its function throws Fault SERVICE_UNAVAILABLE where the set can't be had: that isn't the caller's fault.
+ * The keys of a token issuer, fetched when they are first needed.
+ * The returned function throws Fault SERVICE_UNAVAILABLE if the set cannot be fetched: that is not the caller's
+ * mistake.
+ * @param url where the issuer publishes its JWKS
  */
 export function createKeySet(url: URL): JWTVerifyGetKey {
   let failedAtMs = -Infinity

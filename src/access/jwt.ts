@@ -7,16 +7,16 @@ import { type Principal, SCOPES } from '../identity/principal.ts'
 export interface JwtSettings {
   readonly issuer: string
   readonly audience: string
-  /** Public-key ones only: with HS256 the public key would be taken for a shared secret. */
+  /** Public-key algorithms only: with HS256 the public key would be taken for a shared secret. */
   readonly algorithms: readonly string[]
-  /** The claim that binds a token to users: a list of their IDs. */
+  /** The claim that binds a token to users. Its value is a list of user IDs. */
   readonly userIdsClaim: string
 }
 
-/** The last second of the year 9999. Milliseconds where seconds belong are a time after it. */
+/** The last second of the year 9999. A time that was given in milliseconds lies after it. */
 const LAST_SECOND = 253_402_300_799
 
-/** jose checks the signature, issuer, audience and times, and not the types of what we read beside them. */
+/** jose checks the signature, issuer, audience and times. It does not check the types of the other claims read here. */
 const claimsSchema = z.object({
   sub: z.string().min(1),
   exp: z.number().min(0).max(LAST_SECOND),
@@ -28,11 +28,13 @@ const claimsSchema = z.object({
 const userIdsSchema = z.array(z.string().refine((userId) => identifierProblem(userId) === undefined)).max(1_000)
 
 /**
- * Whose a token is; undefined: nobody's. It needs a subject, which is text, and an expiry, in seconds before the year
- * 10000. Its scopes are those of ours in `scope`, alone or as "waymark:<scope>", separated by spaces; a token without
- * that claim has none. Without the claim for users it reaches every user. With the claim, that must be a list of user
- * IDs. A token with a claim of another type is invalid.
- * @throws Fault SERVICE_UNAVAILABLE where the issuer's keys can't be fetched
+ * Verifies a token. Returns its principal, or undefined if the token is not valid.
+ * A token needs `sub`, a text, and `exp`, in seconds before the year 10000. Its scopes are the known ones in `scope`,
+ * which is separated by spaces; each is written alone or as "waymark:<scope>". A token without `scope` has no scopes.
+ * Without the claim that binds it to users, a token reaches every user. With the claim, its value must be a list of
+ * user IDs. A claim of the wrong type makes the token invalid.
+ * @param now the database's time
+ * @throws Fault SERVICE_UNAVAILABLE if the issuer's keys cannot be fetched
  */
 export async function principalOfToken(
   token: string,

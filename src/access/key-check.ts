@@ -5,7 +5,7 @@ import type { Principal } from '../identity/principal.ts'
 import { isHashOf, keyIdOf } from './key-format.ts'
 import { type ApiKey, findKeys } from './key-store.ts'
 
-/** So long a key's row is believed, milliseconds: a revocation is seen everywhere after it. */
+/** How long a key's row is cached, milliseconds. After this time every replica sees a revocation. */
 const TRUST_MS = 10_000
 const MOST_REMEMBERED = 10_000
 const MOST_AT_ONCE = 1_000
@@ -13,7 +13,7 @@ const MOST_AT_ONCE = 1_000
 type StoredKey = ApiKey & { readonly hash: Buffer }
 
 interface RememberedKey {
-  /** undefined: there was none. */
+  /** undefined: there is no such key. */
   readonly key: StoredKey | undefined
   /** By performance.now(). */
   readonly untilMs: number
@@ -22,12 +22,13 @@ interface RememberedKey {
 }
 
 /**
- * Makes the function that says whose an API key is; undefined: nobody's (any more).
+ * Makes the function that returns the principal of an API key, or undefined if the key is unknown, revoked or expired.
  *
- * Rows are remembered for 10 s, also that there is none. IDs that aren't remembered are looked up together, one statement
- * at a time: whoever sends made-up keys keeps one connection busy, not the pool. A key that seems to have expired since
- * its row was read is looked up once more, because its expiry may have been changed.
- * @throws Fault OVERLOADED, by the function, where it would wait too long for that
+ * Rows are cached for 10 s, and so is the absence of a row. IDs that are not cached are looked up together, one
+ * statement at a time: a client that sends made-up keys keeps one connection busy, not the pool. If a key seems to have
+ * expired since its row was read, it is looked up once more, because its expiry may have been changed.
+ * @param trustMs how long a row is cached, milliseconds
+ * @throws Fault OVERLOADED, from the returned function, if the lookup would wait too long
  */
 export function createKeyCheck(
   database: Database,
@@ -38,7 +39,8 @@ export function createKeyCheck(
 
   const lookUps = createGroupCommit<string, { readonly key: StoredKey | undefined }>(
     async (keyIds) => {
-      // Before the statement: what is revoked while it runs is believed no longer than what was revoked just before.
+      // Taken before the statement: a key that is revoked while it runs is not trusted longer than one revoked just
+      // before.
       const untilMs = performance.now() + trustMs
       const readAt = clock.now()
       const found = new Map((await findKeys(database, [...new Set(keyIds)])).map((key) => [key.keyId, key]))
@@ -79,7 +81,10 @@ export function createKeyCheck(
   }
 }
 
-/** One object for as long as the key's row is remembered: callers with the same reach share reads (graphql/context.ts). */
+/**
+ * One object for as long as the key's row is cached: callers with the same reach object share reads
+ * (graphql/loaders.ts).
+ */
 const principals = new WeakMap<StoredKey, Principal>()
 
 function principalOf(key: StoredKey): Principal {

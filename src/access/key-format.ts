@@ -1,12 +1,12 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** An API key as its client has it: wm_<keyId>_<secret>. */
+/** A new API key. Its client gets the text, in the form wm_<keyId>_<secret>. */
 export interface NewKey {
-  /** Names the key where people see it: lists, logs. */
+  /** Names the key in lists and logs. */
   readonly keyId: string
-  /** Shown once, when it is made. */
+  /** Shown once, when the key is made. */
   readonly text: string
-  /** What is stored of it. */
+  /** Stored instead of the text. */
   readonly hash: Buffer
 }
 
@@ -21,7 +21,7 @@ export function makeKey(): NewKey {
   return { keyId, text, hash: hashOf(text) }
 }
 
-/** The ID in a text of a key's form; undefined: it has another form. */
+/** The ID in a text that has the form of a key; undefined: the text has another form. */
 export function keyIdOf(text: string): string | undefined {
   return TEXT.exec(text)?.[1]
 }
@@ -30,12 +30,16 @@ export function isKeyLike(text: string): boolean {
   return text.startsWith('wm_')
 }
 
-/** SHA-256, not a password's slow hash: 256 random bits can't be guessed, and each request asks. */
+/** SHA-256 instead of a slow password hash: 256 random bits cannot be guessed, and each request computes it. */
 export function hashOf(text: string): Buffer {
   return hash('sha256', text, 'buffer')
 }
 
-/** In the same time whether or not there is such a key, and wherever they differ. @param stored undefined: there is none */
+/**
+ * Whether a text is the key with the stored hash. It takes the same time whether or not the key exists, and wherever
+ * the hashes differ.
+ * @param stored undefined: there is no such key
+ */
 export function isHashOf(text: string, stored: Buffer | undefined): boolean {
   const given = hashOf(text)
   return timingSafeEqual(given, stored ?? NOBODYS) && stored !== undefined
@@ -43,7 +47,7 @@ export function isHashOf(text: string, stored: Buffer | undefined): boolean {
 
 const NOBODYS = randomBytes(32)
 
-/** Of fixed length for a length in bytes: 13 characters for 9, 43 for 32. */
+/** Gives a fixed number of characters for a number of bytes: 13 for 9, 43 for 32. */
 function base62(bytes: Buffer): string {
   const length = Math.ceil((bytes.length * 8) / Math.log2(ALPHABET.length))
   let rest = BigInt(`0x${bytes.toString('hex')}`)

@@ -8,22 +8,22 @@ import { makeKey } from './key-format.ts'
 import { type ApiKey, insertKey, listKeys, markRevoked } from './key-store.ts'
 
 export interface CreateKeyInput {
-  /** Whose key it is; two live ones each. */
+  /** Whose key it is. A client can have two live keys. */
   readonly client: string
   readonly scopes: readonly Scope[]
   /** undefined: every user. */
   readonly userIds: readonly string[] | undefined
-  /** undefined: never. */
+  /** undefined: the key never expires. */
   readonly expiresAt: Date | undefined
 }
 
 export interface CreatedKey {
   readonly keyId: string
-  /** The key itself, which is stored nowhere: shown once. */
+  /** The key itself. It is not stored, so it can be shown only now. */
   readonly text: string
 }
 
-/** Each request of a bound caller sends its users along with its statements. */
+/** Each statement of a bound caller carries the list of its users. */
 const MOST_USER_IDS = 1_000
 
 const inputSchema = z.object({
@@ -33,8 +33,10 @@ const inputSchema = z.object({
 })
 
 /**
- * Makes a key. Of the two that a client can have one is in use and one to change to.
+ * Makes a key. A client can have two live keys: one in use, and one to change to.
  * @param now the database's time
+ * @returns InvalidInputError for invalid input, or if the client has two live keys already
+ * @throws Fault FORBIDDEN unless the caller has scope admin and reaches all users
  */
 export async function createKey(
   database: Database,
@@ -61,13 +63,20 @@ export async function createKey(
   return new InvalidInputError([{ path: ['client'], message }])
 }
 
-/** All keys, revoked and expired ones too, without their secrets, which nobody knows. */
+/**
+ * All keys, including revoked and expired ones. Nobody knows their secrets.
+ * @throws Fault FORBIDDEN as createKey does
+ */
 export function allKeys(database: Database, caller: Principal): Promise<ApiKey[]> {
   requireAdmin(caller)
   return listKeys(database)
 }
 
-/** Ends a key for good: no replica takes it any longer than 30 s. Revoking again changes nothing. @returns undefined: no such key */
+/**
+ * Revokes a key for good: after at most 30 s no replica accepts it. Revoking it again changes nothing.
+ * @returns undefined: there is no such key
+ * @throws Fault FORBIDDEN as createKey does
+ */
 export function revokeKey(database: Database, caller: Principal, keyId: string): Promise<ApiKey | undefined> {
   requireAdmin(caller)
   return markRevoked(database, keyId)

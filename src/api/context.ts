@@ -6,19 +6,21 @@ import type { Context } from '../graphql/context.ts'
 import { Loaders, type LoadersOf } from '../graphql/loaders.ts'
 import type { Principal } from '../identity/principal.ts'
 
-/** What the process has one of, and every resolver may use. */
+/** What exists once in the process, and every resolver may use. */
 export interface Parts extends Saving {
   readonly feed: Feed
   readonly loadersOf: LoadersOf
-  /** How far back the history is promised to reach. */
+  /** How many days of history are promised. */
   readonly historyRetentionDays: number
-  /** What the cursors of bound callers are sealed with. */
+  /** Seals the cursors of callers that are bound to some users. */
   readonly sealSecret: Buffer
 }
 
 /**
- * @param openDatabase gives the database as this operation may wait for it; called once it is used: reads that operations share are not
- * part of one. Default: the process' own
+ * Makes the context of one operation.
+ * @param openDatabase returns the database with this operation's patience. It is called when the operation first uses
+ *   the database; reads that operations share do not use it. Default: the process's database
+ * @param lastEventId the cursor after which a feed continues, from the Last-Event-ID header of an event stream
  */
 export function createContext(
   parts: Parts,
@@ -30,7 +32,7 @@ export function createContext(
   return new OperationContext(parts, caller, requestId, openDatabase, lastEventId)
 }
 
-/** A class, so that what all operations have in common isn't copied for each (3 % of a read's processor time). */
+/** A class, so that what all operations have in common is not copied for each one (3 % of a read's processor time). */
 class OperationContext implements Context {
   readonly caller: Principal
   readonly requestId: string

@@ -24,16 +24,16 @@ ${KEY_USAGE}
   print-schema   print the API as SDL
 Settings come from the environment and from .env; docs/settings.md lists them.`
 
-/** What closing may take beyond the drain of requests: feed, pool and embedded database, milliseconds. */
+/** How long closing the feed, the pool and the embedded database may take after the drain of requests, milliseconds. */
 const STOP_MARGIN_MS = 3_000
-/** A start that is to be stopped is let come to its end for so long: an initdb, migrations. */
+/** How long a request to stop waits for a start to finish (an initdb, migrations), milliseconds. */
 const START_PATIENCE_MS = 5_000
 const LINGER_MS = 200
 
-/** What a command runs with. */
+/** What a command gets. */
 interface Run {
   readonly config: Config
-  /** Begins to listen for what asks the process to stop. */
+  /** Starts to listen for requests to stop the process. */
   readonly stopRequest: () => Promise<StopReason>
 }
 
@@ -98,20 +98,20 @@ async function serve({ config, stopRequest }: Run): Promise<number> {
   return stop(started, config, log)
 }
 
-/** Ends a server that was asked to stop before it served. */
+/** Stops a server that was asked to stop while it was still starting. */
 async function stopStart(starting: Promise<App>, reason: StopReason, config: Config, log: Logger): Promise<number> {
   const late = delay(START_PATIENCE_MS, undefined, { ref: false })
   const app = await Promise.race([starting, late])
   if (app) return stop(app, config, log)
   log.warn('the start did not come to an end in time: ended without it')
-  // What it has started ends with this process.
+  // Everything that the start has begun ends with this process.
   process.exit(exitCodeOf(reason))
 }
 
 async function stop(app: App, config: Config, log: Logger): Promise<number> {
   await closeInTime(app, config, log)
   log.info('stopped')
-  // A database that has stopped answering never closes its connections; they must not keep the process.
+  // A database that has stopped answering never closes its connections. They must not keep the process alive.
   setTimeout(() => process.exit(0), LINGER_MS).unref()
   return 0
 }
@@ -123,14 +123,17 @@ function tellStop(reason: StopReason, log: Logger): void {
 
 function keyCommand(args: readonly string[]): (run: Run) => Promise<number> {
   return (run) => {
-    // Before a database is started for it.
+    // Checked before a database is started for the command.
     const command = readKeyArguments(args)
     const { migrateOnStart: mayMigrate } = run.config
     return onDatabase(run, (databaseUrl) => runKeyCommand(databaseUrl, command, { mayMigrate, print }))
   }
 }
 
-/** Closes the server; gives it up where that takes longer than its drain and a margin: it is killed after 10 s in many places. */
+/**
+ * Closes the server, but waits no longer than its drain timeout and a margin: many platforms kill a process 10 s after
+ * they asked it to stop.
+ */
 async function closeInTime(app: App, { drainTimeoutMs }: Config, log: Logger): Promise<void> {
   const closed = new AbortController()
   const late = delay(drainTimeoutMs + STOP_MARGIN_MS, 'late', { signal: closed.signal }).catch(() => 'closed')
@@ -143,7 +146,10 @@ async function closeInTime(app: App, { drainTimeoutMs }: Config, log: Logger): P
   }
 }
 
-/** Runs a command on DATABASE_URL, or on the embedded database: a running server's, or one started for as long as that takes. */
+/**
+ * Runs a command on DATABASE_URL, or on the embedded database. The embedded database is that of a running server, or is
+ * started for the command.
+ */
 async function onDatabase(
   { config, stopRequest }: Run,
   run: (databaseUrl: string) => Promise<number>,
@@ -156,7 +162,7 @@ async function onDatabase(
     return await Promise.race([run(embedded.url), stopped.then((reason) => exitCodeOf((stopReason = reason)))])
   } finally {
     await embedded.stop()
-    // What the command has begun is cut off with its database.
+    // The command lost its database, so nothing is left to wait for.
     if (stopReason) process.exit(exitCodeOf(stopReason))
   }
 }
@@ -171,9 +177,9 @@ function printError(line: string): void {
 
 /**
  * Runs one command.
- * @param argv what follows the program's name
- * @param options.parentPid the process that started this one, read as early as can be
- * @returns the exit code: 0, 1 where the command's answer is no, 2 where it could not begin (one line on stderr says why)
+ * @param argv the arguments after the program's name
+ * @param options.parentPid the process that started this one, read as early as possible
+ * @returns the exit code: 0; 1 if the command's answer is no; 2 if it could not begin (one line on stderr says why)
  */
 export async function main(argv: readonly string[], { parentPid }: { readonly parentPid: number }): Promise<number> {
   const name = argv.join(' ') || 'serve'

@@ -1,22 +1,24 @@
 import { readFileSync } from 'node:fs'
 
 const SHELLS = ['sh', 'dash', 'bash', 'ash', 'ksh', 'zsh', 'fish']
-/** What npm's process is called ("npm start"), and those of its like that are Node programs without a title. */
+/** The process name of npm ("npm start") and of other package managers. Some of them run as `node`. */
 const PACKAGE_MANAGER = /^(npm|npx|node|yarn|pnpm|bun)\b/
-/** More shells than anybody nests. */
+/** Nobody nests more shells than this. */
 const MOST_LINKS = 10
 
 /**
- * Looks whether npm, which started this process by a script or npx, is still there. Between the two may be shells: some stay for as
- * long as what they run, and end at a SIGTERM that npm passes on to them, without a word to this process.
- * @param parentPid this process' parent, read as early as can be
- * @returns a look: whether npm or a shell in between is gone. Only Linux tells what a process is; elsewhere the parent alone is watched
+ * Makes a check for whether npm, which started this process by a script or npx, is gone. Shells may stand between the
+ * two. Some live as long as the command they run; a SIGTERM that npm passes on ends such a shell without a signal to
+ * this process.
+ * @param parentPid this process's parent, read as early as possible
+ * @returns a function: whether npm or a shell in between is gone. Only Linux shows what a process is; elsewhere only
+ *   the parent is watched
  */
 export function watchNpm(parentPid: number): () => boolean {
   const isOrphan = () => process.ppid !== parentPid
   if (process.platform !== 'linux' || isOrphan()) return isOrphan
   const links = findLinks(parentPid)
-  // An editor, say, that npm started, and a terminal in it: these may close.
+  // Something else stands in between, for example an editor with a terminal. It may close while this process runs on.
   if (!links) return () => false
   return () => isOrphan() || links.some(({ pid, parentPid: parent }) => readProcess(pid)?.parentPid !== parent)
 }
@@ -26,7 +28,7 @@ interface Link {
   readonly parentPid: number
 }
 
-/** Each shell from the parent up to npm, with its parent; undefined where that does not lead to npm. */
+/** Each shell from the parent up to npm, with its own parent; undefined: the chain does not lead to npm. */
 function findLinks(parentPid: number): readonly Link[] | undefined {
   const links: Link[] = []
   for (let pid = parentPid; links.length < MOST_LINKS;) {

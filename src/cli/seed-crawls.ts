@@ -22,8 +22,9 @@ export interface Crawl {
 export const USERS = ['alice', 'bob', 'carol', 'dan'] as const
 
 /**
- * What `npm run seed` crawls, in this order. The plans that are left: INCREMENTAL for alice's two lists, bob's twitter/bookmarks and
- * carol's bluesky/bookmarks; RESUME for bob's mastodon/bookmarks and carol's pinboard/all; FULL for carol's linkedin/saved-posts.
+ * The crawls that `npm run seed` makes, in this order. They leave these plans: INCREMENTAL for alice's two lists, bob's
+ * twitter/bookmarks and carol's bluesky/bookmarks; RESUME for bob's mastodon/bookmarks and carol's pinboard/all; FULL
+ * for carol's linkedin/saved-posts.
  */
 export const CRAWLS: readonly Crawl[] = [
   {

@@ -24,10 +24,11 @@ import { StartupError } from '../errors/startup-error.ts'
 import { insertUsers } from '../user/store.ts'
 
 /**
- * Fills a migrated database with users, and with what their crawlers would have left: each crawl of seed-crawls.ts starts, saves and
- * ends as a crawler does. Seeding again changes nothing, and so do lists that have a checkpoint of somebody else's or a crawl that runs.
- * @returns one sentence on what is there now
- * @throws StartupError where the users of this database are not ours to make
+ * Fills a migrated database with users and with what their crawls would leave. Each crawl of seed-crawls.ts starts,
+ * saves and ends as a crawler does. A second seed changes nothing. Lists with somebody else's checkpoint or a running
+ * crawl stay as they are.
+ * @returns one sentence that says what is there now
+ * @throws StartupError if another application makes the users of this database, or somebody works on the same rows
  */
 export async function seed(databaseUrl: string): Promise<string> {
   const database = openDatabase({
@@ -51,7 +52,7 @@ export async function seed(databaseUrl: string): Promise<string> {
   }
 }
 
-/** @returns the crawls that were left out */
+/** Runs each crawl. @returns the crawls that were skipped */
 async function crawlAll(database: Database): Promise<readonly Crawl[]> {
   const clock = createDatabaseClock(database)
   await clock.measure()
@@ -65,7 +66,7 @@ async function crawlAll(database: Database): Promise<readonly Crawl[]> {
   return left
 }
 
-/** Lists that somebody crawls, or wrote by hand, and this seed never did. */
+/** Lists whose checkpoint does not come from this seed: somebody crawls them, or wrote them by hand. */
 async function findTakenLists(database: Database): Promise<ReadonlySet<string>> {
   const sessionIds = CRAWLS.map(({ sessionId }) => sessionId)
   const sessions = await findSessions(database, 'all', sessionIds)
@@ -75,7 +76,7 @@ async function findTakenLists(database: Database): Promise<ReadonlySet<string>> 
 }
 
 /**
- * Crawls as a crawler would. One that was interrupted goes on: each step has its idempotency key.
+ * Runs one crawl. A crawl that was interrupted continues, because each step has its idempotency key.
  * @returns false: it has ended already, or somebody else crawls this list
  */
 async function run(saving: Saving, crawl: Crawl): Promise<boolean> {
@@ -101,7 +102,7 @@ async function run(saving: Saving, crawl: Crawl): Promise<boolean> {
   return true
 }
 
-/** Another seed that runs at the same time was quicker, or an operator ended the session. */
+/** Another seed that runs at the same time was faster, or an operator ended the session. */
 function hasEnded(result: unknown): boolean {
   return result instanceof SessionClosedError || result instanceof StaleEpochError
 }
@@ -118,7 +119,7 @@ async function endCrawl(database: Database, { sessionId, end, outputFilePath }: 
   }
 }
 
-/** @throws StartupError for a refusal: somebody works on the same rows */
+/** @throws StartupError if the write was refused: somebody works on the same rows */
 function expectDone<Result>(result: Result): Exclude<Result, DomainError> {
   if (result instanceof DomainError) throw new StartupError(`cannot seed: ${result.message}`, { cause: result })
   return result as Exclude<Result, DomainError>

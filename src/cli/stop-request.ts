@@ -3,16 +3,22 @@ import { watchNpm } from './npm-ancestry.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 const NPM_LOOK_MS = 250
-/** Ctrl-C reaches npm and this process, and npm sends it on: twice within milliseconds. Whoever means it twice needs longer. */
+/**
+ * Ctrl-C reaches npm and this process, and npm passes it on: two signals within milliseconds. A person who asks twice
+ * takes longer.
+ */
 const ONE_REQUEST_MS = 1_000
 
-/** Why a process is to stop. `NPM_GONE`: npm started it and is gone. npm passes SIGTERM and SIGINT on, SIGHUP and SIGKILL not. */
+/**
+ * Why a process is asked to stop. `NPM_GONE`: npm started it and is gone. npm passes on SIGTERM and SIGINT, but not
+ * SIGHUP, and it cannot pass on SIGKILL.
+ */
 export type StopReason = (typeof SIGNALS)[number] | 'NPM_GONE'
 
 /**
- * Listens for what asks this process to stop, from now on. A second signal, a second or more after the first one, ends the process
- * at once with exit code 1.
- * @param npmParentPid process ID of the parent, where npm started this process: then it does not outlive npm
+ * Resolves when this process is asked to stop. It listens from this call on. A second signal, a second or more after
+ * the first, ends the process at once with exit code 1.
+ * @param npmParentPid process ID of the parent if npm started this process: then the process stops when npm is gone
  */
 export function stopRequest(npmParentPid: number | undefined): Promise<StopReason> {
   return new Promise((resolve) => {
@@ -35,7 +41,7 @@ export function stopRequest(npmParentPid: number | undefined): Promise<StopReaso
   })
 }
 
-/** The exit code of what was stopped before it was done, as a shell gives it. */
+/** The exit code of a command that was stopped before it was done, as a shell gives it. */
 export function exitCodeOf(reason: StopReason): number {
   return 128 + constants.signals[reason === 'NPM_GONE' ? 'SIGTERM' : reason]
 }

@@ -2,35 +2,38 @@ import { Fault } from '../errors/fault.ts'
 import type { Patience } from './patience.ts'
 
 /**
- * In which line a statement waits. write: saves, heartbeats, starts and ends. read: what queries read. event: what the
- * events of streams read. scan: what reads more than it answers, such as counts.
+ * The queue in which a statement waits. write: saves, heartbeats, starts and ends. read: the reads of queries. event:
+ * the reads for events of streams. scan: reads of more rows than they return, such as counts.
  */
 export type Lane = 'write' | 'read' | 'event' | 'scan'
 
 /**
- * How much longer than a read something must have waited to go before it, milliseconds. So a lane is never starved by
- * the lanes before it. Nothing goes before a write.
+ * How much longer than a read the statement of another lane must have waited to go first, milliseconds. So reads and
+ * events starve no later lane. Writes go before everything.
  */
 const HANDICAP_MS = { read: 0, event: 500, scan: 1_000 } as const
 
 export interface GateOptions {
-  /** What may run at once. */
+  /** How many statements may run at once. */
   readonly mostRunning: number
-  /** What may wait in each lane; one more is refused at once. */
+  /** How many statements may wait in each lane. One more is refused at once. */
   readonly mostWaiting: number
-  /** What may run at once of a lane and those after it, so that the lanes before it have room. Default: mostRunning. */
+  /**
+   * How many statements of a lane and of the lanes after it may run at once, so that the lanes before it have room.
+   * Default: mostRunning.
+   */
   readonly mostOf?: Readonly<Record<Exclude<Lane, 'write'>, number>>
 }
 
 interface Waiter {
   readonly sinceMs: number
-  /** Takes the place and goes. */
+  /** Takes the place and starts. */
   readonly enter: () => void
 }
 
 /**
- * A queue with an end. What finds it full, or has waited in it for as long as it may, is refused with OVERLOADED and
- * never begun. It has lanes: a write goes before all else.
+ * A bounded queue with lanes. It refuses a statement with OVERLOADED if the lane is full, or if the statement has
+ * waited for as long as it may. A refused statement was never started. Writes go before everything else.
  */
 export class Gate {
   readonly #mostRunning: number
@@ -62,12 +65,15 @@ export class Gate {
     return write.size + read.size + event.size + scan.size
   }
 
-  /** How many were refused so far. */
+  /** How many statements were refused so far. */
   get refused(): number {
     return this.#refused
   }
 
-  /** Runs it once there is room. @throws Fault OVERLOADED, and whatever `work` throws */
+  /**
+   * Runs `work` once there is room.
+   * @throws Fault OVERLOADED if it is refused; otherwise what `work` throws
+   */
   async run<Result>(work: () => Promise<Result>, patience: Patience, lane: Lane = 'write'): Promise<Result> {
     if (this.#hasRoom(lane)) this.#running[lane] += 1
     else await this.#wait(patience, lane)
@@ -89,7 +95,7 @@ export class Gate {
     return lane === 'event' || scan < this.#mostOf.scan
   }
 
-  /** Resolves with a place taken. */
+  /** Resolves when a place has been taken. */
   #wait(patience: Patience, lane: Lane): Promise<void> {
     const { leftMs } = patience
     const waiting = this.#waiting[lane]
@@ -102,7 +108,7 @@ export class Gate {
           clearTimeout(giveUp)
           waiting.delete(waiter)
           patience.end()
-          // Now, and not when it runs: nobody who comes in between gets the place.
+          // Taken now instead of when the waiter runs, so that nobody who arrives in between gets the place.
           this.#running[lane] += 1
           resolve()
         },
@@ -120,7 +126,7 @@ export class Gate {
     for (let next = this.#next(); next; next = this.#next()) next.enter()
   }
 
-  /** Who goes next; undefined: nobody waits for whom there is room. */
+  /** The statement that goes next; undefined: none that waits has room. */
   #next(): Waiter | undefined {
     const [write] = this.#waiting.write
     if (write) return this.#hasRoom('write') ? write : undefined

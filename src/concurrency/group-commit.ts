@@ -3,31 +3,38 @@ import { overloaded } from './gate.ts'
 import { PATIENCE_MS } from './patience.ts'
 
 /**
- * Hands one command to the set that is written next; settles with its outcome once that set is committed.
- * @param patienceMs how long it may wait to be sent. Default: the queue's own
+ * Adds one command to the set that is written next. Settles with the command's outcome once that set is committed.
+ * @param patienceMs how long the command may wait to be sent. Default: the queue's patience
  */
 export type Submit<Command, Outcome> = (command: Command, patienceMs?: number) => Promise<Outcome>
 
-/** So long a command may have waited behind a set that met a dead database and still be tried: it takes 4.5 s to give up. */
+/**
+ * After an outage, fail commands that were queued for longer than this, milliseconds. The next attempt could take
+ * another 4.5 s to fail.
+ */
 const OUTAGE_PATIENCE_MS = 250
-/** More than the second that they may wait is enough for, on a fast database: 13,000 saves a second. */
+/** More than a fast database writes in the second that commands may wait: 13,000 saves a second. */
 const MOST_WAITING = 20_000
 
-/** A queue of commands before the database. */
+/** A queue of commands in front of the database. */
 export interface GroupCommit<Command, Outcome> {
-  /** @throws Fault OVERLOADED where too many wait, or this one has for as long as it may: it was not sent. Else what the write throws */
+  /**
+   * @throws Fault OVERLOADED if too many commands wait, or this one waited as long as it may: it was not sent.
+   *   Otherwise what `write` throws
+   */
   readonly submit: Submit<Command, Outcome>
   readonly waiting: number
-  /** How many commands were told OVERLOADED so far. */
+  /** How many commands were refused with OVERLOADED so far. */
   readonly refused: number
 }
 
 export interface GroupCommitOptions {
-  /** Commands in one set at the most. */
+  /** The most commands in one set. */
   readonly maxSetSize: number
   /**
-   * Whether an error of `write` means that the database is away: what has waited behind that set for long fails with it, where one
-   * such set after the other would keep a command waiting for their sum.
+   * Whether an error of `write` means that the database is unreachable. Then commands that have waited for long behind
+   * that set fail with the same error. Otherwise several failing sets in a row would keep a command waiting for the sum
+   * of their timeouts.
    */
   readonly isOutage?: (error: unknown) => boolean
   readonly mostWaiting?: number
@@ -43,15 +50,16 @@ interface Waiting<Command, Outcome> {
 }
 
 /**
- * Group commit: while one set is being written the next one gathers, so concurrent commands share a round trip and an fsync.
- * No timer: a lone command is written at once. (A 64-row set costs about what a single row does; facts: 15 times the throughput.)
- * @param write writes a set and answers one outcome a command, in the set's order, or a promise of it where that command needs
- *   longer than its set; what it throws, every command of the set throws
+ * Group commit: while one set is written, the next one gathers, so concurrent commands share a round trip and an fsync.
+ * No timer: a lone command is written at once. (A set of 64 rows costs about as much as a single row: 15 times the
+ * throughput.)
+ * @param write writes a set. It returns one outcome for each command, in the set's order, or a promise of the outcome
+ *   if a command needs longer than its set. If it throws, every command of the set fails with that error
  */
 export function createGroupCommit<Command, Outcome>(
   write: (
     commands: readonly Command[],
-    /** Until when each may wait, by performance.now(). */
+    /** Until when each command may wait, by performance.now(). */
     untilMs: readonly number[],
   ) => Promise<readonly (Outcome | PromiseLike<Outcome>)[]>,
   { maxSetSize, isOutage = () => false, mostWaiting = MOST_WAITING, patienceMs = PATIENCE_MS }: GroupCommitOptions,
@@ -71,7 +79,8 @@ export function createGroupCommit<Command, Outcome>(
           set.map(({ command }) => command),
           set.map(({ untilMs }) => untilMs),
         )
-        // A set that waits is sent first: to make the answers of one takes as long as to write one, and the database would wait.
+        // A waiting set is sent first. To make the answers of a set takes as long as to write one, and the database
+        // would be idle meanwhile.
         if (gathering.length > 0) settleSoon(set, outcomes)
         else settle(set, outcomes)
       } catch (error) {
@@ -90,12 +99,12 @@ export function createGroupCommit<Command, Outcome>(
     patience = undefined
   }
 
-  /** In the next turn of the event loop. */
+  /** Settles the set in the next turn of the event loop. */
   function settleSoon(
     set: readonly Waiting<Command, Outcome>[],
     outcomes: readonly (Outcome | PromiseLike<Outcome>)[],
   ): void {
-    // One that is rejected before it is handed on would else count as nobody's, and end the process.
+    // Without this handler, a promise that rejects before then would count as unhandled and end the process.
     for (const outcome of outcomes) if (outcome instanceof Promise) outcome.catch(() => undefined)
     setImmediate(settle, set, outcomes)
   }
@@ -111,7 +120,7 @@ export function createGroupCommit<Command, Outcome>(
     })
   }
 
-  /** Fails what has waited for too long. */
+  /** Fails the commands that have waited too long. */
   function giveUp(isTooLong: (waiting: Waiting<Command, Outcome>) => boolean, reason: () => unknown): void {
     const rest = gathering.filter((waiting) => !isTooLong(waiting))
     if (rest.length === gathering.length) return
@@ -119,7 +128,10 @@ export function createGroupCommit<Command, Outcome>(
     gathering = rest
   }
 
-  /** Looks for what has run out of patience when the first will have; at the latest when one that comes now could. */
+  /**
+   * Sets a timer for when the first command runs out of patience; at the latest for when a command that arrives now
+   * could.
+   */
   function watchPatience(): void {
     const now = performance.now()
     const firstMs = gathering.reduce((first, { untilMs }) => Math.min(first, untilMs), now + patienceMs)
@@ -147,7 +159,7 @@ export function createGroupCommit<Command, Outcome>(
         }
         const sinceMs = performance.now()
         gathering.push({ command, sinceMs, untilMs: sinceMs + mayWaitMs, resolve, reject })
-        // Deferred by a microtask: the commands that one request makes at once go into one set.
+        // Deferred by a microtask, so that the commands that one request makes at once go into one set.
         if (!writing) {
           writing = true
           queueMicrotask(() => void drain())

@@ -1,9 +1,14 @@
-/** What a caller waits in queues of ours before it is told OVERLOADED. With a lock that is not got (1 s) that is two. */
+/**
+ * How long a caller waits in the server's queues before it gets OVERLOADED, milliseconds. With up to 1 s for a lock,
+ * that makes 2 s.
+ */
 export const PATIENCE_MS = 1_000
-/** The same of a stream's statement: an event that comes late is better than none, and delays nothing for its reader. */
+/**
+ * The same for a statement of a stream: a late event is better than none, and it delays nothing else for its reader.
+ */
 export const EVENT_PATIENCE_MS = 10_000
 
-/** How long one operation may still wait, over all the queues it comes to. What waits side by side is counted once. */
+/** How long one operation may still wait, summed over all queues. Concurrent waits count once. */
 export class Patience {
   #leftMs: number
   #waiting = 0
@@ -13,7 +18,7 @@ export class Patience {
     this.#leftMs = leftMs
   }
 
-  /** Milliseconds, never below 0. */
+  /** The time that is left, milliseconds; never below 0. */
   get leftMs(): number {
     const waitedMs = this.#waiting > 0 ? performance.now() - this.#sinceMs : 0
     return Math.max(this.#leftMs - waitedMs, 0)

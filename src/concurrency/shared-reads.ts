@@ -1,39 +1,41 @@
 import DataLoader from 'dataloader'
 import { Fault } from '../errors/fault.ts'
 
-/** Reads one by its key; what is read is as new as the call. */
+/** Reads a value by its key. The value is at least as new as the call. */
 export interface Reads<Key, Value> {
   load(key: Key): Promise<Value>
 }
 
-/** 100 users with 100 items each ask for so many at once. */
+/** 100 users with 100 items each ask for this many keys at once. */
 const MOST_KEYS = 10_000
-/** So long a set has the way for itself; a statement takes about 1 ms. */
+/** How long a set may delay the next one, milliseconds. A statement takes about 1 ms. */
 const PATIENCE_MS = 20
 
 type ReadMany<Key, Value> = (keys: readonly Key[]) => Promise<readonly (Value | Error)[]>
 
-/** An object, so that a tracer can know it again. */
+/** An object, so that a tracer can recognise it. */
 interface Asked<Key> {
   readonly key: Key
 }
 
-/** Follows reads that several ask for at once; how, this layer does not know. */
+/** Traces reads that several operations ask for at once. This layer does not know how. */
 export interface ReadTracer {
-  /** Something is asked for, by whoever this runs for; several may ask for the same. */
+  /** Records that the running operation asks for this read. Several operations may ask for the same one. */
   note(asked: object): void
-  /** Runs the read of a set of what was noted. */
+  /** Runs the read of a set of recorded requests. */
   run<Result>(set: readonly object[], read: () => Promise<Result>): Promise<Result>
 }
 
 /**
- * Reads by key of all operations that run at the same time, many a statement: a DataLoader that is shared. While one set is being
- * read the next gathers, in which a key is once, whoever asks for it. No timer delays a lone read, and nothing is kept: a key asked
- * for after a write is read after it, since nobody joins a set that is being read.
- * A set that takes long delays the next by 20 ms. One that fails is read in halves, so that a key fails nobody but who asked for it.
- * @param read answers one value a key, in the keys' order; an Error for whom it concerns
- * @param textOf says which keys are the same; no two that are not may have one text
- * @param tracer undefined: nobody follows them, which costs nothing
+ * Reads by key for all operations that run at the same time, many keys a statement: a DataLoader that operations share.
+ * While one set is being read, the next one gathers; each key is in it once, whoever asks for it. No timer delays a
+ * lone read, and nothing is cached: nobody joins a set that is being read, so a key asked for after a write is read
+ * after it.
+ * A slow set delays the next one by 20 ms. A set that fails is read again in halves, so that a key fails only those who
+ * asked for it.
+ * @param read returns one value for each key, in the keys' order, or an Error for a key that failed
+ * @param textOf gives a text for each key; different keys need different texts
+ * @param tracer undefined: reads are not traced, which costs nothing
  */
 export function createSharedReads<Key, Value>(
   read: ReadMany<Key, Value>,
@@ -80,7 +82,7 @@ async function readInHalves<Key, Value>(
   try {
     return await read(keys)
   } catch (error) {
-    // A fault is everybody's.
+    // A fault, for example an outage, concerns every key.
     if (error instanceof Fault || keys.length < 2) throw error
     const middle = keys.length >> 1
     const halves = [keys.slice(0, middle), keys.slice(middle)].map(async (half) => {
@@ -94,7 +96,10 @@ async function readInHalves<Key, Value>(
   }
 }
 
-/** When a set that gathers is read: after everything that arrives in the same turn of the event loop, and after the set before it. */
+/**
+ * Decides when a gathering set is read: after everything that arrives in the same turn of the event loop, and after the
+ * set before it.
+ */
 function takeTurns() {
   let reading = 0
   let waiting: (() => void)[] = []

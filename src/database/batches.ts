@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
- * Rows that one statement of what prunes deletes, or looks at, at the most: each holds its locks until it is committed, and who saves at
- * the same time waits for a disk and a processor that are busy with it. (1,000 without a pause made a saver's p99 5 times as long.)
+ * The most rows that one pruning statement deletes or looks at. Each row stays locked until the commit, and saves at
+ * the same time wait for the disk and the processor. (1,000 without a pause made a saver's p99 5 times as long.)
  */
 export const MAX_BATCH_SIZE = 100
-/** After each batch, of the time that it took: a fifth of one connection's time at the most. */
+/**
+ * The pause after each batch, in multiples of the batch's time: pruning takes a fifth of one connection's time at most.
+ */
 const PAUSE_PER_BATCH = 4
 
 export interface Batch<Position> {
@@ -16,7 +18,8 @@ export interface Batch<Position> {
 
 /**
  * Deletes batch by batch, each committed on its own, with pauses in between.
- * @param signal ends it after the batch in hand
+ * @param deleteBatch deletes the batch after a position; undefined: the first batch
+ * @param signal ends it after the current batch
  * @returns how many rows were deleted
  */
 export async function inBatches<Position>(

@@ -1,9 +1,11 @@
 import { StartupError } from '../errors/startup-error.ts'
 
 /**
- * Turns what people have in DATABASE_URL into what node-postgres accepts.
- * `postgresql://` and `postgres://` pass; `postgresql+asyncpg://` (SQLAlchemy's way to name a driver) loses its driver part.
- * @throws StartupError for any other scheme, or a text that is no URL; the message never repeats the URL, which may hold a password
+ * Turns the forms of DATABASE_URL that people use into what node-postgres accepts.
+ * `postgresql://` and `postgres://` pass; `postgresql+asyncpg://` (SQLAlchemy's way to name a driver) loses its driver
+ * part.
+ * @throws StartupError for any other scheme or an invalid URL; the message never repeats the URL, which may hold a
+ *   password
  */
 export function toPostgresUrl(text: string): string {
   const scheme = /^([a-z0-9+.-]+):\/\//i.exec(text)?.[1]?.toLowerCase()

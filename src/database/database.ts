@@ -8,41 +8,49 @@ import type { ReadTracer } from '../concurrency/shared-reads.ts'
 import { columnTypes } from './timestamps.ts'
 import { type StatementTracer, traceStatements } from './traced-pool.ts'
 
-/** What a pool sends: text with $1 places and their values. Prisma.sql`...` makes one. */
+/** A statement: text with $1 placeholders, and their values. Prisma.sql`...` makes one. */
 export interface Statement {
-  /** Prepared under this name once per connection; leave it out where the text varies. */
+  /** Prepared under this name once per connection. Leave it out if the text varies. */
   readonly name?: string
   readonly text: string
   readonly values: readonly unknown[]
-  /** Where it waits if a caller causes it. Default: a write in lane write, any other where its caller's reads wait. */
+  /**
+   * The lane in which it waits if a caller causes it. Default: `write` for a write, the lane of the caller's reads for
+   * others.
+   */
   readonly lane?: Lane
 }
 
-/** The one way to the tables. Its errors are faults already where a client may see them (errors.ts). */
+/** The only way to the tables. Its errors are already faults where a client may see them (errors.ts). */
 export interface Database {
   readonly prisma: Prisma
-  /** The same for what the events of streams read: forCaller hands it out where reads wait in that lane. */
+  /**
+   * The same for the events of streams. forCaller returns it as `prisma` for callers whose reads wait in lane event.
+   */
   readonly eventPrisma: Prisma
-  /** Where what callers ask waits for its connection: see forCaller. */
+  /** Where the statements of callers wait for a connection: see forCaller. */
   readonly gate: Gate
-  /** Follows what operations read together; undefined: nobody does. */
+  /** Traces the reads that operations share; undefined: they are not traced. */
   readonly readTracer: ReadTracer | undefined
-  /** Told how long the database worked on each scan (scan.ts), milliseconds. Default: nobody is. */
+  /** Called with the time that the database worked on each scan (scan.ts), milliseconds. Default: nothing is called. */
   readonly onScanned?: ((milliseconds: number) => void) | undefined
-  /** Runs one statement that reads, in a transaction of its own. For what the server itself does; one that a caller causes goes by forCaller. */
+  /**
+   * Runs one statement that reads, in its own transaction. For the server's own work; what a caller causes goes through
+   * forCaller.
+   */
   query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
   /**
-   * Runs a statement that writes. Once it is committed, the listeners of onNews are told, so that no caller has to tell them.
-   * @param hasNews whether what it answered means that the outbox has grown. Default: always
+   * Runs a statement that writes. After its commit it calls the listeners of onNews, so that no caller has to.
+   * @param hasNews whether the answer means that the outbox has grown. Default: always
    */
   write<Row extends pg.QueryResultRow>(statement: Statement, hasNews?: (rows: Row[]) => boolean): Promise<Row[]>
-  /** Calls back after each write with news. @returns what takes the listener off again */
+  /** Calls the listener after each write with news. @returns a function that removes the listener */
   onNews(listener: () => void): () => void
-  /** Costs no statement. */
+  /** The state of the pool. It sends no statement. */
   pool(): PoolState
-  /** A connection outside the pool, for LISTEN; whoever asks closes it. */
+  /** Opens a connection outside the pool, for LISTEN. The caller closes it. */
   connect(applicationName: string): Promise<pg.Client>
-  /** Waits for statements in flight. */
+  /** Closes the pool after the statements in flight. */
   close(): Promise<void>
 }
 
@@ -50,7 +58,7 @@ export interface Database {
 export interface PoolState {
   readonly inUse: number
   readonly idle: number
-  /** Callers that wait for one. */
+  /** Statements that wait for a connection. */
   readonly waiting: number
   readonly max: number
 }
@@ -61,35 +69,43 @@ export interface DatabaseOptions {
   readonly connectTimeoutMs: number
   readonly statementTimeoutMs: number
   readonly log: Logger
-  /** Default: nobody follows statements. */
+  /** Default: statements are not traced. */
   readonly tracer?: StatementTracer | undefined
   readonly readTracer?: ReadTracer | undefined
 }
 
-/** How much longer than the server the client waits before it takes the database for dead. */
+/** How much longer than the server the client waits before it takes the database for dead, milliseconds. */
 const SILENCE_MARGIN_MS = 500
-/** With the second that a caller may have waited before it (patience.ts) two: OVERLOADED and this are told within three. */
+/**
+ * How long a statement waits for a lock, milliseconds. A caller may have waited a second before it (patience.ts), which
+ * makes two: a client gets OVERLOADED or this error within three.
+ */
 const LOCK_TIMEOUT_MS = 1_000
 /**
- * Of the pool's connections these many are the server's own, so that the feed, the reaper, keys, /ready and sets of saves (one at a
- * time each) don't wait behind what callers ask: two, since the reaper may wait for a lock; of a pool of two or three, one.
+ * How many of the pool's connections are the server's own. So the feed, the reaper, keys, /ready and sets of saves (one
+ * at a time each) do not wait behind the statements of callers. Two, since the reaper may wait for a lock; one of a
+ * pool of two or three.
  */
 const ownConnections = (poolSize: number) => (poolSize < 4 ? 1 : 2)
-/** More than a fast database answers in the second that they may wait. */
+/** More than a fast database answers in the second that statements may wait. */
 const MOST_WAITING = 5_000
-/** After so long without a word a connection is probed each second, and given up after ten probes: LISTEN waits in silence. */
+/**
+ * A connection that was silent for this time, milliseconds, is probed each second and given up after ten probes. LISTEN
+ * waits in silence.
+ */
 const KEEP_ALIVE_MS = 10_000
 
-/** What a caller's statements wait for, and who is told of them. */
+/** How a caller's statements wait, and what is called after its scans. */
 export interface CallerOptions {
-  /** Where its reads wait. Default: read. */
+  /** The lane of its reads. Default: read. */
   readonly lane?: Lane
   readonly onScanned?: Database['onScanned']
 }
 
 /**
- * The same tables for what callers ask, which waits at the gate. What it runs throws Fault OVERLOADED too.
- * @param patienceOf how long a statement of this lane may wait: one patience for all of an operation, or one for each
+ * The same database for the statements of callers, which wait at the gate. They can fail with Fault OVERLOADED too.
+ * @param patienceOf how long a statement of a lane may wait: one patience for a whole operation, or a new one for each
+ *   statement
  */
 export function forCaller(
   database: Database,
@@ -106,13 +122,13 @@ export function forCaller(
   }
 }
 
-/** Opens no connection yet: a database that is down now may be up for the first request. */
+/** Makes the database. It opens no connection yet: a database that is down now may be up for the first request. */
 export function openDatabase(options: DatabaseOptions): Database {
   const connection = {
     connectionString: options.url,
     connectionTimeoutMillis: options.connectTimeoutMs,
     keepAlive: true,
-    // Node's default leaves it to the system, where a link that died is noticed after two hours.
+    // By default Node leaves it to the system, which notices a dead link after two hours.
     keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
   }
   const pool = new pg.Pool({
@@ -125,13 +141,13 @@ export function openDatabase(options: DatabaseOptions): Database {
     query_timeout: options.statementTimeoutMs + SILENCE_MARGIN_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: 10_000,
-    // An answer is a promise that the save is on disk, whatever the server's default. Prisma takes each time for UTC,
-    // whatever offset it has.
+    // The answer to a save promises that it is on disk, whatever the server's default. Prisma reads each time as UTC,
+    // whatever its offset.
     options: '-c synchronous_commit=on -c timezone=UTC',
   })
-  // An idle connection that breaks is thrown away by the pool; without a listener it would end the process.
+  // The pool discards an idle connection that breaks. Without a listener, its error would end the process.
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
-  // The same of a connection that breaks while it is being handed out.
+  // The same for a connection that breaks while it is being handed out.
   pool.on('connect', (client) => client.on('error', ignore))
   const gate = new Gate(shareOut(options.poolSize - ownConnections(options.poolSize)))
   if (options.tracer) traceStatements(pool, options.tracer)
@@ -142,7 +158,7 @@ export function openDatabase(options: DatabaseOptions): Database {
 
   async function query<Row extends pg.QueryResultRow>({ name, text, values }: Statement): Promise<Row[]> {
     try {
-      // Two literals: to spread a name that may be missing was 1 to 2 % of a read's processor time.
+      // Two literals: to spread a name that may be missing took 1 to 2 % of a read's processor time.
       const copied = [...values]
       const result = await pool.query<Row>(
         name === undefined ? { text, values: copied } : { name, text, values: copied },
@@ -176,7 +192,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     }),
     async connect(applicationName) {
       const client = new pg.Client({ ...connection, application_name: applicationName })
-      // A server that is killed in this moment says so before the caller can listen, which would end the process.
+      // If the server is killed at this moment, its error arrives before the caller can listen, and would end the
+      // process.
       client.on('error', ignore)
       await client.connect()
       return client
@@ -188,7 +205,10 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 }
 
-/** So a heartbeat finds a connection whatever is read, a read whatever streams read, and an event whatever is counted. */
+/**
+ * Shares the connections among the lanes: a heartbeat finds one however much is read, a read however much streams read,
+ * and an event however much is counted.
+ */
 function shareOut(mostRunning: number): GateOptions {
   const share = (part: number) => Math.max(Math.floor(mostRunning * part), 1)
   return {
@@ -198,5 +218,5 @@ function shareOut(mostRunning: number): GateOptions {
   }
 }
 
-/** Whoever uses the connection is told by the statement that fails. */
+/** The statement that fails reports the error. */
 function ignore(): void {}

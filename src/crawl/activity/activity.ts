@@ -8,7 +8,7 @@ export const BUCKET_SECONDS = { MINUTE: 60, HOUR: 3_600, DAY: 86_400 } as const
 export type TimeBucket = keyof typeof BUCKET_SECONDS
 
 export interface ActivityBucket extends ActivityCounts {
-  /** A whole UTC minute, hour or day. */
+  /** When it begins: a whole UTC minute, hour or day. */
   readonly start: Date
 }
 
@@ -30,11 +30,12 @@ const NOTHING: ActivityCounts = {
 }
 
 /**
- * What happened in each bucket that holds a moment of [from, to): `from` is rounded down to a bucket's start, `to` is exclusive and
- * rounded up. Empty ones are there too, so that a chart can draw them as they come.
- * Retention prunes whole UTC days (retention.ts), so the first bucket is whole wherever `from` may be. Sessions that were pruned are not counted.
- * @throws Fault BAD_USER_INPUT where `to` is not after `from`, for more than 500 buckets, and for a `from` before what the history
- *   is promised to hold
+ * Counts what happened in each bucket of [from, to). `from` is rounded down to the start of a bucket; `to` is exclusive
+ * and rounded up. Empty buckets are included, so that a chart can draw the result as it is.
+ * Retention prunes whole UTC days (maintenance/retention.ts), so the first bucket is complete wherever `from` lies.
+ * Sessions that were pruned are not counted.
+ * @throws Fault BAD_USER_INPUT if `to` is not after `from`, for more than 500 buckets, or if `from` is before the
+ *   history that is promised
  */
 export async function activity(
   parts: { readonly database: Database; readonly clock: DatabaseClock; readonly historyRetentionDays: number },

@@ -10,7 +10,7 @@ export interface ActivityFilter {
 }
 
 export interface ActivityCounts {
-  /** Growth of the counts; exact to 2^53. */
+  /** How much the counts grew; exact up to 2^53. */
   readonly bookmarksAdded: number
   readonly saves: number
   readonly sessionsStarted: number
@@ -19,7 +19,7 @@ export interface ActivityCounts {
   readonly sessionsFailed: number
 }
 
-/** So many buckets of one length, one after the other. */
+/** Consecutive buckets of one length. */
 export interface BucketRange {
   readonly start: Date
   readonly bucketSeconds: number
@@ -27,8 +27,9 @@ export interface BucketRange {
 }
 
 /**
- * Counts revisions and sessions by bucket, in one statement; a bucket in which nothing happened is left out.
- * Each part reads the index range of its time: checkpoint_revision_*recorded, crawl_session_*started, crawl_session_completed.
+ * Counts revisions and sessions by bucket, in one statement. Buckets in which nothing happened are left out.
+ * Each part reads one range of a time index: checkpoint_revision_*recorded, crawl_session_*started,
+ * crawl_session_completed.
  */
 export async function countActivity(
   database: Database,
@@ -51,7 +52,7 @@ export async function countActivity(
   )
   const recorded = Prisma.sql`t.recorded_at`
   const started = Prisma.sql`t.started_at`
-  // As the index has it.
+  // The same expression as in the index.
   const completed = Prisma.sql`coalesce(t.completed_at, '-infinity'::timestamptz)`
   const rows = await scan<{ place: number } & { [Field in keyof ActivityCounts]: number }>(
     database,

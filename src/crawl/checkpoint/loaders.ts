@@ -6,8 +6,8 @@ import { findOldestCheckpoints } from './oldest-store.ts'
 import { findCheckpoints, findLiteralCheckpoints } from './store.ts'
 
 /**
- * For all operations of callers with one reach: what they ask for at the same time is one statement, or one a reading. They keep
- * nothing.
+ * Loaders for all operations of callers with one reach. What they ask for at the same time is one statement, or one for
+ * each reading. Nothing is cached.
  */
 export function createCheckpointLoaders(database: Database, reach: Reach) {
   return {
@@ -15,7 +15,7 @@ export function createCheckpointLoaders(database: Database, reach: Reach) {
       literal: byKey(database, (keys) => findLiteralCheckpoints(database, reach, keys)),
       all: byKey(database, (keys) => findCheckpoints(database, reach, keys)),
     },
-    /** By the stream's name, the checkpoint that has not been crawled for longest. */
+    /** By the stream's name: the checkpoint whose last crawl is the longest ago. */
     oldestOfStream: createSharedReads<string, Checkpoint | null>(
       async (names) => {
         const found = await findOldestCheckpoints(database, reach, names)
@@ -41,7 +41,7 @@ function byKey<Found extends LiteralCheckpoint>(
   )
 }
 
-/** The length says where the user's ID ends, whatever characters another program wrote. */
+/** The length shows where the user's ID ends, whatever characters another program wrote into it. */
 function textOf({ userId, stream }: CheckpointKey): string {
   return `${String(userId.length)} ${userId}${stream}`
 }

@@ -6,8 +6,10 @@ import type { Checkpoint } from './model.ts'
 import { type CheckpointRow, literalColumns, READINGS, toCheckpoint } from './row.ts'
 
 /**
- * Of each stream the checkpoint that has not been crawled for longest, in one statement, a row read for each.
- * The partitions are named: of the parent, the literal one would be read through for streams that it can't hold.
+ * For each stream, the checkpoint whose last crawl is the longest ago. One statement, which reads one row for each
+ * stream.
+ * It names the partitions: with the parent table, all of twitter_crawl_checkpoint would be read for streams that it
+ * cannot hold.
  */
 export async function findOldestCheckpoints(
   database: Database,
@@ -18,7 +20,8 @@ export async function findOldestCheckpoints(
   const oldestIn = (partition: string, condition: string) => `
     SELECT ${literalColumns.named('c')}
     FROM crawler.${partition} c WHERE ${condition} ${within} ORDER BY c.last_crawled_at, c.user_id LIMIT 1`
-  // By >= and in the index's order: of = the planner would look for a stream, and for one that isn't there, through all others by time.
+  // With `>=` the planner uses the index that is in this order. With `=` it would walk the index by time through all
+  // other streams, even for a stream that does not exist.
   const oldestOther = `SELECT next.* FROM (
       SELECT ${literalColumns.named('c')}
       FROM crawler.crawl_checkpoint_other c WHERE c.stream >= asked.name ORDER BY c.stream, c.last_crawled_at, c.user_id LIMIT 1

@@ -11,7 +11,7 @@ import { platformSql } from '../../stream/store.ts'
 import type { Checkpoint, CheckpointKey, LiteralCheckpoint } from './model.ts'
 import { type CheckpointReading, type CheckpointRow, READINGS, toCheckpoint } from './row.ts'
 
-/** The stored ones among the keys, in no order. */
+/** The checkpoints that exist for these keys, in no particular order. */
 export async function findCheckpoints(
   database: Database,
   reach: Reach,
@@ -20,7 +20,7 @@ export async function findCheckpoints(
   return (await database.query<CheckpointRow>(byKey(reach, keys, 'all'))).map(toCheckpoint)
 }
 
-/** The same without their state. */
+/** The same, without the columns of crawl_state. */
 export function findLiteralCheckpoints(
   database: Database,
   reach: Reach,
@@ -44,12 +44,15 @@ export interface CheckpointFilter {
   readonly userId: string | undefined
   readonly stream: string | undefined
   readonly platform: Platform | undefined
-  /** Exclusive, both. */
+  /** Both bounds are exclusive. */
   readonly crawledBefore: Date | undefined
   readonly crawledAfter: Date | undefined
 }
 
-/** A page of checkpoints by (lastCrawledAt, userId, stream). A row that is saved while being paged may be missed or met twice. */
+/**
+ * A page of checkpoints by (lastCrawledAt, userId, stream). A checkpoint that is saved while a client pages may be
+ * missed or met twice.
+ */
 export async function listCheckpoints(
   database: Database,
   reach: Reach,
@@ -86,7 +89,7 @@ function conditionSql(reach: Reach, filter: CheckpointFilter): Prisma.Sql {
   if (filter.stream !== undefined) conditions.push(Prisma.sql`c.stream = ${filter.stream}`)
   if (filter.platform) {
     conditions.push(platformSql(filter.platform, 'c'))
-    // Tells the planner that the partition of twitter/bookmarks has nothing for this: an expression prunes no partition.
+    // Tells the planner to skip the partition of twitter/bookmarks, since an expression prunes no partition.
     if (filter.platform.slug !== 'twitter')
       conditions.push(Prisma.sql`c.stream <> ${Prisma.raw(`'${DEFAULT_STREAM}'`)}`)
   }

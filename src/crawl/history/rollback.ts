@@ -24,17 +24,20 @@ export interface RollbackCheckpointInput {
 }
 
 export interface RolledBackCheckpoint {
-  /** As it is now, or in a dry run as it would be; undefined: rolled back to a clear. */
+  /** As it is now, or in a dry run as it would be; undefined: the target is a clear. */
   readonly checkpoint: Checkpoint | undefined
   readonly target: CheckpointRevision
-  /** The new version that the rollback made; undefined where nothing was written. */
+  /** The new version that the rollback made; undefined: nothing was written. */
   readonly revision: CheckpointRevision | undefined
 }
 
 export type RollbackRefusal =
   InvalidInputError | CheckpointNotFoundError | StreamBusyError | VersionConflictError | HistoryExpiredError
 
-/** Makes a checkpoint what it was at a version or a time, whoever wrote it then; refused while a session owns the stream. */
+/**
+ * Restores a checkpoint to what it was at a version or a time, whoever wrote it then.
+ * @returns a refusal if the input is invalid, while a session owns the stream, or if the target is not in the history
+ */
 export async function rollbackCheckpoint(
   database: Database,
   caller: Principal,

@@ -11,7 +11,7 @@ import type { Checkpoint, CheckpointKey } from '../checkpoint/model.ts'
 import { revisionColumns } from './revision.ts'
 import { checkpointFromJson, type CheckpointJson } from '../checkpoint/row.ts'
 
-/** How many revisions of a checkpoint are kept. */
+/** How many revisions of a checkpoint are stored. */
 export async function countRevisions(
   database: Database,
   reach: Reach,
@@ -29,10 +29,10 @@ export async function countRevisions(
 export type RollbackOutcome =
   | {
       readonly outcome: 'ROLLED_BACK' | 'DRY_RUN' | 'UNCHANGED'
-      /** As it is now, or in a dry run as it would be; undefined: cleared. */
+      /** As it is now, or in a dry run as it would be; undefined: the target is a clear. */
       readonly checkpoint: Checkpoint | undefined
       readonly target: CheckpointRevision
-      /** The new version; undefined where nothing was written. */
+      /** The new version; undefined: nothing was written. */
       readonly revision: CheckpointRevision | undefined
     }
   | { readonly outcome: 'STREAM_BUSY'; readonly session: CrawlSession }
@@ -48,7 +48,9 @@ export interface Rollback {
   readonly actor: string
 }
 
-/** Judges and rolls back under the rows' locks, in one statement. History is never rewritten: a new version is appended. */
+/**
+ * Judges and rolls back in one statement, under the rows' locks. History is never rewritten: a new version is appended.
+ */
 export async function rollbackCheckpointRow(
   database: Database,
   reach: Reach,
@@ -64,13 +66,13 @@ export async function rollbackCheckpointRow(
   }
 }
 
-/** Enough for several writers that clear and save the same list at once. */
+/** Enough attempts for several writers that clear and save the same list at once. */
 const MOST_JUDGEMENTS = 5
 
 /**
- * What another writer can do between the look and the write, as PostgreSQL's error code. Judged again, its answer is
- * right. 23503: the target, its list or the user is gone. 23505: after a clear, a save or another rollback made the
- * checkpoint first. 40P01: the writers waited for each other.
+ * Errors that another writer causes between the statement's look and its write, as PostgreSQL's codes. A new attempt
+ * judges correctly. 23503: the target, its list or the user is gone. 23505: after a clear, a save or another rollback
+ * made the checkpoint first. 40P01: the writers waited for each other.
  */
 const JUDGED_AGAIN: ReadonlySet<string> = new Set(['23503', '23505', '40P01'])
 

@@ -36,13 +36,13 @@ import {
 
 export interface StartedSession {
   readonly session: CrawlSession
-  /** Where to resume from; undefined: crawl from the beginning. */
+  /** Where to resume; undefined: crawl from the beginning. */
   readonly checkpoint: Checkpoint | undefined
 }
 
 /**
- * Takes the stream for a new session and says where to resume. Refused (StreamBusyError) while a live session owns the stream, unless
- * it is taken over; an owner whose lease has run out is ended first, as the reaper would.
+ * Reserves the stream for a new session and says where to resume. Refused (StreamBusyError) while a live session owns
+ * the stream, unless `takeover` is set. An owner whose lease has run out is ended first, as the reaper would do.
  */
 export async function startSession(
   database: Database,
@@ -50,7 +50,8 @@ export async function startSession(
   input: StartSessionInput,
 ): Promise<StartedSession | InvalidInputError | UserNotFoundError | SessionExistsError | StreamBusyError> {
   const issues = issuesOf(sessionInputs.start.safeParse(input), ['input'])
-  // Whether an ID is taken by a user out of reach is told by the refusal: it must be no ID that can be guessed.
+  // The refusal shows whether an ID is taken, even by a user out of reach. So a bound caller may not send an ID that
+  // can be guessed.
   if (caller.userIds !== 'all' && input.sessionId != null && !isUuid(input.sessionId)) {
     issues.push({
       path: ['input', 'sessionId'],
@@ -88,7 +89,7 @@ export async function startSession(
 
 type WriteRefusal = InvalidInputError | SessionNotFoundError | SessionClosedError | StaleEpochError
 
-/** Says that the crawler lives, which renews the lease, and what it has done since its last report. */
+/** Reports that the crawler is alive, which renews the lease, and what it has done since its last report. */
 export async function heartbeat(
   database: Database,
   clock: DatabaseClock,
@@ -107,7 +108,7 @@ export async function heartbeat(
   return toResult(written, input.sessionId)
 }
 
-/** Ends a session whose crawl reached its end: the crawl's head becomes the anchors of the next. */
+/** Ends a session whose crawl reached its end. The crawl's head becomes the anchors of the next crawl. */
 export function completeSession(
   database: Database,
   caller: Principal,
@@ -135,7 +136,7 @@ export function stopSession(
   })
 }
 
-/** Ends a session that could not go on, and keeps why. */
+/** Ends a session that could not continue, and stores the reason. */
 export function failSession(
   database: Database,
   caller: Principal,
@@ -149,7 +150,10 @@ export function failSession(
   })
 }
 
-/** Ending a session in the status that it has already succeeds and changes nothing, so that a lost answer can be asked for again. */
+/**
+ * Ends a session. If it already has this status, the call succeeds and changes nothing, so that it can be repeated when
+ * an answer was lost.
+ */
 async function end(
   database: Database,
   caller: Principal,
@@ -162,7 +166,7 @@ async function end(
   return toResult(await endSession(database, caller.userIds, sessionId, sessionEnd, caller.subject), sessionId)
 }
 
-/** Asks a session to stop: its next save or heartbeat says so. Asking again changes nothing. */
+/** Asks a session to stop. The answers to its next saves and heartbeats say so. Asking again changes nothing. */
 export async function requestStop(
   database: Database,
   caller: Principal,

@@ -18,7 +18,7 @@ export interface NewSession {
   readonly outputFilePath: string | undefined
   readonly leaseSeconds: number
   readonly worker: string | undefined
-  /** End the present owner and own the stream. */
+  /** Ends the present owner, and this session owns the stream. */
   readonly takeover: boolean
   readonly idempotencyKey: string | undefined
 }
@@ -27,12 +27,12 @@ export type StartOutcome =
   | { readonly outcome: 'STARTED'; readonly session: CrawlSession; readonly checkpoint: Checkpoint | undefined }
   | { readonly outcome: 'USER_NOT_FOUND' }
   | { readonly outcome: 'STREAM_BUSY'; readonly session: CrawlSession }
-  /** undefined: of a user out of reach. */
+  /** undefined: the session belongs to a user out of reach. */
   | { readonly outcome: 'SESSION_EXISTS'; readonly session: CrawlSession | undefined }
 
 const MAX_ATTEMPTS = 3
 
-/** Takes the stream for a new session, judged and written under the rows' locks by one statement. */
+/** Reserves the stream for a new session. One statement judges and writes, under the rows' locks. */
 export async function insertSession(
   database: Database,
   reach: Reach,
@@ -71,9 +71,10 @@ export async function insertSession(
     return { outcome: row.outcome, session: sessionColumns.fromJson(row.session), checkpoint }
   } catch (error) {
     const state = sqlState(error)
-    // The user was deleted between the look and the write.
+    // The user was deleted between the statement's look and its write.
     if (state === '23503') return { outcome: 'USER_NOT_FOUND' }
-    // Somebody took the ID, on another stream, between the look and the write: look again. Or a foreign writer's deadlock.
+    // Another start took the ID on another stream between the look and the write, or a foreign writer caused a
+    // deadlock: try again.
     if ((state === '23505' || state === '40P01') && attempt < MAX_ATTEMPTS) {
       return insertSession(database, reach, session, attempt + 1)
     }
@@ -86,7 +87,7 @@ export type SessionWriteOutcome =
   | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
   | { readonly outcome: 'SESSION_NOT_FOUND' | 'COUNT_OVERFLOW' }
 
-/** A heartbeat is no event. */
+/** A heartbeat adds no event to the outbox. */
 const hasNone = () => false
 
 interface WriteRow {
@@ -95,7 +96,7 @@ interface WriteRow {
   readonly detail: number | null
 }
 
-/** Renews a running session's lease and adds up what it reports; a total lower than stored changes nothing. */
+/** Renews a running session's lease and adds up what it reports. A total lower than the stored one changes nothing. */
 export async function recordHeartbeat(
   database: Database,
   reach: Reach,
@@ -129,7 +130,10 @@ export interface SessionEnd {
   readonly errorMessage: string | undefined
 }
 
-/** Ends a running session; one that has ended is left as it is. Where it completed, the crawl's head becomes the anchors. */
+/**
+ * Ends a running session. A session that has ended stays as it is. If it completed, the crawl's head becomes the
+ * anchors.
+ */
 export async function endSession(
   database: Database,
   reach: Reach,
@@ -153,7 +157,10 @@ export async function endSession(
   return toOutcome(rows)
 }
 
-/** Asks a running session to stop; the first asking stands. undefined: there is no such session, or it has ended. */
+/**
+ * Asks a running session to stop. The time of the first request is kept.
+ * @returns undefined: there is no such session, or it has ended
+ */
 export async function markStopRequested(
   database: Database,
   reach: Reach,

@@ -1,25 +1,28 @@
 import type { Checkpoint } from '../checkpoint/model.ts'
 import { type CrawlSession, statusFromColumn } from '../session/model.ts'
 
-/** FULL: from the top to the end. RESUME: carry on after the position. INCREMENTAL: from the top until an anchor is met. */
+/**
+ * FULL: from the top to the end. RESUME: continue after the position. INCREMENTAL: from the top until an anchor is met.
+ */
 export type ResumeMode = 'FULL' | 'RESUME' | 'INCREMENTAL'
 
 export interface ResumePlan {
   readonly mode: ResumeMode
-  /** RESUME: the last item processed. Where it is not met in the list, nothing may be skipped. */
+  /** RESUME: the last processed item. If the crawler does not meet it in the list, it must not skip anything. */
   readonly afterItemId: string | null
-  /** RESUME: the platform's page token to hand back, if one was saved. */
+  /** RESUME: the page token to send to the platform, if one was saved. */
   readonly pageToken: string | null
-  /** The list that holds the anchors; null: there are none, crawl to the end. */
+  /** The list that holds the anchors; null: there are no anchors, crawl to the end. */
   readonly anchorListId: bigint | null
-  /** Why, in words for whoever looks at the crawler's log. */
+  /** Why, in words for somebody who reads the crawler's log. */
   readonly reason: string
   readonly previousSession: CrawlSession | null
 }
 
 /**
- * What the next crawl has to do. The mode follows from the checkpoint alone, never from how the last session ended: a session
- * that failed after the crawl completed, or completed one it did not begin, says nothing of what was seen.
+ * What the next crawl has to do. The mode follows from the checkpoint alone, never from how the last session ended. A
+ * session can fail after its crawl completed, or complete a crawl that it did not begin: its status does not say what
+ * was processed.
  * @param previous the last session of the stream before the one that asks
  */
 export function planOf(checkpoint: Checkpoint | undefined, previous: CrawlSession | null): ResumePlan {
@@ -51,7 +54,7 @@ export function planOf(checkpoint: Checkpoint | undefined, previous: CrawlSessio
 
 function tellInterruption(previous: CrawlSession | null): string {
   if (!previous) return 'the last crawl did not complete'
-  // Then somebody else has written the checkpoint since.
+  // A completed session left a complete checkpoint, so somebody has written it since.
   return previous.status === 'completed'
     ? `${tellEnd(previous)}, but the checkpoint was written since`
     : tellEnd(previous)

@@ -28,7 +28,9 @@ import {
 import { saveIssues, type SaveCheckpointInput, type SaveCommand, toSaveCommand } from './input.ts'
 import { MAX_SET_SIZE, type SaveOutcome } from './store.ts'
 
-/** What the write path needs: one queue of saves for the whole process, so that concurrent requests share a commit. */
+/**
+ * What the write path needs. One queue of saves serves the whole process, so that concurrent requests share a commit.
+ */
 export interface Saving {
   readonly database: Database
   readonly clock: DatabaseClock
@@ -38,7 +40,7 @@ export interface Saving {
 export interface SavedCheckpoint {
   readonly checkpoint: Checkpoint
   readonly created: boolean
-  /** The named session as this save left it. */
+  /** The named session as it is after this save. */
   readonly session: CrawlSession | undefined
 }
 
@@ -54,15 +56,16 @@ export type SaveRefusal =
 
 const MAX_INPUTS = 10_000
 /**
- * How long one of many may wait for the set before its own. That set is mostly of the same request's, and a thousand saves take a slow
- * database longer than the second after which a single one is OVERLOADED.
+ * How long each save of a request with many may wait for the set before its own, milliseconds. That set is mostly of
+ * the same request. A slow database needs more for a thousand saves than the second after which a single save is
+ * OVERLOADED.
  */
 const MANY_PATIENCE_MS = 10_000
 
 /**
- * Moves a checkpoint to the last item processed. What it answers is committed and on disk.
- * A refusal has written nothing. A fault (SERVICE_UNAVAILABLE) may have written: send it again with the same idempotencyKey, or
- * with bookmarksCount, which is harmless to repeat.
+ * Moves a checkpoint to the last processed item. When it returns, the save is committed and on disk.
+ * A refusal has written nothing. A fault (SERVICE_UNAVAILABLE) may have written: send it again with the same
+ * idempotencyKey, or with bookmarksCount, which is harmless to repeat.
  */
 export async function saveCheckpoint(
   saving: Saving,
@@ -75,9 +78,10 @@ export async function saveCheckpoint(
 }
 
 /**
- * Saves many, each judged alone and in order, in sets of up to 1,000 a statement; one result each.
+ * Saves many checkpoints, in sets of up to 1,000 a statement. Each save is judged alone and in order, and has its own
+ * result.
  * @param importing for operators: makes missing users, records IMPORT, and turns heads into anchors
- * @throws Fault BAD_USER_INPUT for more than 10,000
+ * @throws Fault BAD_USER_INPUT for more than 10,000 inputs
  */
 export async function saveCheckpoints(
   saving: Saving,
@@ -105,8 +109,9 @@ async function saveAll(
 ): Promise<(SavedCheckpoint | SaveRefusal)[]> {
   const now = saving.clock.now()
   const drafts = entries.map((entry) => draft(entry, { caller, importing }, now))
-  // Most saves name their stream and are sound, and then the session is only judged where it is written, under its row's lock.
-  // A session that isn't there outranks what else is wrong: the stream, and with it the rules for IDs, may come from it.
+  // Most saves name their stream and are valid. Their session is judged only where it is written, under its row's lock.
+  // The others read the session first: a missing session outranks other mistakes, because the stream, and with it the
+  // rules for IDs, may come from the session.
   const asked = new Set(drafts.filter((it) => it.sessionId !== undefined && (it.needsStream || it.issues.length > 0)))
   const sessions = await sessionsById(saving.database, caller.userIds, [...asked])
   const ready = drafts.map((it) => {
@@ -120,7 +125,8 @@ async function saveAll(
   })
   if (importing) await makeUsers(saving.database, caller.userIds, ready)
   const results: (SavedCheckpoint | SaveRefusal)[] = []
-  // A set after the other: who saves one checkpoint waits behind a set of somebody's ten thousand, and not behind all.
+  // One set after the other: a client that saves one checkpoint waits behind one set of somebody's ten thousand, not
+  // behind all.
   for (let start = 0; start < ready.length; start += MAX_SET_SIZE) {
     results.push(...(await Promise.all(ready.slice(start, start + MAX_SET_SIZE).map(save))))
   }
@@ -137,9 +143,9 @@ interface Draft {
   readonly entry: Entry
   readonly command: SaveCommand
   readonly issues: ReturnType<typeof saveIssues>
-  /** Where it is one that could name a session. */
+  /** The session ID of the input, if it is a valid identifier. */
   readonly sessionId: string | undefined
-  /** The session's stream is meant. */
+  /** Whether the stream is to be taken from the session. */
   readonly needsStream: boolean
 }
 
@@ -167,7 +173,10 @@ async function sessionsById(
   return new Map((await findSessions(database, reach, ids)).map((session) => [session.sessionId, session]))
 }
 
-/** Where another application makes the users, those that are missing are USER_NOT_FOUND; and so are those out of reach. */
+/**
+ * Makes the missing users. If another application makes the users, missing ones are USER_NOT_FOUND. So are users out of
+ * reach.
+ */
 async function makeUsers(
   database: Database,
   reach: Reach,
@@ -209,7 +218,7 @@ function toResult(outcome: SaveOutcome, { command, entry: { path } }: Draft): Sa
 
 export interface ClearedCheckpoint {
   readonly key: CheckpointKey
-  /** What was cleared; undefined: there was nothing. */
+  /** The checkpoint before it was cleared; undefined: there was none. */
   readonly checkpoint: Checkpoint | undefined
 }
 
@@ -229,8 +238,9 @@ export type ClearRefusal =
   | VersionConflictError
 
 /**
- * Forgets a checkpoint with its count, token, head and anchors: the next crawl begins at the beginning.
- * Clearing what isn't there is no error. While a session owns the stream only that session may.
+ * Deletes a checkpoint with its count, token, head and anchors: the next crawl begins at the beginning.
+ * To clear a checkpoint that does not exist is no error. While a session owns the stream, only that session may clear
+ * it.
  */
 export async function clearCheckpoint(
   database: Database,

@@ -10,7 +10,7 @@ import type { Checkpoint } from '../checkpoint/model.ts'
 import { checkpointFromJson, type CheckpointJson, literalColumns } from '../checkpoint/row.ts'
 import { fingerprintOf, type SaveCommand } from './input.ts'
 
-/** What became of one save. Only SAVED wrote anything, or had written it before under the same key. */
+/** The outcome of one save. Only SAVED has written something, now or before under the same key. */
 export type SaveOutcome =
   | {
       readonly outcome: 'SAVED'
@@ -32,15 +32,19 @@ interface OutcomeRow {
   readonly detail: number | null
 }
 
-/** Commands in one set at the most: past some hundreds the gain per command is gone, and a set holds its locks until it is done. */
+/**
+ * The most commands in one set. Beyond some hundreds the gain per command is gone, and a set holds its locks until it
+ * is done.
+ */
 export const MAX_SET_SIZE = 1_000
 const MAX_ATTEMPTS = 3
 
 /**
- * Makes the function that writes a set of saves in one statement and one transaction, and answers one outcome a command, in the
- * set's order. A command whose rows another transaction holds, and each command of a set that failed as a whole, is written alone
- * afterwards; its outcome is a promise, so that nothing of it delays or fails its neighbours. Saves of one key keep their order; one
- * that has waited for the others too long since it was submitted is OVERLOADED.
+ * Makes the function that writes a set of saves in one statement and one transaction. It returns one outcome for each
+ * command, in the set's order. Some commands are written alone afterwards: those whose rows another transaction has
+ * locked, and each command of a set that failed as a whole. Their outcome is a promise, so that they neither delay nor
+ * fail their neighbours. Saves of one key keep their order. A save that has waited too long for the others since it was
+ * submitted is OVERLOADED.
  */
 export function createSaveWriter(
   database: Database,
@@ -48,11 +52,11 @@ export function createSaveWriter(
   commands: readonly SaveCommand[],
   untilMs: readonly number[],
 ) => Promise<readonly (SaveOutcome | Promise<SaveOutcome>)[]> {
-  /** By key, where saves are being written alone. */
+  /** Keys of which saves are being written alone. */
   const alone = new Map<string, Gate>()
 
   async function saveAfterwards(command: SaveCommand, untilMs: number): Promise<SaveOutcome> {
-    // Its set came late: to wait for a lock as well would be too long.
+    // Its set was late already. To wait for a lock as well would take too long.
     if (performance.now() > untilMs) throw overloaded()
     const key = keyOf(command)
     const gate = alone.get(key) ?? new Gate({ mostRunning: 1, mostWaiting: MAX_SET_SIZE })
@@ -88,7 +92,7 @@ export function createSaveWriter(
   }
 }
 
-/** A user out of reach is nobody, who never waits for anybody. */
+/** A user out of reach counts as nobody, so that such a save never waits for the saves of that user. */
 function keyOf({ userId, stream, outOfReach }: SaveCommand): string {
   return JSON.stringify([outOfReach ? null : userId, stream])
 }
@@ -100,7 +104,7 @@ async function saveAlone(database: Database, command: SaveCommand): Promise<Save
       if (outcome === undefined || outcome === 'BUSY') throw new Error('save_checkpoints judged nothing')
       return outcome
     } catch (error) {
-      // The user was deleted between the look and the write.
+      // The user was deleted between the statement's look and its write.
       if (sqlState(error) === '23503') return { outcome: 'USER_NOT_FOUND' }
       if (sqlState(error) !== '40P01' || attempt === MAX_ATTEMPTS) throw error
     }
@@ -182,7 +186,10 @@ function required<Value>(value: Value | null): Value {
   return value
 }
 
-/** A user deleted meanwhile, a deadlock, a lock not got in time: one command's bad luck that rolled the whole set back. */
+/**
+ * An error of one command that rolled the whole set back: its user was deleted meanwhile, a deadlock, or a lock that
+ * was not granted in time.
+ */
 function isOneCommandsFault(error: unknown): boolean {
   const state = sqlState(error)
   return state === '23503' || state === '40P01' || state === '55P03'

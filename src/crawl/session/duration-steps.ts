@@ -1,7 +1,12 @@
-/** How long a session took, in steps: crawler.duration_step (migration 003), whose index has the sessions of a step by startedAt. */
+/**
+ * How long a session took, in steps. crawler.duration_step (see the migrations) computes the step, and its index holds
+ * the sessions of each step by startedAt.
+ */
 export interface DurationStep {
   readonly step: number
-  /** From so long, inclusive, to so long, exclusive. -Infinity to Infinity: it can have been any time. */
+  /**
+   * The durations of the step: from `fromSeconds`, inclusive, to `toSeconds`, exclusive. -Infinity to Infinity: any.
+   */
   readonly fromSeconds: number
   readonly toSeconds: number
 }
@@ -17,7 +22,7 @@ export const durationSteps: readonly DurationStep[] = [
   })),
 ]
 
-/** A time that much earlier; undefined where no such time is known. */
+/** A time that many seconds earlier; undefined: no time was given, or the result is not a valid date. */
 export function earlier(time: Date | undefined, seconds: number): Date | undefined {
   if (!time) return undefined
   const date = new Date(time.getTime() - seconds * 1_000)

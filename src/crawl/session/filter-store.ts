@@ -9,22 +9,22 @@ export interface SessionFilter {
   readonly userId: string | undefined
   readonly stream: string | undefined
   readonly platform: Platform | undefined
-  /** undefined: any; an empty list: none. */
+  /** undefined: any status; an empty list: none. */
   readonly statuses: readonly SessionStatus[] | undefined
-  /** Exclusive, both. */
+  /** Both bounds are exclusive. */
   readonly startedBefore: Date | undefined
   readonly startedAfter: Date | undefined
-  /** Exclusive, both; a running session has not completed, before or after anything. */
+  /** Both bounds are exclusive. A running session has not completed, so it matches neither. */
   readonly completedBefore: Date | undefined
   readonly completedAfter: Date | undefined
-  /** Alive, but the position has not moved for 5 leases, and it is not rate limited. */
+  /** Alive and not rate limited, but the position has not moved for 5 leases. */
   readonly stalled: boolean | undefined
 }
 
-/** As the index crawl_session_completed has it. */
+/** The same expression as in the index crawl_session_completed. */
 export const COMPLETED_AT = Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz)`
 
-/** What must hold of a row `s` of crawl_session. */
+/** The condition on a row `s` of crawl_session. */
 export function conditionSql(reach: Reach, filter: SessionFilter): Prisma.Sql {
   const conditions: Prisma.Sql[] = [reachSql(Prisma.sql`s.user_id`, reach)]
   if (filter.userId !== undefined) conditions.push(Prisma.sql`s.user_id = ${filter.userId}`)
@@ -45,10 +45,11 @@ export function conditionSql(reach: Reach, filter: SessionFilter): Prisma.Sql {
   return Prisma.join(conditions, ' AND ')
 }
 
-/** isStalled (model.ts) in SQL. Only running sessions are looked at where stalled ones are asked for. */
+/** isStalled (model.ts) in SQL. If stalled sessions are asked for, only running ones are read. */
 function stalledSql(stalled: boolean): Prisma.Sql {
-  // As the indexes by status have it, which are in order, and not as crawl_session_leased: of that all live sessions would be sorted. coalesce():
-  // nearly all others have epoch 0, and the planner would think that of the running ones too.
+  // Matches the status indexes, which are already in the list's order. With crawl_session_leased all live sessions
+  // would be sorted. coalesce(): nearly all ended sessions have epoch 0, and the planner would expect that of the
+  // running ones too.
   const condition = Prisma.sql`(crawler.known_status(s.status) = 'running' AND coalesce(s.epoch, 0) > 0
     AND coalesce(s.lease_expires_at > crawler.clock(), false) AND coalesce(s.rate_limited_until <= crawler.clock(), true)
     AND crawler.clock() - coalesce(s.position_moved_at, s.started_at) > ${STALLED_AFTER_LEASES}::integer * s.lease_seconds * interval '1 second')`

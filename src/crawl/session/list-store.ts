@@ -10,20 +10,23 @@ import { COMPLETED_AT, conditionSql, type SessionFilter } from './filter-store.t
 import type { ListedSession } from './model.ts'
 import { sessionColumns, type SessionReading, summaryColumns } from './row.ts'
 
-/** STARTED: by (startedAt, sessionId). COMPLETED: by completedAt, running ones as if before all time, then as STARTED. */
+/**
+ * STARTED: by (startedAt, sessionId). COMPLETED: by completedAt, then as STARTED; running sessions count as completed
+ * before all time.
+ */
 export interface SessionOrder {
   readonly by: 'STARTED' | 'COMPLETED'
   readonly direction: Direction
 }
 
-/** A page as it is asked for. */
+/** What a client asks for. */
 export interface SessionPage extends SessionReading {
   readonly filter: SessionFilter
   readonly order: SessionOrder
   readonly page: KeysetPage
 }
 
-/** The texts: only where positions are read, completedAtText only of a list in that order. */
+/** The texts are read only if positions are needed; completedAtText only in the order COMPLETED. */
 type PagedRow = ListedSession & { readonly startedAtText?: string; readonly completedAtText?: string }
 
 const COLUMNS = { summary: summaryColumns, all: sessionColumns }
@@ -37,11 +40,11 @@ function columnsSql({ columns, positions }: SessionReading, by: SessionOrder['by
   return COLUMNS[columns].selected('s') + (positions ? POSITION_COLUMNS[by] : '')
 }
 const STARTED_KEY = [Prisma.sql`s.started_at`, Prisma.sql`s.session_id`]
-/** Of those that have completed. */
+/** The sort key of sessions that have completed. */
 const COMPLETED_KEY = [Prisma.sql`s.completed_at`, ...STARTED_KEY]
 const SORT_KEYS = { STARTED: STARTED_KEY, COMPLETED: [COMPLETED_AT, ...STARTED_KEY] }
 
-/** A page of sessions by (startedAt, sessionId). */
+/** A page of sessions in the order asked for. */
 export async function listSessions(database: Database, reach: Reach, asked: SessionPage): Promise<Page<ListedSession>> {
   const filter = await namingStreams(database, reach, asked)
   const rows = await database.query<PagedRow>(pageSql(reach, { ...asked, filter }))
@@ -49,7 +52,7 @@ export async function listSessions(database: Database, reach: Reach, asked: Sess
 }
 
 /**
- * The same page of each user's sessions, in one statement: LATERAL, so that each user costs `limit + 1` rows however many
+ * The same page of each user's sessions, in one statement. LATERAL makes each user cost `limit + 1` rows, however many
  * sessions there are (a nested `take: 5` of Prisma loaded all 100,000).
  */
 export async function listSessionsOfUsers(
@@ -75,18 +78,19 @@ export async function listSessionsOfUsers(
   return new Map([...byUser].map(([userId, own]) => [userId, pageOf(own, page, toEntry)]))
 }
 
-/** Each is planned for itself. */
+/** The planner plans each merged stream separately. */
 const MOST_MERGED_STREAMS = 32
 
-/** A filter for pageSql. */
+/** A filter as pageSql reads it. */
 interface PageFilter extends SessionFilter {
-  /** All that the platform has. */
+  /** All streams of the platform that have sessions. */
   readonly ofStreams?: readonly string[]
 }
 
 /**
- * In the order of completion there is an index by stream and none by platform: names the platform's streams, where there are any and not many.
- * In a statement before it, since the planner of one that finds them itself doesn't know how rare they are.
+ * In the order of completion there is an index by stream, but none by platform. So a platform is replaced by its
+ * streams, if it has any and not too many.
+ * They are read in a statement of their own: inside the page's statement, the planner would not know how rare they are.
  */
 async function namingStreams(
   database: Database,
@@ -101,7 +105,7 @@ async function namingStreams(
     : { ...filter, ofStreams: rows.map((row) => row.stream) }
 }
 
-/** What is asked most, always with one of four texts: prepared. */
+/** The most frequent query. It has only four texts, so it is prepared. */
 const newestSql = (columns: string) => `SELECT s.* FROM unnest($1::text[]) WITH ORDINALITY AS owner (id, place)
   CROSS JOIN LATERAL (SELECT ${columns} FROM crawler.crawl_session s
     WHERE s.user_id = owner.id AND ($2::text[] IS NULL OR s.user_id = ANY ($2))
@@ -125,15 +129,15 @@ function positionOf({ sessionId, startedAtText, completedAtText }: PagedRow): Po
   return completedAtText === undefined ? started : [completedAtText, ...started]
 }
 
-/** Sessions that one index has in order. */
+/** Sessions that one index holds in order. */
 interface Range {
   readonly filter: SessionFilter
   readonly condition?: Prisma.Sql
-  /** By which they are in the list's order; default: as the list. */
+  /** The key by which that index orders them. Default: the list's key. */
   readonly key?: readonly Prisma.Sql[]
 }
 
-/** Reads one range, or merges several. */
+/** The SQL of a page: it reads one range, or merges several. */
 function pageSql(reach: Reach, asked: SessionPage & { readonly filter: PageFilter }, also?: Prisma.Sql): Prisma.Sql {
   const { order, page } = asked
   const sortKey = SORT_KEYS[order.by]
@@ -155,8 +159,8 @@ function pageSql(reach: Reach, asked: SessionPage & { readonly filter: PageFilte
 }
 
 /**
- * One range, and several where no index has what is asked for in order: one that holds other sessions too would be read
- * through as far as those that are meant lie apart.
+ * One range, or several if no index holds the sessions in the list's order. A single range would scan rows that do not
+ * match; merge one range per status, stream or duration step instead.
  */
 function rangesOf(
   reach: Reach,
@@ -171,7 +175,7 @@ function rangesOf(
   if (filter.ofStreams) {
     return filter.ofStreams.map((stream) => ({ filter: { ...filter, stream, platform: undefined } }))
   }
-  // Of some users, or with a second filter, which index is the best is the planner's to weigh.
+  // For bound callers, or with a second filter, the planner chooses the index.
   if (reach !== 'all' || (also ?? filter.userId ?? filter.stream ?? platform)) return [whole]
   if (order.by === 'STARTED' && !statuses && (completedBefore ?? completedAfter)) {
     const others = { ...filter, completedBefore: undefined, completedAfter: undefined }
@@ -189,7 +193,7 @@ function rangesOf(
   return [whole]
 }
 
-/** The sessions of one step, and when those of them can have started at the latest and at the earliest that completed as is asked. */
+/** The sessions of one step, with the bounds on startedAt that follow from the bounds on completedAt. */
 function startedSql(
   { step, fromSeconds, toSeconds }: DurationStep,
   { completedBefore, completedAfter }: SessionFilter,
@@ -199,13 +203,13 @@ function startedSql(
   const earliest = earlier(completedAfter, toSeconds)
   if (latest) conditions.push(Prisma.sql`s.started_at < ${latest}`)
   if (earliest) conditions.push(Prisma.sql`s.started_at > ${earliest}`)
-  // IS TRUE, so that no index by completed_at can be used, by which all of a range of time would be read and sorted.
+  // IS TRUE keeps the planner from an index by completed_at, of which it would read and sort a whole range of time.
   if (completedBefore) conditions.push(Prisma.sql`(s.completed_at < ${completedBefore}) IS TRUE`)
   if (completedAfter) conditions.push(Prisma.sql`(s.completed_at > ${completedAfter}) IS TRUE`)
   return Prisma.join(conditions, ' AND ')
 }
 
-/** The sessions of one step, and when those of them can have completed that started as is asked. */
+/** The sessions of one step, with the bounds on completedAt that follow from the bounds on startedAt. */
 function completedSql(
   { step, fromSeconds, toSeconds }: DurationStep,
   { startedBefore, startedAfter }: SessionFilter,
@@ -215,13 +219,13 @@ function completedSql(
   const earliest = earlier(startedAfter, -fromSeconds)
   if (latest) conditions.push(Prisma.sql`s.completed_at < ${latest}`)
   if (earliest) conditions.push(Prisma.sql`s.completed_at > ${earliest}`)
-  // As above: of an hour of startedAt all 58,000 were read for a page of 20.
+  // As above: for one hour of startedAt all 58,000 sessions were read for a page of 20.
   if (startedBefore) conditions.push(Prisma.sql`(s.started_at < ${startedBefore}) IS TRUE`)
   if (startedAfter) conditions.push(Prisma.sql`(s.started_at > ${startedAfter}) IS TRUE`)
   return Prisma.join(conditions, ' AND ')
 }
 
-/** A literal: the planner must see which step it is. */
+/** A literal, because the planner must see which step it is. */
 function stepSql(step: number): Prisma.Sql {
   return Prisma.raw(
     `s.completed_at IS NOT NULL AND crawler.duration_step(s.started_at, s.completed_at) = ${String(step)}`,

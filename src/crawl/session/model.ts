@@ -5,12 +5,12 @@ import { bookmarkCountSchema, freeTextSchema, identifierSchema, nameSchema } fro
 import { streamNameSchema } from '../../stream/model.ts'
 import { metricsSchema } from './metrics.ts'
 
-/** The words of the column, which are the original project's. */
+/** The values of the column. They come from the original project. */
 export const SESSION_STATUSES = ['running', 'completed', 'stopped', 'failed'] as const
 export type SessionStatus = (typeof SESSION_STATUSES)[number]
 export type { CrawlSession } from '../../database/generated/client.ts'
 
-/** What most who list sessions ask for, and what lists are ordered by. */
+/** What most lists of sessions show, and what lists are ordered by. */
 export const SUMMARY_FIELDS = [
   'sessionId',
   'userId',
@@ -22,21 +22,21 @@ export const SUMMARY_FIELDS = [
 ] as const
 /** A session of which only these columns were read. */
 export type SessionSummary = Pick<CrawlSession, (typeof SUMMARY_FIELDS)[number]>
-/** As a list reads it: whole where anything was selected that a summary lacks. */
+/** A session as a list reads it: whole if a field was selected that a summary lacks. */
 export type ListedSession = SessionSummary | CrawlSession
 export type EndStatus = Exclude<SessionStatus, 'running'>
 
-/** Whether the session owns its stream: it runs, and its lease has not run out. */
+/** Whether the session owns its stream: it is running, and its lease has not run out. */
 export function isLive(session: CrawlSession, now: Date): boolean {
   return (
     session.status === 'running' && session.epoch > 0 && session.leaseExpiresAt !== null && session.leaseExpiresAt > now
   )
 }
 
-/** How many leases long the position may stand still before a live session counts as stalled. */
+/** For how many leases the position of a live session may stand still before the session counts as stalled. */
 export const STALLED_AFTER_LEASES = 5
 
-/** Alive, but the position has not moved for 5 leases, and it is not rate limited. */
+/** Whether the session is alive and not rate limited, but its position has not moved for 5 leases. */
 export function isStalled(session: CrawlSession, now: Date): boolean {
   if (!isLive(session, now) || session.leaseSeconds === null) return false
   if (session.rateLimitedUntil && session.rateLimitedUntil > now) return false
@@ -44,14 +44,14 @@ export function isStalled(session: CrawlSession, now: Date): boolean {
   return now.getTime() - movedAt.getTime() > STALLED_AFTER_LEASES * session.leaseSeconds * 1000
 }
 
-/** Bookmarks a second from the first save to the last; null until there are two at different times. */
+/** Bookmarks a second from the first save to the last; null: there are not yet two saves at different times. */
 export function bookmarksPerSecond(session: CrawlSession): number | null {
   if (!session.firstSaveAt || !session.lastSaveAt || session.commits < 2) return null
   const seconds = (session.lastSaveAt.getTime() - session.firstSaveAt.getTime()) / 1000
   return seconds > 0 ? session.bookmarksSinceFirstSave / seconds : null
 }
 
-/** The column's text as a status; what an adopted table holds outside the four reads as failed. */
+/** The column's text as a status. Any other text, which an adopted table may hold, counts as failed. */
 export function statusFromColumn(text: string): SessionStatus {
   return SESSION_STATUSES.find((status) => status === text) ?? 'failed'
 }
@@ -117,7 +117,7 @@ const MAX_MESSAGE_LENGTH = 10_000
 const outputFilePath = freeTextSchema(MAX_PATH_LENGTH).nullish()
 const bookmarksProcessed = bookmarkCountSchema.nullish()
 
-/** The inputs of the operations on sessions; null and undefined both mean: not sent. */
+/** The inputs of the operations on sessions. null and undefined both mean that the field was not sent. */
 export const sessionInputs = {
   start: z.object({
     userId: identifierSchema,

@@ -8,11 +8,14 @@ import type { Reach } from '../../identity/principal.ts'
 import { COMPLETED_AT } from './filter-store.ts'
 import type { SessionStatus } from './model.ts'
 
-/** Which ended sessions. Running ones, and those that ended less than 24 h ago by the database's clock, never are. */
+/**
+ * Which ended sessions to prune. Running sessions, and those that ended less than 24 h ago by the database's clock, are
+ * never pruned.
+ */
 export interface PruneFilter {
   /** Exclusive. */
   readonly completedBefore: Date | { readonly daysAgo: number }
-  /** undefined: any. */
+  /** undefined: any status. */
   readonly statuses: readonly SessionStatus[] | undefined
   readonly userId: string | undefined
   readonly stream: string | undefined
@@ -24,7 +27,7 @@ export type PrunePosition = readonly [completedAt: string, startedAt: string, se
 const COMPLETED_AT_TEXT = Prisma.raw(timeTextSql('s.completed_at'))
 const STARTED_AT_TEXT = Prisma.raw(timeTextSql('s.started_at'))
 
-/** As the index crawl_session_completed has it. */
+/** The same expressions as in the index crawl_session_completed. */
 const KEY = Prisma.sql`${COMPLETED_AT}, s.started_at, s.session_id`
 
 export async function countPrunable(database: Database, reach: Reach, filter: PruneFilter): Promise<number> {
@@ -36,9 +39,10 @@ export async function countPrunable(database: Database, reach: Reach, filter: Pr
 }
 
 /**
- * Deletes the first batch of those that match and stand after a position, the longest ended first. One whose row another transaction
- * holds is left for another time.
- * @param gate a condition that needs no row; where it is false, nothing is read or locked
+ * Deletes the first batch of the matching sessions after a position, those that ended longest ago first. A session
+ * whose row another transaction has locked is skipped.
+ * @param after where the last batch ended; undefined: begin at the first session
+ * @param gate a condition that needs no row; if it is false, nothing is read or locked
  */
 export async function deletePrunable(
   database: Database,
@@ -61,7 +65,7 @@ export async function deletePrunable(
         ${STARTED_AT_TEXT} AS started_at, s.session_id
       FROM chosen s ORDER BY s.completed_at DESC, s.started_at DESC, s.session_id DESC LIMIT 1`
   const rows = await database.write<{ count: number; completed_at: string; started_at: string; session_id: string }>(
-    // It reads as far as the next batch is: no save waits for that.
+    // It may read many rows to find the next batch. In this lane no save waits for it.
     { text, values, lane: 'scan' },
     ([last]) => last !== undefined && last.count > 0,
   )
@@ -78,7 +82,7 @@ function conditionSql(reach: Reach, { completedBefore, statuses, userId, stream 
   const conditions = [
     reachSql(Prisma.sql`s.user_id`, reach),
     Prisma.sql`s.completed_at IS NOT NULL`,
-    // In a subquery of its own the clock is asked once, and the index can be used.
+    // In a subquery of its own the clock is read once, and the index can be used.
     Prisma.sql`coalesce(s.completed_at, '-infinity'::timestamptz) < (SELECT least(${before}, crawler.clock() - interval '24 hours'))`,
     Prisma.sql`crawler.known_status(s.status) <> 'running'`,
   ]

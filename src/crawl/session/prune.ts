@@ -13,7 +13,7 @@ const filterSchema = z.object({ userId: identifierSchema.nullish(), stream: stre
 
 export interface PruneSessionsInput {
   readonly completedBefore: Date
-  /** An empty list: none. RUNNING matches nothing. */
+  /** An empty list matches nothing, and neither does RUNNING. */
   readonly status?: readonly SessionStatus[] | null
   readonly userId?: string | null
   readonly stream?: string | null
@@ -21,11 +21,11 @@ export interface PruneSessionsInput {
 }
 
 /**
- * Deletes ended sessions, in batches with pauses in between, each committed on its own: a fault half way leaves some deleted, and sending
- * it again deletes the rest. Running sessions, and those that ended less than 24 h ago, stay whatever is asked; so does one without
- * a completedAt, and one whose row another transaction holds just then.
- * Checkpoints and history stay; what refers to a pruned session answers null.
- * @returns how many were deleted; in a dry run, how many would be
+ * Deletes ended sessions, in batches with pauses in between. Each batch is committed on its own: a fault half way
+ * leaves some deleted, and sending it again deletes the rest. Running sessions, those that ended less than 24 h ago,
+ * and those without a completedAt always stay. A session whose row another transaction has locked is skipped.
+ * Checkpoints and history stay. Fields that refer to a pruned session answer null.
+ * @returns how many were deleted, or in a dry run how many would be; InvalidInputError if the filter is invalid
  */
 export async function pruneSessions(
   database: Database,

@@ -5,7 +5,7 @@ import type { Reach } from '../../identity/principal.ts'
 import type { CrawlSession } from './model.ts'
 import { sessionColumns } from './row.ts'
 
-/** The stored ones among the IDs, in no order. */
+/** The sessions that exist with these IDs, in no particular order. */
 export function findSessions(database: Database, reach: Reach, sessionIds: readonly string[]): Promise<CrawlSession[]> {
   return database.query<CrawlSession>({
     name: 'sessions_by_id',
@@ -15,7 +15,10 @@ export function findSessions(database: Database, reach: Reach, sessionIds: reado
   })
 }
 
-/** @param query what else is selected of it: relations */
+/**
+ * The session with this ID; null: there is none within reach.
+ * @param query the relations to read with it
+ */
 export function findSession(
   { prisma }: Database,
   reach: Reach,
@@ -25,7 +28,7 @@ export function findSession(
   return prisma.crawlSession.findUnique({ ...query, where: { sessionId, ...reachWhere(reach) } })
 }
 
-/** The session of a (user, stream) that started last, leaving out one. */
+/** The session of a user's stream that started last, leaving out one. */
 export async function findLatestSession(
   { prisma }: Database,
   reach: Reach,
@@ -38,21 +41,23 @@ export async function findLatestSession(
   })
 }
 
-/** Ends the sessions whose lease has run out; answers how many. */
+/** Ends the sessions whose lease has run out. @returns how many */
 export async function reapSessions(database: Database): Promise<number> {
   const reap = { name: 'session_reap', text: 'SELECT crawler.reap() AS reaped', values: [] }
   const countOf = ([row]: { reaped: number }[]) => row?.reaped ?? 0
   return countOf(await database.write<{ reaped: number }>(reap, (rows) => countOf(rows) > 0))
 }
 
-/** Sessions that hold a lease, whichever replica they were started at, and for how long the oldest lease has been over, seconds. */
+/** The sessions that hold a lease, whichever replica they were started at. */
 export interface LiveLeases {
   readonly count: number
-  /** 0: none is. A reaper ends them within a second or two. */
+  /**
+   * How long ago the oldest lease ran out, seconds; 0: none has. A reaper ends such a session within a second or two.
+   */
   readonly overdueSeconds: number
 }
 
-/** Reads the index of running sessions. */
+/** Counts the leases. It reads only the index of running sessions. */
 export async function countLiveLeases(database: Database): Promise<LiveLeases> {
   const [row] = await database.query<{ count: number; overdue: number }>({
     name: 'session_leases',
