@@ -4,39 +4,37 @@ import { Fault } from '../errors/fault.ts'
 const WINDOW_SECONDS = 60
 
 /**
- * What each caller has asked for within a minute, on this server, in points: one for an operation, one for each object
- * that it or an event could return, and some for each scan. A caller is known by name once authenticated, and
- * forgotten a minute later: strangers can't fill the memory.
+ * Counts what each caller spends on this server in a minute, in points: one for an operation, one for each object that
+ * the operation or an event could return, and some for each scan. Only authenticated callers are counted, by name, and
+ * forgotten after a minute. So strangers cannot fill the memory.
  */
 export class CallerRates {
   readonly #pointsPerMinute: number
   readonly #limiter: RateLimiterMemory
 
-  /**
-   * @param pointsPerMinute 0: no limit
-   * @param minuteSeconds how long a minute is; tests have less time
-   */
+  /** @param pointsPerMinute 0: no limit @param minuteSeconds the length of a minute in seconds, shorter in tests */
   constructor(pointsPerMinute: number, minuteSeconds = WINDOW_SECONDS) {
     this.#pointsPerMinute = pointsPerMinute
     this.#limiter = new RateLimiterMemory({ points: pointsPerMinute, duration: minuteSeconds })
   }
 
-  /** Whether nothing costs anything. */
+  /** Whether there is no limit. */
   get isFree(): boolean {
     return this.#pointsPerMinute === 0
   }
 
   /**
-   * Takes points off the caller's minute for work that is done, also where none are left: what comes next is refused.
+   * Charges the caller for work that is already done, even if no points are left. The caller's next operation is then
+   * refused.
    */
   charge(subject: string, points: number): void {
     if (!this.isFree && points > 0) void this.#limiter.penalty(subject, points)
   }
 
   /**
-   * Takes points off the caller's minute if the caller has as many, or else none. More than a minute has cost a whole
-   * one.
-   * @returns 0: they are taken; else milliseconds until the next minute begins
+   * Takes the points if the caller has that many left, otherwise none. A price above a whole minute's points costs a
+   * whole minute.
+   * @returns 0 if the points are taken, otherwise the milliseconds until the next minute begins
    */
   async tryTake(subject: string, points: number): Promise<number> {
     if (this.isFree) return 0
@@ -50,10 +48,9 @@ export class CallerRates {
   }
 
   /**
-   * Takes points off the caller's minute; one operation never more than a whole one has, so that each can be asked at
-   * all.
-   * @returns undefined where there is no limit: most callers of a local server need not wait for a promise
-   * @throws Fault RATE_LIMITED, with the seconds until the next minute
+   * Takes points from the caller. One operation never costs more than a minute has, so that every operation can run.
+   * @returns undefined if there is no limit, so that callers of such a server need not wait for a promise
+   * @throws Fault RATE_LIMITED with the seconds until the next minute
    */
   spend(subject: string, points: number): Promise<void> | undefined {
     return this.isFree ? undefined : this.#consume(subject, points)

@@ -1,6 +1,6 @@
 import { Fault } from '../errors/fault.ts'
 
-/** How many subscriptions each caller has open on this server, over whichever transport. */
+/** Counts the open subscriptions of each caller on this server, over all transports. */
 export class CallerStreams {
   readonly #most: number
   readonly #open = new Map<string, number>()
@@ -9,7 +9,11 @@ export class CallerStreams {
     this.#most = most
   }
 
-  /** Takes a place. @returns gives it back; more than once is as good as once @throws Fault RATE_LIMITED */
+  /**
+   * Counts one more subscription.
+   * @returns a function that ends it; a second call does nothing
+   * @throws Fault RATE_LIMITED if the caller has as many open as allowed
+   */
   enter(subject: string): () => void {
     const open = this.#open.get(subject) ?? 0
     if (open >= this.#most) {

@@ -2,13 +2,20 @@ import { type DocumentNode, GraphQLError, type GraphQLSchema, type OperationDefi
 import { type Cost, costOf, type PageSizes } from './cost.ts'
 import { fragmentsOf } from '../graphql/fragments.ts'
 
-/** 100 users with 100 sessions each, and their checkpoints, are 20,201; 10,000 saves with checkpoint and session 30,000. */
+/**
+ * The most objects that an operation may return. 100 users with 100 sessions each, and their checkpoints, are 20,201;
+ * 10,000 saves with checkpoint and session are 30,000.
+ */
 export const MOST_OBJECTS = 50_000
 
-/** By operation, of documents that come from a cache: a crawler sends one over and over. */
+/** Costs by operation. Documents come from a cache, so the same operation is the same object each time. */
 const known = new WeakMap<OperationDefinitionNode, Cost>()
 
-/** How many objects an operation could answer. @param variables as sent: judged before they are coerced */
+/**
+ * How many objects an operation could return.
+ * @param variables as sent: they are not coerced yet
+ * @param pageSizes the page sizes of lists
+ */
 export function objectsOf(
   schema: GraphQLSchema,
   document: DocumentNode,
@@ -24,7 +31,7 @@ export function objectsOf(
   return cost.objects
 }
 
-/** @returns why an operation is too dear to run; undefined: it isn't */
+/** @returns why the operation is too expensive to run; undefined: it is not */
 export function findCostExcess(objects: number): GraphQLError | undefined {
   if (objects <= MOST_OBJECTS) return undefined
   return new GraphQLError(

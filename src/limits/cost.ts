@@ -18,23 +18,24 @@ import type { Fragments } from '../graphql/fragments.ts'
 
 type Variables = Readonly<Record<string, unknown>>
 
-/** How long the page of a list is. */
+/** The page sizes of lists. */
 export interface PageSizes {
-  /** Where neither `first` nor `last` is given. */
+  /** The size if neither `first` nor `last` is given. */
   readonly default: number
   readonly most: number
 }
 
-/** A cost, and whether other variables could make it another one. */
+/** The cost of an operation, and whether it depends on the values of variables. */
 export interface Cost {
   readonly objects: number
   readonly dependsOnVariables: boolean
 }
 
 /**
- * How many objects a valid operation could answer. A list counts its page (`first` or `last`, by default 20), the length of the list
- * that it answers one by one (`ids`, `inputs`), or 20; a field may say otherwise in extensions.pricedItems. Of a union's members
- * the dearest counts. What is selected twice counts twice, and what is skipped counts.
+ * How many objects a valid operation could return. A connection counts its page size (`first` or `last`, by default
+ * 20). A list that answers an argument item by item (`ids`, `inputs`) counts the length of that argument, and any other
+ * list 20. A field can set its own number in extensions.pricedItems. The most expensive member of a union counts. A
+ * field that is selected twice counts twice, and a skipped field counts too.
  */
 export function costOf(
   schema: GraphQLSchema,
@@ -57,7 +58,10 @@ class Pricing {
   readonly #operation: OperationDefinitionNode
   readonly #variables: Variables
   readonly #pageSizes: PageSizes
-  /** Else a few fragments that spread each other twice cost more to price than to answer. */
+  /**
+   * Prices by selection set. Without this cache a few fragments that spread each other twice would take longer to price
+   * than to answer.
+   */
   readonly #known = new Map<SelectionSetNode, Map<string, number>>()
 
   constructor(
@@ -74,7 +78,7 @@ class Pricing {
     this.#pageSizes = pageSizes
   }
 
-  /** @param pageSize of the connection that `type` is, where it is one */
+  /** @param pageSize the page size, if `type` is a connection */
   priceOf(set: SelectionSetNode, type: GraphQLObjectType, pageSize: number | undefined): number {
     let known = this.#known.get(set)
     if (!known) this.#known.set(set, (known = new Map<string, number>()))
@@ -98,7 +102,7 @@ class Pricing {
 
   #priceOfField(node: FieldNode, parent: GraphQLObjectType, pageSize: number | undefined): number {
     const field = parent.getFields()[node.name.value]
-    // A leaf; or introspection, which isn't among the fields.
+    // Either a leaf or an introspection field, which getFields() does not have.
     if (!node.selectionSet || !field) return 0
     const set = node.selectionSet
     const type = getNamedType(field.type)
@@ -115,7 +119,10 @@ class Pricing {
     return isAbstractType(conditional) && this.#schema.isSubType(conditional, type)
   }
 
-  /** undefined: no list that is read by pages. More than the most is refused by the list itself, so it need not count. */
+  /**
+   * The page size of a connection; undefined for other fields. Sizes above the maximum count as the maximum, since the
+   * list itself refuses them.
+   */
   #pageSizeOf(node: FieldNode, field: GraphQLField<unknown, unknown>): number | undefined {
     if (!field.args.some(({ name }) => name === 'first' || name === 'last')) return undefined
     const size = this.#argument(node, 'first') ?? this.#argument(node, 'last') ?? this.#pageSizes.default
@@ -137,7 +144,7 @@ class Pricing {
     return argument && this.#valueOf(argument.value)
   }
 
-  /** As far as sizes need it: numbers, and lists for their length. */
+  /** Reads the values that sizes need: numbers, and lists for their length. */
   #valueOf(node: ValueNode): unknown {
     if (node.kind === Kind.INT) return Number(node.value)
     if (node.kind === Kind.LIST) return node.values

@@ -1,12 +1,12 @@
 import { type DocumentNode, Kind, type SelectionSetNode } from 'graphql'
 import { type Fragments, fragmentsOf } from '../graphql/fragments.ts'
 
-/** Three lists in one another, by `edges { node }`, and an object below. */
+/** Enough for three nested lists, by `edges { node }`, and an object below. */
 export const MOST_DEPTH = 12
 
 /**
- * How many fields a document's operations nest at the deepest, fragments unfolded. Introspection counts 1: graphql-js' own rule limits it.
- * Each fragment is measured once, however often it is spread.
+ * The depth of the deepest field of a document's operations, fragments included. Introspection counts 1: a rule of
+ * graphql-js limits it. Each fragment is measured once, however often it is spread.
  */
 export function depthOf(document: DocumentNode): number {
   const fragments = fragmentsOf(document)
@@ -40,7 +40,7 @@ function depthBelow(set: SelectionSetNode | undefined, fragments: Fragments, kno
 function depthOfFragment(name: string, fragments: Fragments, known: Map<string, number>): number {
   const measured = known.get(name)
   if (measured !== undefined) return measured
-  known.set(name, 0) // Where it spreads itself.
+  known.set(name, 0) // Ends the recursion of a fragment that spreads itself.
   const depth = depthBelow(fragments.get(name)?.selectionSet, fragments, known)
   known.set(name, depth)
   return depth

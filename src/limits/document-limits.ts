@@ -12,8 +12,9 @@ import {
 import { countRootFields, MOST_ROOT_FIELDS } from './root-fields.ts'
 
 /**
- * What is too much of a document, each with the limit, the size and what to do. Judged before validation, which some of this is
- * meant to keep short, and without variables: a document's answer never changes.
+ * Finds which limits a document exceeds. Each message names the limit, the size and what to do. Called before
+ * validation, since some limits keep validation short. Variables do not matter, so the answer for a document never
+ * changes.
  */
 export function findDocumentExcess(
   document: DocumentNode,
@@ -21,7 +22,7 @@ export function findDocumentExcess(
 ): readonly GraphQLError[] {
   const { aliases, directives, directivesAtOnePlace, branches, ofOneName } = countOccurrences(document)
   const excesses = [
-    excess(depthOf(document), MOST_DEPTH, 'nests # fields', 'ask for what is further down in an operation of its own'),
+    excess(depthOf(document), MOST_DEPTH, 'nests # fields', 'select the deeper fields in an operation of their own'),
     excess(aliases, MOST_ALIASES, 'has # aliases', 'send several operations'),
     excess(directives, MOST_DIRECTIVES, 'has # directives', 'leave some out'),
     excess(directivesAtOnePlace, MOST_DIRECTIVES_AT_ONE_PLACE, 'has # directives at one place', 'leave some out'),
@@ -37,7 +38,7 @@ export function findDocumentExcess(
       'has # fields with fields of their own',
       'use fragments, or send several operations',
     ),
-    excess(ofOneName, MOST_OF_ONE_NAME, 'asks # times for a field of one name', 'leave out what comes again'),
+    excess(ofOneName, MOST_OF_ONE_NAME, 'selects # times a field of one name', 'leave out the repetitions'),
     !introspection && asksForSchema(document)
       ? 'Introspection is off here: read schema.graphql, or ask an operator to set INTROSPECTION=1.'
       : undefined,

@@ -1,6 +1,6 @@
 import { type DocumentNode, Kind, visit, BREAK } from 'graphql'
 
-/** Whether a document asks for the schema; `__typename` is none of it. */
+/** Whether a document queries the schema. `__typename` does not count. */
 export function asksForSchema(document: DocumentNode): boolean {
   let found = false
   visit(document, {

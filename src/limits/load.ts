@@ -4,46 +4,50 @@ import type { Fault } from '../errors/fault.ts'
 
 const LOOK_MS = 500
 /**
- * By a timer of ours: perf_hooks' monitorEventLoopDelay forgets a delay where it is reset in the turn that was late before its own timer
- * has run. Of a loop that timers held up for 200 ms a turn it told 0 (Node 20).
+ * We measure with our own timer. perf_hooks' monitorEventLoopDelay loses a delay if it is reset in the late turn before
+ * its own timer has run: for a loop that timers delayed by 200 ms each turn it reported 0 (Node 20).
  */
 const TICK_MS = 20
 /**
- * An answer takes some turns of the event loop, a refusal two: beyond this the one comes after seconds, and the other still within
- * three. So late, on average, over two looks in a row: not where it is one long computation.
+ * The average delay of the event loop above which new work is refused. An answer takes some turns of the loop and a
+ * refusal two. So beyond this an answer takes seconds, and a refusal still comes within three. The delay must last for
+ * two looks in a row, so that one long computation does not count.
  */
 const MOST_LAG_MS = 500
 const LOOKS_BEYOND = 2
-/** Quiet for so long, shedding is over for the log. */
+/** Refusals are over, for the log, after this time without one. */
 const QUIET_MS = 5_000
 
-/** Something with a queue that has an end. */
+/** A queue of limited length. */
 export interface Queue {
   readonly waiting: number
-  /** How many were told OVERLOADED so far. */
+  /** How many were refused with OVERLOADED since the start. */
   readonly refused: number
 }
 
 export interface LoadState {
-  /** How late the event loop was, on average, over the last half second. */
+  /** The average delay of the event loop over the last half second, milliseconds. */
   readonly lagMs: number
-  /** What waits, and what was refused since the start, by queue; `requests` are those refused because of the event loop. */
+  /** The queues by name. `requests` counts the requests that were refused because of the event loop. */
   readonly queues: Readonly<Record<string, Queue>>
-  /** Whether something was refused in the last half second, or would be now. */
+  /** Whether something was refused in the last half second, or would be refused now. */
   readonly isShedding: boolean
 }
 
-/** Whether there is more to do than can be done. */
+/** Tells whether the server is overloaded. */
 export interface Load {
-  /** Why nothing new is begun now; undefined: it is. Asked before a request is read: refusing must cost less than serving. */
+  /**
+   * Why new work is refused now; undefined: it is not. Called before a request is read: a refusal must cost less than
+   * an answer.
+   */
   readonly findOverload: () => Fault | undefined
   state(): LoadState
   close(): void
 }
 
 /**
- * Watches the event loop and the queues. The log has a line when shedding begins and one when it is over: a line for each that is
- * refused would be more to do.
+ * Watches the event loop and the queues. The log has one line when refusals begin and one when they are over; a line
+ * for each refusal would be more work.
  */
 export function watchLoad(
   queues: Readonly<Record<string, Queue>>,
@@ -87,11 +91,11 @@ export function watchLoad(
 
   function follow(total: number): void {
     if (isRefusing) {
-      if (!episode) log.warn({ load: describe() }, 'more is asked than can be done: some of it is answered OVERLOADED')
+      if (!episode) log.warn({ load: describe() }, 'overloaded: some requests are refused with OVERLOADED')
       episode ??= { before: seen, lastAtMs: 0 }
       episode.lastAtMs = performance.now()
     } else if (episode && performance.now() - episode.lastAtMs > quietMs) {
-      log.info({ refused: total - episode.before }, 'everything that is asked is done again')
+      log.info({ refused: total - episode.before }, 'no longer overloaded: all requests are served again')
       episode = undefined
     }
   }

@@ -1,16 +1,19 @@
 import { type DocumentNode, GraphQLError, parse } from 'graphql'
 import { IndexedSource } from '../graphql/indexed-source.ts'
 
-/** GraphiQL's introspection has about 300; a dashboard's document some hundred. */
+/** The most tokens of a document. GraphiQL's introspection query has about 300, a dashboard's document some hundred. */
 export const MOST_TOKENS = 2_000
 
 /**
- * 2,000 tokens, each on a line of its own and indented as deep as fields may nest, are 80,000. Comments and line breaks
- * are no tokens.
+ * The most characters of a document. 2,000 tokens, each on its own line with the deepest indentation, have 80,000.
+ * Comments and line breaks are not tokens.
  */
 export const MOST_CHARACTERS = 100_000
 
-/** graphql-js' parse, which stops at the limits: the rest of a document is not even read. @throws GraphQLError */
+/**
+ * Parses a document, and stops at the limits without reading the rest.
+ * @throws GraphQLError for a syntax error or an exceeded limit
+ */
 export function parseTokens(text: string): DocumentNode {
   if (text.length > MOST_CHARACTERS) {
     throw new GraphQLError(

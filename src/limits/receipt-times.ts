@@ -1,12 +1,12 @@
-/** How long a client may take to say what it wants; an answer may take as long as it takes. */
+/** How long a client may take to send a request. The answer's time is not limited here. */
 export interface ReceiptTimes {
-  /** For the headers of a request. */
+  /** For the headers of a request, milliseconds. */
   readonly headersMs: number
-  /** For the whole of it. */
+  /** For the whole request, milliseconds. */
   readonly requestMs: number
-  /** For the connection_init of a WebSocket; and what the answers before an upgrade may take. */
+  /** For the connection_init of a WebSocket, and for the answers before an upgrade, milliseconds. */
   readonly initMs: number
-  /** Between two looks for requests that are late: so much longer they may take. */
+  /** The time between two checks for late requests, milliseconds. A request may take longer by this much. */
   readonly lookEachMs: number
 }
 

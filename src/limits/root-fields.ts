@@ -2,10 +2,10 @@ import { type DocumentNode, Kind } from 'graphql'
 import { eachField } from '../graphql/selections.ts'
 import { fragmentsOf } from '../graphql/fragments.ts'
 
-/** Each reads or writes by itself; mutations run one after the other. */
+/** The most root fields of an operation. Each reads or writes by itself, and mutations run one after the other. */
 export const MOST_ROOT_FIELDS = 20
 
-/** How many root fields the largest operation has, fragments unfolded; a fragment's are counted once. */
+/** The number of root fields of the largest operation, fragments included. Each fragment counts once. */
 export function countRootFields(document: DocumentNode): number {
   const fragments = fragmentsOf(document)
   const counts = document.definitions.map((node) => {

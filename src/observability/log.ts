@@ -1,22 +1,26 @@
 import { type Logger, pino } from 'pino'
 import { describeError } from '../errors/describe-error.ts'
 
-/** So much of what nobody has read yet is kept, then lines are dropped: 30,000 lines of requests or so. */
+/** The most unread output that is kept, about 30,000 request lines. Beyond it lines are dropped. */
 const MOST_UNREAD_BYTES = 8 * 1024 * 1024
-/** Lines gather for so long, to be written together: to hand a write over costs more than a line, and nobody reads a log sooner. */
+/**
+ * How long lines are collected before they are written together. A write costs more than a line, and nobody reads a log
+ * sooner than this.
+ */
 const GATHER_MS = 10
-/** Or up to so much, which is dropped together too. */
+/** The most characters that are collected before a write. If the output is full, they are dropped together. */
 const MOST_GATHERED = 16 * 1024
 
 /**
- * The log of a server, JSON on stdout. Lines gather before they are written, and while others are, so that many requests share one
- * system call (a read's line was 11 to 15 % of its processor time: docs/adr/0014-speed.md); and a pipe that nobody reads, or a full disk behind
- * it, stops neither the server nor its end. What is left is written before the process ends, unless it is killed.
- * @param level of pino
+ * The log of a server, as JSON lines on stdout. Lines are collected before they are written, so that many requests
+ * share one system call: one write per line took 11 to 15 % of a read's processor time (docs/adr/0014-speed.md). A pipe
+ * that nobody reads, or a full disk behind it, stops neither the server nor its exit. The remaining lines are written
+ * before the process ends, unless it is killed.
+ * @param level a log level of pino
  */
 export function createServerLog(level: string): Logger {
   let isEnding = false
-  // Before pino's own listener, which writes what is left and would wait for a reader for good.
+  // Runs before pino's own listener, which writes the rest and would wait forever for a reader.
   process.once('exit', () => {
     isEnding = true
     write()
@@ -25,7 +29,7 @@ export function createServerLog(level: string): Logger {
       try {
         flush()
       } catch {
-        // Nobody reads it, and nobody is left to be told.
+        // There is nowhere left to report this error.
       }
     }
   })
@@ -36,7 +40,7 @@ export function createServerLog(level: string): Logger {
     retryEAGAIN: () => !isEnding,
   })
   output.on('error', () => {
-    // It would be tried again and again; while the server runs, the next line tries.
+    // A flush would be retried endlessly. While the server runs, the next line tries again.
     output.flushSync = () => undefined
   })
   let gathered = ''
@@ -57,7 +61,8 @@ export function createServerLog(level: string): Logger {
   const log = pino(
     {
       level,
-      // pino's own keeps every property: pg hangs the whole client on an error, with the key that cancels its statements.
+      // pino's own serializer keeps every property, and pg attaches the whole client to an error, with the key that
+      // cancels its statements.
       serializers: { err: (error: unknown) => describeError(error, { stack: true }) },
     },
     { write: gather },
@@ -70,7 +75,7 @@ export function createServerLog(level: string): Logger {
     if (dropped === 0) return
     const lines = dropped
     dropped = 0
-    log.warn({ lines }, 'lines of this log were dropped: they are read more slowly than they are written')
+    log.warn({ lines }, 'lines of this log were dropped: they were written faster than they were read')
   })
   return log
 }

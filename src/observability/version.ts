@@ -2,5 +2,5 @@ import { readFileSync } from 'node:fs'
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 
-/** Of the package, which lies above this file both in a checkout and in what is built of it. */
+/** The version of the package. package.json is at the same place relative to this file in a checkout and in a build. */
 export const version = manifest.version

@@ -1,6 +1,6 @@
-/** What a client asks to be run, in types as the GraphQL over HTTP specification has them. */
+/** A client's request, with the types of the GraphQL over HTTP specification. */
 export interface GraphQLRequest {
-  /** Empty: the document is named by documentId. */
+  /** Empty: documentId names the document. */
   readonly query: string
   readonly documentId?: string | undefined
   readonly operationName?: string | null | undefined

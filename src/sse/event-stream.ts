@@ -3,13 +3,13 @@ import type { ExecutionResult } from 'graphql'
 import { cursorOf } from '../operations/streams/event-cursor.ts'
 import { sharedResultText } from '../operations/results/result-text.ts'
 
-/** Below the minute after which common proxies drop a silent connection, and often enough to meet a dead one soon. */
+/** Below the minute after which common proxies drop an idle connection, and often enough to find a dead one soon. */
 const PING_MS = 12_000
 const PING = ':\n\n'
 const COMPLETE = 'event: complete\ndata:\n\n'
 /**
- * A reader that takes no byte for so long is ended. Node looks twice before it says so where some of a write was taken at once: 20 s at
- * the most, and with the farewell all that it had is free within 30 s.
+ * A stream ends if its reader takes no byte for this time. If part of a write was taken at once, Node checks twice
+ * before it reports a timeout: 20 s at most. Together with the farewell, everything is free within 30 s.
  */
 const STALL_LIMIT_MS = 10_000
 const FAREWELL_MS = 8_000
@@ -18,30 +18,37 @@ const HEADERS = {
   'cache-control': 'no-cache',
   'x-accel-buffering': 'no',
 }
-/** Some clients take a response for begun only once something of its body came. */
+/** Some clients regard a response as started only when part of its body has arrived. */
 const GREETING = PING
 
 interface EventStreamOptions {
   /** Aborts when the client has gone. */
   readonly gone: AbortSignal
-  /** What is told last where the stream throws. */
+  /** Makes the last event if the stream throws. */
   readonly presentError: (error: unknown) => ExecutionResult
-  /** What is told last to a reader that takes nothing. @param cursor of the last event that was written */
+  /**
+   * Makes the last event for a reader that takes nothing.
+   * @param cursor the cursor of the last event that was written
+   */
   readonly presentSlow: (cursor: string | undefined) => ExecutionResult
-  /** Calls back where the peer takes nothing of what the kernel has for it. @returns what ends the watch */
+  /** Calls back if the peer takes nothing of what the kernel holds for it. @returns a function that ends the watch */
   readonly watchPeer?: (onSilent: () => void) => () => void
-  /** Whether each event has its cursor as `id`: EventSource sends the last one when it connects again. Default: none has. */
+  /** Whether each event has its cursor as `id`, which EventSource sends when it reconnects. Default: false. */
   readonly withIds?: boolean
   readonly stallLimitMs?: number
   readonly farewellMs?: number
 }
 
 /**
- * Answers with GraphQL over SSE, distinct connections mode, at the pace of its reader: an event is asked of the stream once the one
- * before left for the socket. When the client goes the stream is returned. When it takes nothing for stallLimitMs (in this process) or
- * its peer is silent (in the kernel), the stream is returned, and the reason told last for whoever reads again; where that isn't taken
- * either, the connection is cut. What the stream throws is told last. Resolves when nothing is left to send.
+ * Answers with GraphQL over SSE, distinct connections mode, at the pace of the reader: the next event is taken from the
+ * stream when the last one has left for the socket. The stream is returned when the client goes.
+ *
+ * The stream is also returned if the reader takes nothing for stallLimitMs (in this process) or its peer is silent (in
+ * the kernel). The last event then gives the reason, for a reader that reads again. If that is not taken either, the
+ * connection is closed. If the stream throws, the last event is the error. Resolves when nothing is left to send.
  * https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+ *
+ * @param events the results to send
  */
 export async function sendEventStream(
   response: ServerResponse,
@@ -96,7 +103,10 @@ export async function sendEventStream(
   else if (!isGone()) takeLeave(response, `${eventText(presentSlow(cursor))}${COMPLETE}`, farewellMs)
 }
 
-/** Closes the connection once the farewell is the kernel's, which keeps it for a reader that is there; or where that takes nothing either. */
+/**
+ * Closes the connection when the kernel has taken the farewell, which it keeps for a reader that is still there, or
+ * when nothing is taken for farewellMs.
+ */
 function takeLeave(response: ServerResponse, farewell: string, farewellMs: number): void {
   const { socket } = response
   response.once('timeout', () => socket?.destroy())
@@ -104,7 +114,7 @@ function takeLeave(response: ServerResponse, farewell: string, farewellMs: numbe
   response.end(farewell, () => socket?.destroySoon())
 }
 
-/** Answers with one result, to a client that accepts nothing but events. */
+/** Answers with one result, for a client that accepts only events. */
 export function sendEvent(
   response: ServerResponse,
   status: number,
@@ -120,7 +130,10 @@ function eventText(result: ExecutionResult, id?: string): string {
   return id === undefined ? `${text}\n` : `${text}id: ${id}\n\n`
 }
 
-/** Waits until what was written has left for the kernel, or the client. @returns whether not a byte of it did for so long */
+/**
+ * Waits until the written text has left for the kernel, or the client has gone.
+ * @returns whether no byte of it left for stallLimitMs
+ */
 function isStalled(response: ServerResponse, gone: AbortSignal, stallLimitMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (stalled: boolean) => {
@@ -139,7 +152,7 @@ function isStalled(response: ServerResponse, gone: AbortSignal, stallLimitMs: nu
     }
     response.once('drain', onMove)
     response.once('close', onMove)
-    // Unlike a timer it starts anew with every byte of a long write that is taken.
+    // Unlike a timer, it restarts with every byte of a long write that is taken.
     response.once('timeout', onTimeout)
     response.setTimeout(stallLimitMs)
     gone.addEventListener('abort', onMove, { once: true })

@@ -4,8 +4,8 @@ import { endianness } from 'node:os'
 
 const LOOK_MS = 4_000
 /**
- * So many looks in a row that see the same bytes wait in the kernel: 8 to 12 s. With a ping each 12 s a reader that is gone is known
- * within 28 s. The kernel sends five times in 8 s to one that doesn't answer.
+ * A peer is silent if this many looks in a row see the same bytes waiting in the kernel: 8 to 12 s. With a ping each 12
+ * s, a reader that has gone is noticed within 28 s. In 8 s the kernel sends five times to a peer that does not answer.
  */
 const SILENT_LOOKS = 2
 
@@ -13,24 +13,26 @@ const ESTABLISHED = '01'
 
 interface Watched {
   readonly onSilent: () => void
-  /** Bytes that the peer had taken at the last look; undefined: nothing waited for it. */
+  /** Bytes that the peer had taken at the last look; undefined: no bytes waited for it. */
   taken: number | undefined
-  /** Looks since, at which it had taken nothing more. */
+  /** The number of looks since then at which it had taken no more. */
   looks: number
 }
 
 /**
- * Finds readers of event streams that take nothing of what the kernel has for them: they vanished without a word (power, network, a sleeping
- * laptop), or are there and read nothing. TCP keep-alive can't tell: it is silent while bytes are unacknowledged, as each ping to a
- * reader that is gone is; the kernel would give up after a quarter of an hour. Node has no TCP_USER_TIMEOUT, but Linux tells the same in
- * /proc. Elsewhere this does nothing.
+ * Finds readers of event streams that take nothing of what the kernel holds for them. They have vanished without
+ * closing (power, network, a sleeping laptop), or are there and read nothing.
+ *
+ * TCP keep-alive does not find them: it sends nothing while bytes are unacknowledged, and each ping to a vanished
+ * reader stays unacknowledged. The kernel would give up after a quarter of an hour. Node has no TCP_USER_TIMEOUT, but
+ * Linux shows the same in /proc. On other systems this class does nothing.
  */
 export class VanishedPeers {
   readonly #watched = new Map<Socket, Watched>()
   #timer: NodeJS.Timeout | undefined
   #looking = false
 
-  /** @param onSilent called once @returns what ends the watch */
+  /** @param onSilent called at most once @returns a function that ends the watch */
   watch(socket: Socket, onSilent: () => void): () => void {
     const watched: Watched = { onSilent, taken: undefined, looks: 0 }
     this.#watched.set(socket, watched)
@@ -53,7 +55,7 @@ export class VanishedPeers {
     this.#looking = false
     const waiting = new Map(tables.flatMap(unacknowledged))
     for (const [socket, watched] of this.#watched) {
-      // What waits in this process is event-stream.ts' to look after.
+      // Bytes that still wait in this process are event-stream.ts's concern.
       const bytes = socket.writableLength > 0 ? undefined : waiting.get(connectionOf(socket))
       const taken = bytes === undefined ? undefined : socket.bytesWritten - bytes
       watched.looks = taken !== undefined && taken === watched.taken ? watched.looks + 1 : 0
@@ -69,7 +71,10 @@ function connectionOf({ localAddress, localPort, remoteAddress, remotePort }: So
   return `${localAddress}|${localPort} ${remoteAddress}|${remotePort}`
 }
 
-/** The connections of a table of /proc/net (its lines: proc(5)) with bytes that the peer has not acknowledged, and how many. */
+/**
+ * Lists the connections of a table of /proc/net that have unacknowledged bytes, with their number. The format of the
+ * lines is in proc(5).
+ */
 export function unacknowledged(table: string): [connection: string, bytes: number][] {
   return table.split('\n').flatMap((line): [string, number][] => {
     const [, local, remote, state, queues = ''] = line.trim().split(/\s+/)
@@ -86,7 +91,7 @@ function endpointOf(text = ''): string {
   if (endianness() === 'LE') bytes.swap32()
   const isV4 = bytes.length === 4
   const address = isV4 ? bytes.join('.') : (bytes.toString('hex').match(/.{4}/g) ?? []).join(':')
-  // Written as Node writes a socket's.
+  // In the form of Node's socket addresses.
   const { address: canonical } = new SocketAddress({ address, family: isV4 ? 'ipv4' : 'ipv6' })
   return `${canonical}|${Number.parseInt(port, 16)}`
 }

@@ -1,19 +1,19 @@
 import type { WebSocket } from 'ws'
 
-/** How often a client is pinged, and how long it may take to answer. */
+/** The time between two pings, within which the client must answer. */
 const PING_MS = 12_000
-/** For the farewell to leave for the kernel, or to be answered: what vanished is gone within 28 s. */
+/** The time for the close frame to leave for the kernel or to be answered. A vanished client is gone within 28 s. */
 const FAREWELL_MS = 4_000
 /**
- * What may wait to be sent before nothing more is read from a client: an event of each operation, and as many refusals and pongs.
- * Answers to pings are as long as the client wants, up to 1 MiB: hence bytes as well.
+ * The most unsent messages before the client is no longer read: one event for each operation, and as many refusals and
+ * pongs. A pong is as long as the client's ping, up to 1 MiB, so the bytes are limited too.
  */
 const MOST_UNSENT = 200
 const MOST_UNSENT_BYTES = 8 * 1024 * 1024
 
 /**
- * One client's WebSocket, as graphql-ws wants it. What it is sent waits until the client takes it, nothing is read from it while
- * it takes nothing, and a client that doesn't answer a ping is cut off.
+ * One client's WebSocket for graphql-ws. Messages to it wait until the client takes them. While too many wait, nothing
+ * is read from the client. A client that does not answer a ping is cut off.
  */
 export class WebSocketConnection {
   readonly #socket: WebSocket
@@ -22,13 +22,13 @@ export class WebSocketConnection {
   #isDraining = false
   readonly #countStreaming: () => number
   readonly #onSlow: () => void
-  /** Whether a message left since the last ping. */
+  /** Whether a message was sent since the last ping. */
   #hasSent = false
   readonly #closed: Promise<void>
 
   /**
-   * @param countStreaming of the messages being handled, those that wait for nothing but events
-   * @param onSlow called where the client doesn't answer a ping, to close with the reason; soon after it is cut off
+   * @param countStreaming how many of the messages in progress only wait for events
+   * @param onSlow called if the client does not answer a ping, to close with the reason; soon after that it is cut off
    */
   constructor(
     socket: WebSocket,
@@ -50,8 +50,9 @@ export class WebSocketConnection {
   }
 
   /**
-   * Resolves once the message is the network's, or the socket closed: who awaits it goes at the client's pace. Not at once where the
-   * socket is about to close: a stream that always has a next event would keep the process from ever seeing it closed.
+   * Sends a message. Resolves when the kernel has taken it or the socket is closed, so that the sender goes at the
+   * client's pace. If the socket is closing, it does not resolve at once: a stream that always has a next event would
+   * keep the process from ever noticing the close.
    */
   send(text: string): Promise<void> {
     if (!this.#isOpen) return this.#closed
@@ -71,10 +72,10 @@ export class WebSocketConnection {
     this.#socket.close(code, reason)
   }
 
-  /** @param handle resolves when nothing is left to do for the message: of a subscription, when it is over */
+  /** @param handle resolves when all work for the message is done; for a subscription, when it is over */
   onMessage(handle: (data: Buffer) => Promise<void>): void {
     this.#socket.on('message', (data: Buffer) => {
-      // Not executed, so that a client may send it again elsewhere.
+      // Not executed, so the client can safely send it again to another server.
       if (!this.#isOpen || this.#isDraining) return
       const handled = handle(data).finally(() => {
         this.#handling.delete(handled)
@@ -85,15 +86,15 @@ export class WebSocketConnection {
   }
 
   /**
-   * Takes no more operations, and closes once queries and mutations are answered. Subscriptions are not completed first: to a client
-   * that would mean that there is nothing more to come, and it would not subscribe again elsewhere.
+   * Accepts no more operations, and closes when queries and mutations are answered. Subscriptions are not completed
+   * first: a client would understand that no more events come, and would not subscribe again elsewhere.
    */
   drain(): void {
     this.#isDraining = true
     this.#closeWhenQuiet()
   }
 
-  /** One of the operations is an event stream from now on. */
+  /** Tells the connection that one of the operations has become an event stream. */
   streams(): void {
     if (this.#isDraining) this.#closeWhenQuiet()
   }
@@ -116,7 +117,8 @@ export class WebSocketConnection {
     let wasFull = false
     let cutting: NodeJS.Timeout | undefined
     const pinging = setInterval(() => {
-      // Behind what the kernel has for a slow reader a ping is long on its way: one who takes messages out of a full kernel is there.
+      // A ping takes long behind the bytes that the kernel holds for a slow reader. If the kernel was full and messages
+      // still left, the client reads.
       if (answered || (wasFull && this.#hasSent)) {
         if (answered) socket.ping()
         answered = false

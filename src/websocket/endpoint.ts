@@ -15,22 +15,28 @@ import { SocketOperations, type Watchers } from './operations.ts'
 import { chooseSubprotocol, SUBPROTOCOL_NOT_ACCEPTABLE, SUBPROTOCOL_REFUSAL } from './subprotocol.ts'
 import { UnauthenticatedSockets } from './unauthenticated.ts'
 
-/** Of one message. Each may keep some hundred bytes, however short it is. */
+/** The most fragments of one message: each may keep some hundred bytes, however short it is. */
 const MOST_FRAGMENTS = 256
-/** So long a client may take to close a socket that we have closed; then it is cut off. */
+/** The time that a client has to close a socket that we have closed. Then it is cut off. */
 const CLOSE_TIMEOUT_MS = 4_000
 
-/** GraphQL over WebSocket, subprotocol graphql-transport-ws: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md */
+/**
+ * Serves GraphQL over WebSocket, subprotocol graphql-transport-ws:
+ * https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+ */
 export interface WebSocketEndpoint {
   /** Takes over a socket whose request asked for the upgrade. */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** Closes each socket as soon as its queries and mutations are answered, so that its client goes elsewhere. */
+  /** Closes each socket when its queries and mutations are answered, so that its client connects to another server. */
   drain(): void
-  /** Sockets that are open. */
+  /** The number of open sockets. */
   readonly size: number
 }
 
-/** @param inFlight where whatever is being worked on is kept, also when its client has left */
+/**
+ * @param options.inFlight the work in progress, even after its client has left
+ * @param options.initTimeoutMs how long a client may take to send connection_init, milliseconds
+ */
 export function createWebSocketEndpoint(
   log: Logger,
   pipeline: Pipeline,
@@ -46,7 +52,7 @@ export function createWebSocketEndpoint(
   )
   const connections = new Set<WebSocketConnection>()
   const unauthenticated = new UnauthenticatedSockets()
-  // A variable of its own: the types of ws do not know closeTimeout yet.
+  // A variable, because the types of ws do not have closeTimeout yet.
   const options: ServerOptions & { readonly closeTimeout: number } = {
     noServer: true,
     clientTracking: false,
@@ -81,10 +87,11 @@ export function createWebSocketEndpoint(
         return handled
       })
     }
-    // No async function: what waits in one keeps all that it was given, here a message for as long as its subscription is open.
+    // Not an async function: a waiting async function keeps its arguments, here a message for as long as its
+    // subscription.
     function handleMessage(handle: (message: string) => Promise<void>, data: Buffer): Promise<void> {
       try {
-        // parseMessage of graphql-ws, which it calls with this, takes what was parsed too.
+        // graphql-ws calls its parseMessage with this, which also accepts a parsed message.
         return handle(readMessage(data, door.hasPassed) as unknown as string)
       } catch (error) {
         return Promise.reject(error instanceof Error ? error : new Error(String(error)))
@@ -113,7 +120,7 @@ export function createWebSocketEndpoint(
         },
       },
     )
-    // Too long a message, a frame against the protocol: ws closes by itself, with the code for it.
+    // For a message that is too long or a frame against the protocol, ws closes the socket itself with the right code.
     socket.on('error', (error) => {
       log.debug(
         { error: describeError(error, { stack: false }) },

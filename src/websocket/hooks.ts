@@ -13,26 +13,29 @@ import { type PreparedOperation, prepareOperation } from '../operations/prepare-
 import { formatError } from '../operations/results/result-text.ts'
 import type { SocketOperations } from './operations.ts'
 
-/** Of one socket at once: each holds its loaders, and a place in the feed if it watches. */
+/** The most operations of one socket at once. Each holds its loaders, and a place in the feed if it subscribes. */
 const MOST_OPERATIONS = 100
-/** https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number: clients of graphql-ws connect again after it. */
+/**
+ * Clients of graphql-ws reconnect after it:
+ * https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
+ */
 const TRY_AGAIN_LATER = 1013
 
-/** What the hooks find in `extra`. */
+/** The `extra` of the hooks' contexts. */
 export interface SocketContext {
   readonly operations: SocketOperations
-  /** Of the upgrade; the connection parameters may bring others. */
+  /** The credentials of the upgrade request. The connection parameters replace them if they have some. */
   credentials: Credentials
   readonly close: (code: number, reason: string) => void
-  /** Called when its client has shown who it is. */
+  /** Called when the client is authenticated. */
   readonly onAdmitted: () => void
   /** Called when one of the operations has become an event stream. */
   readonly onStream: () => void
 }
 
 /**
- * Lets graphql-ws run operations through the pipeline, each with an exchange of its own. What fails is an answer to its operation,
- * masked: by itself graphql-ws closes the whole socket, with what was thrown as the reason.
+ * Makes graphql-ws run operations through the pipeline, each with an exchange of its own. A failure is answered to its
+ * operation, masked. By itself graphql-ws would close the whole socket, with the error's message as the reason.
  */
 export function createSocketHooks(
   pipeline: Pipeline,
@@ -42,7 +45,7 @@ export function createSocketHooks(
   const run = (args: ExecutionArgs) => (args as PreparedOperation).run()
   async function prepare(exchange: Exchange, payload: SubscribePayload, credentials: Credentials) {
     try {
-      // Anew for each operation: a socket lives longer than a key may.
+      // Checked for each operation: a socket may outlive a key.
       exchange.admitted = await admit(credentials)
     } catch (error) {
       return [wrapError(error)]
@@ -55,7 +58,7 @@ export function createSocketHooks(
     async onConnect(context) {
       const { extra, connectionParams } = context
       const given = connectionParams?.['authorization'] ?? connectionParams?.['Authorization']
-      // graphql-ws would keep them for as long as the socket lives.
+      // graphql-ws would keep the parameters as long as the socket.
       Object.assign(context, { connectionParams: undefined })
       if (typeof given === 'string') extra.credentials = { authorization: given }
       try {
@@ -75,7 +78,7 @@ export function createSocketHooks(
       const isTooMany = operations.size >= MOST_OPERATIONS
       const exchange = operations.begin(payload)
       const prepared = isTooMany ? [tooManyOperations()] : await prepare(exchange, payload, credentials)
-      // graphql-ws keeps the payload for as long as the operation runs.
+      // graphql-ws keeps the payload as long as the operation runs, so it is emptied.
       for (const member of Object.keys(payload)) Reflect.deleteProperty(payload, member)
       if ('run' in prepared) return prepared
       const errors = presentErrors(pipeline, exchange, prepared)
@@ -94,7 +97,7 @@ export function createSocketHooks(
     },
     onError({ extra: { operations } }, _id, payload, errors) {
       const exchange = operations.find(payload)
-      // undefined: onSubscribe has presented them.
+      // If there is no exchange, onSubscribe has presented the errors already.
       const presented = exchange === undefined ? errors : presentErrors(pipeline, exchange, errors)
       operations.end(payload)
       return presented.map(formatError)

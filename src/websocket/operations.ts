@@ -6,14 +6,14 @@ import { outcomeOf, type RequestObserver } from '../operations/exchange/observer
 import { logRequest, safeName } from '../operations/exchange/request-log.ts'
 import type { LiveStreams } from '../operations/streams/live-streams.ts'
 
-/** Who is told of operations, and who follows them; undefined: nobody. */
+/** The observer of operations, and the open streams. */
 export interface Watchers {
   readonly observer?: RequestObserver | undefined
-  /** Where subscriptions are kept while they are open. */
+  /** The open subscriptions. */
   readonly streams: LiveStreams
 }
 
-/** The operations that one socket's client waits for, by the payload of its message: ids can be used again. */
+/** The running operations of one socket, by the payload of their messages, since a client may use an ID again. */
 export class SocketOperations {
   readonly #log: Logger
   readonly #observer: RequestObserver | undefined
@@ -34,7 +34,7 @@ export class SocketOperations {
     return [...this.#open.values()].filter(({ isStreaming }) => isStreaming).length
   }
 
-  /** Of each operation that was sent an event, the last one's. */
+  /** The cursor of the last event that was sent, for each operation that was sent one. */
   get cursors(): string[] {
     return [...this.#open.values()].flatMap(({ cursor }) => (cursor === undefined ? [] : [cursor]))
   }
@@ -50,7 +50,7 @@ export class SocketOperations {
     return this.#open.get(payload)
   }
 
-  /** Writes the operation's line of the log; once. */
+  /** Ends an operation: logs and counts it. A second call does nothing. */
   end(payload: SubscribePayload, isComplete = true): void {
     const exchange = this.#open.get(payload)
     this.#open.delete(payload)
@@ -59,7 +59,7 @@ export class SocketOperations {
     if (!exchange.isStreaming) this.#observer?.onAnswered(exchange, outcomeOf(exchange, isComplete))
   }
 
-  /** The client has gone. */
+  /** Ends all operations, because the client has gone. */
   leave(): void {
     for (const [payload, { departure }] of this.#open) {
       departure.leave()

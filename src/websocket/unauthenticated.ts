@@ -1,30 +1,32 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 
-/** A connection_init with a token of the largest kind has 3 KiB. */
+/**
+ * The most bytes that a client may send before it is authenticated. A connection_init with the largest token has 3 KiB.
+ */
 const MOST_BYTES = 8 * 1024
-/** Each holds about 20 KB. A client needs its place for one round trip. */
+/** The most unauthenticated sockets. Each takes about 20 KB. A client is authenticated within one round trip. */
 const MOST_SOCKETS = 1_000
-/** So long a client that was refused may take to read why. */
+/** The time that a refused client has to read the reason. */
 const FAREWELL_MS = 1_000
 /** https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number */
 const MESSAGE_TOO_BIG = 1009
 const TRY_AGAIN_LATER = 1013
 
-/** A socket whose client has not shown yet who it is. */
+/** A socket whose client is not authenticated yet. */
 export interface UnauthenticatedSocket {
-  /** Whether it has by now. */
+  /** Whether the client is authenticated by now. */
   readonly hasPassed: boolean
-  /** Its client has: none of this concerns it any longer. */
+  /** Called when the client is authenticated: the limits end. */
   pass(): void
-  /** Refuses it: closes it, and cuts it off where its client does not close it too within a second. */
+  /** Closes the socket with a reason, and cuts it off if its client does not close it within a second. */
   refuse(code: number, reason: string): void
 }
 
 /**
- * All sockets of clients that have not shown yet who they are. Until then a client may send 8 KiB in all, with one frame or with many.
- * Of more than 1,000 such sockets the oldest is closed: who has a key gets through in one round trip, also while others open sockets
- * without end.
+ * All sockets of clients that are not authenticated yet. Until then a client may send 8 KiB in all, in one frame or in
+ * many. If there are more than 1,000 such sockets, the oldest is closed. So a client with a key gets in within one
+ * round trip, even while others open sockets without end.
  */
 export class UnauthenticatedSockets {
   readonly #mostSockets: number
@@ -39,7 +41,7 @@ export class UnauthenticatedSockets {
     return this.#sockets.size
   }
 
-  /** @param transport what the socket reads from, of which nothing was read yet */
+  /** @param transport the stream that the socket reads from; nothing of it was read yet */
   enter(socket: WebSocket, transport: Duplex): UnauthenticatedSocket {
     let hasPassed = false
     let bytes = 0
@@ -58,11 +60,11 @@ export class UnauthenticatedSockets {
     const count = (chunk: Buffer) => {
       bytes += chunk.byteLength
       if (bytes <= MOST_BYTES) return
-      refuse(MESSAGE_TOO_BIG, `Show who you are first, within ${MOST_BYTES} bytes`)
-      // The rest stays in the kernel.
+      refuse(MESSAGE_TOO_BIG, `Authenticate first, within ${MOST_BYTES} bytes`)
+      // Pausing leaves the rest in the kernel.
       socket.pause()
     }
-    // Before ws reads it.
+    // Counted before ws reads the bytes.
     transport.prependListener('data', count)
     socket.once('close', leave)
     const entered: UnauthenticatedSocket = {
@@ -84,7 +86,7 @@ export class UnauthenticatedSockets {
     const [oldest] = this.#sockets.keys()
     if (this.#sockets.size <= this.#mostSockets || !oldest) return
     oldest.close(TRY_AGAIN_LATER, 'Try again later')
-    // Its place is needed now.
+    // Cut off now: its place is needed.
     oldest.terminate()
     this.#sockets.delete(oldest)
   }

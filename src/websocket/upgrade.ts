@@ -8,18 +8,18 @@ export function asksForWebSocket({ headers: { upgrade } }: IncomingMessage): boo
   return upgrade?.toLowerCase() === 'websocket'
 }
 
-/** Why a request doesn't get its WebSocket; undefined: it does. */
+/** Finds why a request may not open a WebSocket. @returns undefined if it may */
 export function findUpgradeRefusal(
   request: IncomingMessage,
   allowedOrigins: AllowedOrigins,
 ): RefusedRequest | undefined {
   if (pathOf(request) !== '/graphql') return new RefusedRequest(404, 'No WebSocket is served here. It is at /graphql.')
   const { origin } = request.headers
-  // Browsers let every page open a WebSocket anywhere, without asking first.
+  // Browsers let every page open a WebSocket to any server without a preflight.
   if (origin !== undefined && !isOwnOrigin(request.headers) && !allowedOrigins.has(origin)) {
     return new RefusedRequest(
       403,
-      'A page of another site may not open a WebSocket here: Origin and Host must name the same host, or ALLOWED_ORIGINS the page’s.',
+      'A page of another site may not open a WebSocket here: Origin and Host must name the same host, or ALLOWED_ORIGINS must name the page’s origin.',
     )
   }
   return undefined

@@ -48,8 +48,8 @@ describe('an event loop', () => {
       await expect
         .poll(() => messages, { timeout: 10_000 })
         .toEqual([
-          'more is asked than can be done: some of it is answered OVERLOADED',
-          'everything that is asked is done again',
+          'overloaded: some requests are refused with OVERLOADED',
+          'no longer overloaded: all requests are served again',
         ])
       expect(load.state().isShedding).toBe(false)
     },

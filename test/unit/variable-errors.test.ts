@@ -69,7 +69,7 @@ it.each([
   [
     '$thing: Thing',
     { thing: { name: 'a', [secret]: secret } },
-    'Variable "$thing" has a value that does not fit: it has a field that "Thing" has not.',
+    'Variable "$thing" has a value that does not fit: it has a field that "Thing" does not have.',
   ],
   [
     '$thing: Thing',
@@ -91,7 +91,7 @@ it('nothing is told of what fits, is left out with a default, or may be null', (
 it('at most 50 are told, and one that says that there are more', () => {
   const messages = told('$ids: [ID!]', { ids: Array.from({ length: 1_000 }, () => ({ secret })) })
   expect(messages).toHaveLength(51)
-  expect(messages.at(-1)).toBe('The variables have more errors: mend these 50 first.')
+  expect(messages.at(-1)).toBe('The variables have more errors: correct these 50 first.')
 })
 
 it('no more values are looked at than are told: 500,000 wrong ones held the server up for half a minute', () => {

@@ -1,6 +1,7 @@
 /**
- * Makes a function that answers what `read` answered less than freshMs ago, or else reads again; callers that come meanwhile share
- * the one reading. undefined where it failed or took longer than waitMs, which is then true for them all.
+ * Makes a function that returns a value of `read` that is at most freshMs old, and reads again otherwise. Callers at
+ * the same time share one read. The function returns undefined to all of them if the read failed or took longer than
+ * waitMs.
  */
 export function createFreshValue<Value>(
   read: () => Promise<Value>,

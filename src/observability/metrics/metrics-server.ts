@@ -5,11 +5,11 @@ import { StartupError } from '../../errors/startup-error.ts'
 
 export interface MetricsServerOptions {
   readonly host: string
-  /** 0 lets the system choose a free one. */
+  /** 0: the system chooses a free one. */
   readonly port: number
-  /** Whether a request with this Host header is served. Default: any. */
+  /** Whether a request with this Host header is served. Default: always. */
   readonly allowsHost?: (host: string | undefined, port: number) => boolean
-  /** What is answered, and its media type. */
+  /** Makes the answer, which has the media type `contentType`. */
   readonly render: () => Promise<string>
   readonly contentType: string
   readonly log: Logger
@@ -22,9 +22,9 @@ export interface MetricsServer {
 }
 
 /**
- * Serves GET /metrics and nothing else, on a port of its own: what monitors the server needs no key, and its port need not be reachable
- * for anybody else.
- * @throws StartupError where the address can't be listened on
+ * Serves GET /metrics and nothing else, on a port of its own. So the monitoring needs no key, and the port can be
+ * closed to everybody else.
+ * @throws StartupError if the server cannot listen on the address
  */
 export async function startMetricsServer(options: MetricsServerOptions): Promise<MetricsServer> {
   const { host, port, allowsHost = () => true, render, contentType, log } = options
@@ -39,7 +39,7 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = request
     if (!allowsHost(headers.host, request.socket.localPort ?? 0)) {
-      refuse(response, 421, 'Ask for this server as localhost, 127.0.0.1 or [::1], with its port.')
+      refuse(response, 421, 'Send localhost, 127.0.0.1 or [::1] with the port as Host.')
     } else if (url.split('?', 1)[0] !== '/metrics') {
       refuse(response, 404, 'Nothing but /metrics is served here.')
     } else if (method !== 'GET' && method !== 'HEAD') {

@@ -13,20 +13,20 @@ export interface MetricsOptions {
   readonly port: number
   readonly allowsHost?: (host: string | undefined, port: number) => boolean
   readonly schema: GraphQLSchema
-  /** Waymark's own, for the metric that tells which version runs where. */
+  /** The version of Waymark, for the metric waymark_info. */
   readonly version: string
   readonly log: Logger
 }
 
 export interface Metrics {
   readonly requests: RequestObserver
-  /** Wraps what writes sets of saves. */
+  /** Wraps the function that writes sets of saves. */
   readonly saves: ReturnType<typeof createSaveMetrics>
-  /** Begins to serve, once there is something to look at. @throws StartupError */
+  /** Starts the server; called when all sources exist. @throws StartupError */
   serve(sources: StateSources): Promise<MetricsServer>
 }
 
-/** Prometheus metrics, each with a fixed set of series: docs/operations.md says what they mean. */
+/** Prometheus metrics. Each has a fixed set of series. docs/operations.md explains them. */
 export function createMetrics({ schema, version, log, ...address }: MetricsOptions): Metrics {
   const registry = new Registry()
   new Gauge({

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client'
 
-/** From functions of Node that are none of its API; `nodejs_active_resources` has the same from one that is. */
+/** Left out: they come from internal functions of Node. `nodejs_active_resources` shows the same from a public one. */
 const INTERNAL = [
   'nodejs_active_handles',
   'nodejs_active_handles_total',
@@ -10,7 +10,10 @@ const INTERNAL = [
 
 let registry: Registry | undefined
 
-/** CPU, memory, event loop and garbage collection: of the process, however many servers it runs. Once begun they are measured for good. */
+/**
+ * Metrics of the process: CPU, memory, event loop and garbage collection. All servers of the process share them. Once
+ * started, they are collected until the process ends.
+ */
 export function processMetrics(): Registry {
   if (registry === undefined) {
     registry = new Registry()

@@ -3,23 +3,23 @@ import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Exchange } from '../../operations/exchange/exchange.ts'
 import { type Outcome, OUTCOMES, type RequestObserver } from '../../operations/exchange/observer.ts'
 
-/** From what a read takes on a quiet machine to what the longest statement may. */
+/** From the duration of a read on an idle machine to that of the longest allowed statement. */
 const DURATION_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-/** Of what could not be read as an operation, and of the schema's own fields. */
+/** The labels of requests that could not be read as an operation, and of introspection fields. */
 const NO_FIELD = { type: 'none', field: 'none' }
 const INTROSPECTION = { type: 'query', field: 'introspection' }
 
-/** One field's series, made once: counting looks nothing up by labels. */
+/** The series of one field, made once, so that counting needs no lookup by labels. */
 interface FieldSeries {
   readonly outcomes: Readonly<Record<Outcome, { inc(): void }>>
   readonly duration: { observe(seconds: number): void }
 }
 
 /**
- * Counts requests by the schema's root fields and a fixed list of outcomes. Never by anything of a client's choosing: an operation's
- * name or an alias is another series for each that somebody thinks of. Each series is there from the start, at 0, so that a
- * rate sees the first failure.
+ * Counts requests by the schema's root fields and a fixed list of outcomes. Names that a client chooses (of operations,
+ * aliases) are never labels: each new name would add a series. All series exist from the start with 0, so that a rate
+ * includes the first failure.
  */
 export function createRequestMetrics(schema: GraphQLSchema, registry: Registry): RequestObserver {
   const requests = new Counter({

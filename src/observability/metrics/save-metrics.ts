@@ -1,16 +1,16 @@
 import { Histogram, type Registry } from 'prom-client'
 
-/** What writes a set of commands: createGroupCommit's `write`. */
+/** The function that writes a set of commands: `write` of createGroupCommit. */
 type WriteSet<Command, Outcome> = (
   commands: readonly Command[],
   untilMs: readonly number[],
 ) => Promise<readonly Outcome[]>
 
-/** Doubling, up to the most that a set holds (crawl/save/store.ts). */
+/** Doubling, up to the largest set (crawl/save/store.ts). */
 const SET_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_000]
 const DURATION_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-/** @returns wraps what writes sets, so that each one's size and duration is measured */
+/** @returns a function that wraps `write` so that the size and duration of each set are measured */
 export function createSaveMetrics(
   registry: Registry,
 ): <Command, Outcome>(write: WriteSet<Command, Outcome>) => WriteSet<Command, Outcome> {

@@ -7,7 +7,7 @@ import type { ReaperState } from '../../maintenance/reaper.ts'
 import type { LiveLeases } from '../../crawl/session/store.ts'
 import { createFreshValue } from './fresh-value.ts'
 
-/** What is looked at when somebody scrapes: none but the last costs a statement. */
+/** The values that a scrape reads. Only `leases` sends a statement. */
 export interface StateSources {
   readonly http: () => HttpState
   readonly pool: () => PoolState
@@ -18,12 +18,12 @@ export interface StateSources {
   readonly leases: () => Promise<LiveLeases>
 }
 
-/** However many scrape, and however often, leases are counted so often at the most. */
+/** Leases are counted at most once in this time, however many scrapes there are. */
 const LEASES_FRESH_MS = 5_000
-/** A scrape doesn't wait for a database that is away. */
+/** A scrape waits at most this long for the database. */
 const LEASES_WAIT_MS = 2_000
 
-/** Gauges that are read at the moment of the scrape. */
+/** Adds the gauges and counters that are read at the moment of a scrape. */
 export function createStateMetrics(registry: Registry, sources: StateSources): void {
   const registers = [registry]
   new Gauge({
@@ -146,7 +146,7 @@ function createLoadMetrics(registry: Registry, load: () => LoadState): void {
 function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveLeases>): void {
   const leases = createFreshValue(countLeases, { freshMs: LEASES_FRESH_MS, waitMs: LEASES_WAIT_MS })
   const registers = [registry]
-  // Without an answer there is no number: the last one would look like news.
+  // NaN without an answer: the last number would look current.
   new Gauge({
     name: 'waymark_leases',
     help: 'Running sessions that hold a lease, in the whole database.',

@@ -1,8 +1,8 @@
 import { type Attributes, ROOT_CONTEXT, type Span, type Tracer } from '@opentelemetry/api'
 
 /**
- * A span of work that several requests share. It can't have several parents: it is a trace of its own, with a link to each of them, and
- * each of them has a link to it.
+ * Starts a span of work that several requests share. A span cannot have several parents. So it begins a trace of its
+ * own, and it and the requests link to each other.
  */
 export function startLinkedSpan(tracer: Tracer, name: string, attributes: Attributes, requests: readonly Span[]): Span {
   const links = requests.map((request) => ({ context: request.spanContext() }))

@@ -3,8 +3,8 @@ import type { ReadTracer } from '../../concurrency/shared-reads.ts'
 import { startLinkedSpan } from './linked-span.ts'
 
 /**
- * What one request reads by key belongs to its trace, with no span between: most reads are so. What several read in one statement is
- * a trace of its own, linked with each of them.
+ * Traces reads by key. A read of one request, as most are, belongs to that request's trace without a span of its own. A
+ * statement for several requests is a trace of its own, linked to each of them.
  */
 export function createReadTracer(tracer: Tracer): ReadTracer {
   const spansOf = new WeakMap<object, Set<Span>>()
@@ -20,7 +20,7 @@ export function createReadTracer(tracer: Tracer): ReadTracer {
     async run(set, read) {
       const requests = [...new Set(set.flatMap((asked) => [...(spansOf.get(asked) ?? [])]))]
       const [only] = requests
-      // Never where it happens to run, which is inside whatever was read before.
+      // Without a parent: the context that happens to be active belongs to an earlier read.
       if (!only) return context.with(ROOT_CONTEXT, read)
       if (requests.length === 1) return context.with(trace.setSpan(ROOT_CONTEXT, only), read)
       const span = startLinkedSpan(tracer, 'read set', { 'waymark.read_set.size': set.length }, requests)

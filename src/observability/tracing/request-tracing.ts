@@ -10,12 +10,15 @@ import {
 } from '@opentelemetry/api'
 import type { Followed, RequestTracer } from '../../operations/exchange/request-tracer.ts'
 
-/** What somebody should look at. A caller's mistake is no failure of ours: https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status */
+/**
+ * The fault codes that mark a span as an error. A caller's mistake is not an error of the server:
+ * https://opentelemetry.io/docs/specs/semconv/http/http-spans/#status
+ */
 const SERVER_FAULTS: readonly string[] = ['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE', 'OVERLOADED']
 
 /**
- * HTTP requests and GraphQL operations as spans. Nothing of a document, of variables or of headers is in them: names are the schema's,
- * but for the operation's own, which is cleaned as in the log.
+ * Records HTTP requests and GraphQL operations as spans. They contain nothing of the document, variables or headers.
+ * Names are the schema's, except the operation's name, which is cleaned as in the log.
  */
 export function createRequestTracer(tracer: Tracer): RequestTracer {
   return {
@@ -38,7 +41,7 @@ export function createRequestTracer(tracer: Tracer): RequestTracer {
       }
     },
     operation(exchange, run) {
-      // Over a WebSocket there is nothing above it.
+      // Over a WebSocket there is no parent span.
       const kind = trace.getActiveSpan() ? SpanKind.INTERNAL : SpanKind.SERVER
       return tracer.startActiveSpan('graphql', { kind }, async (span) => {
         try {
@@ -53,7 +56,7 @@ export function createRequestTracer(tracer: Tracer): RequestTracer {
   }
 }
 
-/** As far as it is known by now: what was refused before it ran has no fields. */
+/** Adds what is known of the operation by now. An operation that was refused before it ran has no root fields. */
 function nameOperation(span: Span, { requestId, operationType, operationName, rootFields }: Followed): void {
   span.setAttribute('waymark.request_id', requestId)
   if (operationType === undefined) return

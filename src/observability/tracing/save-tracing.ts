@@ -7,13 +7,19 @@ type WriteSet<Command, Outcome> = (
   untilMs: readonly number[],
 ) => Promise<readonly Outcome[]>
 
-/** The two ends of a group commit, followed: `submit` notes for whom a command is, `write` then knows whose a set is. */
+/**
+ * Wraps the two ends of a group commit: `submit` remembers the request of each command, so that `write` knows the
+ * requests of a set.
+ */
 export interface SaveTracer {
   write<Command extends object, Outcome>(write: WriteSet<Command, Outcome>): WriteSet<Command, Outcome>
   submit<Command extends object, Outcome>(submit: Submit<Command, Outcome>): Submit<Command, Outcome>
 }
 
-/** A set of one request's saves belongs to that request's trace; one of several requests is a trace of its own, linked with them. */
+/**
+ * Traces sets of saves. A set of one request belongs to that request's trace. A set of several requests is a trace of
+ * its own, linked to each of them.
+ */
 export function createSaveTracer(tracer: Tracer): SaveTracer {
   const spanOf = new WeakMap<object, Span>()
 
@@ -26,7 +32,7 @@ export function createSaveTracer(tracer: Tracer): SaveTracer {
     write: (write) => async (commands, untilMs) => {
       const requests = [...new Set(commands.map((command) => spanOf.get(command)))].filter((span) => span !== undefined)
       const [only] = requests
-      // Never where it happens to run, which is inside the request that came first.
+      // Without a parent: the context that happens to be active belongs to the first request.
       if (!only) return context.with(ROOT_CONTEXT, () => write(commands, untilMs))
       const attributes = { 'waymark.save_set.size': commands.length }
       const span =

@@ -2,13 +2,14 @@ import { SpanKind, SpanStatusCode, trace, type Tracer } from '@opentelemetry/api
 import { sqlState } from '../../database/errors.ts'
 import type { StatementTracer } from '../../database/traced-pool.ts'
 
-/** Prisma's grow with what is selected. */
+/** Statements of Prisma grow with the selected fields. */
 const LONGEST_TEXT = 2_000
 
 /**
- * A span for each statement that is sent for somebody. The text has places ($1) and never values: every statement of ours and of
- * Prisma's is sent so. What it failed with is told by its SQLSTATE alone, as PostgreSQL's messages repeat values. What runs by itself
- * (reaper, feeds, retention) is nobody's: its statements, some each second, have no spans.
+ * Records a span for each statement of a request. The text has placeholders ($1) and never values: all our statements
+ * and Prisma's are sent so. A failure is recorded by its SQLSTATE only, since PostgreSQL's messages repeat values.
+ * Statements of background tasks (reaper, feeds, retention) belong to no request and have no spans; some run every
+ * second.
  */
 export function createStatementTracer(tracer: Tracer): StatementTracer {
   return {
@@ -18,7 +19,7 @@ export function createStatementTracer(tracer: Tracer): StatementTracer {
       const span = tracer.startSpan(name ?? operation.toUpperCase(), {
         kind: SpanKind.CLIENT,
         attributes: {
-          // By the name that is stable since 2025, and by the one that older backends know.
+          // The name that is stable since 2025, and the one that older backends know.
           'db.system.name': 'postgresql',
           'db.system': 'postgresql',
           'db.operation.name': operation.toUpperCase(),

@@ -16,20 +16,20 @@ export interface Tracing {
   readonly statements: StatementTracer
   readonly reads: ReadTracer
   readonly saves: SaveTracer
-  /** What is run so is nobody's, whoever asked for it. */
+  /** Runs a function outside of any request's trace. */
   readonly alone: (run: () => void) => void
-  /** Sends what is left; gives up where the collector doesn't take it. */
+  /** Sends the remaining spans. Gives up after a second if the collector does not accept them. */
   close(): Promise<void>
 }
 
-/** The server's shutdown has other things to do. */
+/** Short, so that the collector cannot delay the server's shutdown for long. */
 const LAST_EXPORT_MS = 1_000
 
 /**
- * Sends spans to an OpenTelemetry collector, by OTLP over HTTP in JSON. Which requests are traced, with which headers and in which
- * batches they are sent and what they say of this process is told by OpenTelemetry's own variables, which its SDK reads:
+ * Sends spans to an OpenTelemetry collector, by OTLP over HTTP in JSON. OpenTelemetry's own environment variables set
+ * which requests are traced, the headers and batches, and the attributes of this process. Its SDK reads them:
  * https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
- * @param url of the collector, with its path
+ * @param url the collector's URL with its path
  */
 export function startTracing({ url, version }: { readonly url: string; readonly version: string }): Tracing {
   const resource = resourceFromAttributes({ 'service.name': 'waymark', 'service.version': version })

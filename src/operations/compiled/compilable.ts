@@ -12,24 +12,25 @@ import {
 import { fragmentsOf } from '../../graphql/fragments.ts'
 
 /**
- * The largest operation that is compiled: fields and fragments, counted wherever they are spread, and variables. A
- * field takes about 1.6 KB, and 80 µs to compile; fragments of fragments can make millions of fields of 2,000 tokens.
+ * The largest operation that is compiled, in fields, fragments (counted at each spread) and variables. A field takes
+ * about 1.6 KB, and 80 µs to compile. Fragments of fragments can make millions of fields of 2,000 tokens.
  */
 const MOST_SELECTIONS = 100
 const MOST_VARIABLES = 10
 
 /**
- * Whether graphql-jit 0.8.9 answers a valid operation as graphql-js does. Each rule excludes something that it gets
- * wrong: test/unit/compiled-execution.test.ts has examples. test/integration/http/same-answers.test.ts compares the
- * two.
+ * Whether graphql-jit 0.8.9 gives the same answer to a valid operation as graphql-js. Each rule excludes something that
+ * it does differently: test/unit/compiled-execution.test.ts has examples, and
+ * test/integration/http/same-answers.test.ts compares the two.
  */
 export function isCompilable(document: DocumentNode, operation: OperationDefinitionNode): boolean {
   return isOfOneStep(document, operation) && isSmall(document, operation) && !hasOddity(document, operation)
 }
 
 /**
- * After a mutation that failed graphql-js runs no other, and graphql-jit does. A query with several errors is run again
- * by graphql-js; a mutation cannot be, so there may be no arguments below its root, which could be wrong.
+ * After a failed mutation graphql-js runs no further one, but graphql-jit does. So only one mutation is allowed. A
+ * query with several errors is run again by graphql-js, but a mutation cannot be run again. So a mutation may have no
+ * arguments below its root field, which could be wrong.
  */
 function isOfOneStep(document: DocumentNode, { operation, selectionSet }: OperationDefinitionNode): boolean {
   if (operation === OperationTypeNode.QUERY) return true
@@ -54,10 +55,14 @@ function isSmall(document: DocumentNode, operation: OperationDefinitionNode): bo
   return selections <= MOST_SELECTIONS && (operation.variableDefinitions ?? []).length <= MOST_VARIABLES
 }
 
-/** graphql-jit makes one name of an answer's keys, joined by `_`, and keeps variables in an object with a prototype. */
+/**
+ * graphql-jit joins the keys of an answer with `_` into one name, and keeps variables in an object with a prototype.
+ */
 const isPlain = (name: string): boolean => /^[A-Za-z][A-Za-z0-9]*$/.test(name) && !(name in Object.prototype)
 
-/** It writes texts into the code that it runs, and looks in them for marks, which begin with `__`. */
+/**
+ * graphql-jit writes strings into the code that it runs, and searches them for its own marks, which begin with `__`.
+ */
 const isHarmless = (text: string): boolean => /^[\w ./:@+-]*$/.test(text) && !text.includes('__')
 
 function hasOddity(document: DocumentNode, { variableDefinitions = [] }: OperationDefinitionNode): boolean {
@@ -66,11 +71,12 @@ function hasOddity(document: DocumentNode, { variableDefinitions = [] }: Operati
       .filter(({ type }) => type.kind === Kind.NON_NULL_TYPE)
       .map(({ variable }) => variable.name.value),
   )
-  /** In a list or an object it makes null of a variable that was left out. */
+  /** graphql-jit makes null of an omitted variable in a list or an object. */
   const isOmittable = (value: ValueNode) => value.kind === Kind.VARIABLE && !required.has(value.name.value)
   return finds(document, (stopIf) => ({
     Directive: () => stopIf(true),
-    // It writes defaults as JSON, so that a DateTime is a string, and takes null where only the default allows it.
+    // graphql-jit writes defaults as JSON, so a DateTime becomes a string. It also accepts null where only the default
+    // allows it.
     VariableDefinition: ({ defaultValue, variable }) =>
       stopIf(defaultValue !== undefined || !isPlain(variable.name.value)),
     Field: ({ alias, name }) =>
@@ -83,7 +89,7 @@ function hasOddity(document: DocumentNode, { variableDefinitions = [] }: Operati
 
 type StopIf = (isFound: boolean) => unknown
 
-/** Whether a visitor stopped. */
+/** Whether the visitor stopped early. */
 function finds(document: DocumentNode, visitorOf: (stopIf: StopIf) => ASTVisitor): boolean {
   let found = false
   const visitor = visitorOf((isFound) => {

@@ -21,25 +21,28 @@ import { findVariableErrors, isRefused } from '../variables/variable-errors.ts'
 
 export type Execute = (args: ExecutionArgs) => ExecutionResult | Promise<ExecutionResult>
 
-/** Compiling takes as long as some dozen runs, and a document that comes once or twice never runs as often. */
+/**
+ * The runs before an operation is compiled. Compiling takes as long as some dozen runs, which a document that comes
+ * only once or twice never reaches.
+ */
 export const RUNS_BEFORE = 3
 
-/** How often an operation ran, and then what it was compiled to. */
+/** How often an operation ran, and the function that runs it. */
 interface Known {
   runs: number
   run: Execute
 }
 
 /**
- * graphql-js' execute for the first runs of a document's operation. From then on a function that graphql-jit made of
- * it, where that is known to give the same answer (compilable.ts): it calls the same resolvers, and need not look up
- * again what document and schema say. What was compiled is kept as long as its document is.
+ * Runs an operation by graphql-js' execute at first, and later by a function that graphql-jit compiles from it, if that
+ * is known to give the same answer (compilable.ts). The function calls the same resolvers, but does not look up again
+ * what the document and the schema say. It is kept as long as its document.
  *
- * @param schema no input type of it contains itself, which graphql-jit would write out for ever
+ * @param schema must have no input type that contains itself: graphql-jit would not end
  * @param options.runsBefore runs of an operation before it is compiled
- * @returns takes valid documents that were parsed by parseTokens, and the name of an operation where there are
- * several. Like execute it returns a promise only where a resolver did, and throws nothing that a resolver throws.
- * @throws Error for a schema that graphql-jit cannot take
+ * @returns a function for valid documents that parseTokens parsed, with an operation name if there are several. Like
+ * execute it returns a promise only if a resolver did, and does not throw resolvers' errors.
+ * @throws Error for a schema that graphql-jit cannot handle
  */
 export function createCompiledExecution(schema: GraphQLSchema, options = { runsBefore: RUNS_BEFORE }): Execute {
   refuseRecursiveInputs(schema)
@@ -62,7 +65,7 @@ export function createCompiledExecution(schema: GraphQLSchema, options = { runsB
   }
 }
 
-/** @returns execute itself, where it can't be compiled */
+/** @returns execute itself if the operation cannot be compiled */
 function compile(schema: GraphQLSchema, { document, operationName }: ExecutionArgs): Execute {
   const operation = getOperationAST(document, operationName)
   if (!operation || !isCompilable(document, operation)) return execute
@@ -81,7 +84,8 @@ function compile(schema: GraphQLSchema, { document, operationName }: ExecutionAr
 }
 
 /**
- * graphql-jit takes [] for an input object, and makes an error of each wrong item of a list, however many there are.
+ * graphql-jit accepts [] as an input object, and reports each wrong item of a list, however many there are. So such
+ * variables are checked first.
  */
 function mustBeJudged(schema: GraphQLSchema, { variableDefinitions = [] }: OperationDefinitionNode): boolean {
   return variableDefinitions.some(({ type }) => {
@@ -97,18 +101,20 @@ function finish(
 ): ExecutionResult | Promise<ExecutionResult> {
   const { data, errors } = result
   if (errors === undefined) return result
-  // Its variables, so nothing has run. graphql-js says it in its words, or knows better.
+  // The variables are wrong, so nothing has run. graphql-js has its own messages, or accepts them.
   if (isRefused(result)) return execute(args)
-  // Of several errors graphql-jit tells those last, and more of them, that made null of more than their own field; and
-  // the place of an item of a list that failed is left out of the list.
+  // graphql-jit differs for several errors: it puts those last that made more than their own field null, and has more
+  // of them. It also leaves a failed item out of its list.
   const isAnotherAnswer = errors.length > 1 || errors.some(({ path }) => typeof path?.at(-1) === 'number')
   if (isAnotherAnswer && operation === OperationTypeNode.QUERY) return execute(args)
   const { source } = args.document.loc ?? {}
-  // In graphql-js' order, which is that of the answer's text.
+  // In the order of graphql-js, which is the order in the JSON text.
   return { errors: errors.map((error) => withPositions(error, source)), data }
 }
 
-/** graphql-jit's errors have locations, of which a GraphQLError that is made of another one keeps nothing. */
+/**
+ * graphql-jit's errors have locations but no positions, and a GraphQLError made from another one loses its locations.
+ */
 function withPositions(error: GraphQLError, source: unknown): GraphQLError {
   const { message, locations, path, originalError, extensions } = error
   if (!(source instanceof IndexedSource)) return error
@@ -131,7 +137,7 @@ function refuseRecursiveInputs(schema: GraphQLSchema): void {
   }
 }
 
-/** graphql-jit knows a resolver by the names of its type and field, one behind the other. */
+/** graphql-jit identifies a resolver by the concatenated names of its type and field. */
 function refuseEqualNames(schema: GraphQLSchema): void {
   const known = new Map<string, string>()
   for (const type of Object.values(schema.getTypeMap()).filter(isObjectType)) {

@@ -8,17 +8,23 @@ import { findDocumentExcess } from '../../limits/document-limits.ts'
 import { parseTokens } from '../../limits/parse-tokens.ts'
 import { findConditionalRoots } from './subscription-root.ts'
 
-/** What a client sends in place of a document, or beside it. */
+/** How a client names a document: by its text, its ID, or both. */
 export interface DocumentReference {
-  /** Empty: none, since GraphQL over WebSocket demands a text. */
+  /** Empty: no text. GraphQL over WebSocket requires the member. */
   readonly query?: string | undefined
   readonly documentId?: string | undefined
 }
 
-/** Says which document is meant. @throws Fault, by its code, where there is none or it may not be run */
+/**
+ * Finds the text of the document that a request names.
+ * @throws Fault, by its code, if there is none or it may not be run
+ */
 export type FindDocument = (reference: DocumentReference) => string
 
-/** As Relay's compiler and graphql-codegen write it, by ID; and as Apollo's `generate-persisted-query-manifest` does. */
+/**
+ * The two formats: an object by ID, as Relay's compiler and graphql-codegen write it, and the manifest that Apollo's
+ * `generate-persisted-query-manifest` writes.
+ */
 const manifestSchema = z.union([
   z
     .object({
@@ -31,8 +37,8 @@ const manifestSchema = z.union([
 ])
 
 /**
- * Reads a manifest: documents that clients may name by ID.
- * @throws StartupError where it can't be read, is none, or a document of it could never be run
+ * Reads a manifest of documents that clients may name by ID.
+ * @throws StartupError if the file cannot be read, has another format, or has a document that can never run
  */
 export function readManifest(path: string, schema: GraphQLSchema): ReadonlyMap<string, string> {
   const refuse = (what: string, cause?: unknown) =>
@@ -44,7 +50,7 @@ export function readManifest(path: string, schema: GraphQLSchema): ReadonlyMap<s
     throw refuse(cause instanceof SyntaxError ? 'is not valid JSON' : 'cannot be read', cause)
   }
   const parsed = manifestSchema.safeParse(content)
-  if (!parsed.success) throw refuse('is neither {"<id>": "<document>"} nor a manifest of Apollo’s')
+  if (!parsed.success) throw refuse('is neither {"<id>": "<document>"} nor a manifest of Apollo')
   for (const [id, text] of parsed.data) {
     const problem = findProblem(text, schema)
     if (problem !== undefined) throw refuse(`has a document that cannot be run, ${JSON.stringify(id)}: ${problem}`)
@@ -55,7 +61,7 @@ export function readManifest(path: string, schema: GraphQLSchema): ReadonlyMap<s
 function findProblem(text: string, schema: GraphQLSchema): string | undefined {
   try {
     const document = parseTokens(text)
-    // An operator who lists introspection wants it.
+    // Introspection is allowed here: an operator who lists it wants it.
     const [problem] = [
       ...findDocumentExcess(document, { introspection: true }),
       ...findConditionalRoots(document),
@@ -67,12 +73,15 @@ function findProblem(text: string, schema: GraphQLSchema): string | undefined {
   }
 }
 
-/** @param manifest undefined: there is none @param only whether nothing else may be run */
+/**
+ * @param manifest the documents by ID; undefined: there is no manifest
+ * @param only whether only documents of the manifest may be run
+ */
 export function createFindDocument(manifest: ReadonlyMap<string, string> | undefined, only: boolean): FindDocument {
   const texts = new Set(manifest?.values())
   const byId = new Map([...[...texts].flatMap(hashesOf), ...(manifest ?? [])])
   return ({ query = '', documentId }) => {
-    // By its text as well: not every client can leave it out.
+    // Also found by its text: not every client can omit it.
     if (query !== '') {
       if (only && !texts.has(query)) throw new Fault('PERSISTED_QUERY_ONLY', ONLY)
       return query
@@ -80,15 +89,15 @@ export function createFindDocument(manifest: ReadonlyMap<string, string> | undef
     if (documentId === undefined) return query
     if (!manifest) throw new Fault('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported')
     const text = byId.get(documentId)
-    // Word for word what Apollo's clients look for; so is the one above.
+    // Apollo's clients look for exactly this message, and for the one above.
     if (text === undefined) throw new Fault('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound')
     return text
   }
 }
 
 /**
- * The names that every document has, whatever its manifest calls it: its SHA-256 as Apollo's and urql's clients send it, and with the
- * prefix of https://graphql.github.io/graphql-over-http/draft/#sec-SHA256-Hex-Document-Identifier.
+ * The IDs that every document has besides the manifest's: its SHA-256, as Apollo's and urql's clients send it, and the
+ * same with the prefix of https://graphql.github.io/graphql-over-http/draft/#sec-SHA256-Hex-Document-Identifier.
  */
 function hashesOf(text: string): readonly (readonly [id: string, text: string])[] {
   const hex = hash('sha256', text)
@@ -101,7 +110,7 @@ function hashesOf(text: string): readonly (readonly [id: string, text: string])[
 const ONLY =
   'Only the operations of this server’s manifest are run: name one by documentId or extensions.persistedQuery.sha256Hash, or ask an operator to add yours.'
 
-/** The ID that a request names: `documentId`, or Apollo's `extensions.persistedQuery`, of version 1. */
+/** The document ID in a request: `documentId`, or Apollo's `extensions.persistedQuery`, version 1. */
 export function documentIdOf(request: {
   readonly documentId?: unknown
   readonly extensions?: Readonly<Record<string, unknown>> | null | undefined

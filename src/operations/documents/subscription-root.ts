@@ -11,10 +11,10 @@ import { fragmentsOf } from '../../graphql/fragments.ts'
 const CONDITIONS = new Set(['skip', 'include'])
 
 /**
- * GraphQL's Single Root Field rule: a subscription has exactly one root field, which neither @skip nor @include may stand on, whatever
- * they are given (https://spec.graphql.org/September2025/#sec-Single-Root-Field). graphql-js 16 lets them through and then fails
- * where no field is left. Each fragment is looked at once.
- * @returns the first breach; none where the document keeps the rule
+ * Checks GraphQL's Single Root Field rule: a subscription has exactly one root field, which must not have @skip or
+ * @include, whatever their arguments (https://spec.graphql.org/September2025/#sec-Single-Root-Field). graphql-js 16
+ * accepts them and then fails if no field is left. Each fragment is checked once.
+ * @returns the first violation; empty if the document keeps the rule
  */
 export function findConditionalRoots(document: DocumentNode): readonly GraphQLError[] {
   const errors: GraphQLError[] = []

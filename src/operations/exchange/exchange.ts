@@ -5,13 +5,16 @@ import type { Admitted } from './admission.ts'
 import type { LiveStreams } from '../streams/live-streams.ts'
 import type { RequestTrace } from './request-tracer.ts'
 
-/** What is known of a request before it is understood. */
+/** What is known of a request before it is read. */
 export interface RequestInfo {
-  /** Also in the x-request-id header of the answer and in each of its log lines. */
+  /** The ID that is also in the x-request-id header of the answer and in each log line of the request. */
   readonly requestId: string
 }
 
-/** Whether a client has gone before its answer was complete. The signal is made for who asks for it: most answers are sent and that's it. */
+/**
+ * Knows whether a client has gone before its answer was complete. The signal is created only when it is read: most
+ * answers need none.
+ */
 export class Departure {
   #controller: AbortController | undefined
   #hasLeft = false
@@ -33,43 +36,46 @@ export class Departure {
   }
 }
 
-/** What an operation's GraphQL context is made from. */
+/** The input for an operation's GraphQL context. */
 export interface OperationInfo extends RequestInfo {
   readonly principal: Principal
-  /** Whether it is a subscription: nobody waits for its answers one by one. */
+  /** Whether it is a subscription, for which nobody waits event by event. */
   readonly isStream: boolean
-  /** Of the last event that the caller has, where it connected again by itself: goes before the `after` that it sent at first. */
+  /** The cursor of the last event that a caller got before it reconnected by itself. Overrides its argument `after`. */
   readonly lastEventId: string | undefined
-  /** Takes points off a caller's minute for work that is done: see CallerRates.charge. */
+  /** Charges a caller for work that is done (CallerRates.charge). */
   readonly charge: (subject: string, points: number) => void
 }
 
-/** One request and its answer, as the log sees it; filled in as the request is understood. */
+/** One request and its answer, for the log and the metrics. Its members are set as the request is read. */
 export interface Exchange extends RequestInfo {
   readonly departure: Departure
   readonly startedAtMs: number
-  /** Where it is kept if it is a subscription. */
+  /** The open streams; a subscription is added to them. */
   readonly streams: LiveStreams
-  /** undefined: nobody follows it, or it came over a WebSocket. */
+  /** undefined: it is not traced, or it came over a WebSocket. */
   trace: RequestTrace | undefined
-  /** undefined: who calls is not known, and nothing may be executed. */
+  /** undefined: the caller is not authenticated, so nothing may run. */
   admitted: Admitted | undefined
-  /** Last-Event-ID, which EventSource sends when it connects again. */
+  /** The header Last-Event-ID, which EventSource sends when it reconnects. */
   lastEventId: string | undefined
   operationName: string | undefined
   operationType: 'query' | 'mutation' | 'subscription' | undefined
   rootFields: readonly string[]
-  /** How many it could answer. */
+  /** How many objects the operation could return. */
   objects: number
-  /** extensions.code of each error answered, each once. */
+  /** The distinct extensions.code of the errors in the answer. */
   readonly errorCodes: Set<string>
-  /** Why the request was refused before GraphQL saw it, or what keeps its page from reading the answer; in words of ours. */
+  /**
+   * Why the request was refused before GraphQL read it, or why its page cannot read the answer. It contains only our
+   * own words.
+   */
   refusal: string | undefined
-  /** Whether a subscription's first line is in the log. */
+  /** Whether it is a subscription whose start has been logged. */
   isStreaming: boolean
-  /** Events delivered, where it is a subscription. */
+  /** Events delivered, for a subscription. */
   events: number
-  /** Of the last event that was sent over a WebSocket. */
+  /** The cursor of the last event that was sent over a WebSocket. */
   cursor: string | undefined
 }
 
@@ -94,7 +100,10 @@ export function beginExchange(requestId: string, departure: Departure, streams: 
   }
 }
 
-/** Takes the caller's x-request-id if it is 1 to 64 of [A-Za-z0-9_-], so that one search finds it in both logs. */
+/**
+ * Takes the caller's x-request-id if it has 1 to 64 characters of [A-Za-z0-9_-], so that one search finds the request
+ * in both logs. Otherwise makes a UUID.
+ */
 export function chooseRequestId({ headers }: IncomingMessage): string {
   const given = headers['x-request-id']
   return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : randomUUID()

@@ -1,10 +1,12 @@
 import type { FaultCode } from '../../errors/fault.ts'
 import type { Exchange } from './exchange.ts'
 
-/** How a request went, as monitoring counts it: OK also where the answer is a refusal, which is data. */
+/**
+ * The outcome of a request for the metrics. It is also OK if the answer is a refusal in a result union, which is data.
+ */
 export type Outcome = 'OK' | 'CLIENT_LEFT' | FaultCode
 
-/** The worst first: of a request's faults the one counts that somebody should look at. */
+/** The worst first: the worst of a request's faults is its outcome. */
 export const OUTCOMES: readonly Outcome[] = [
   'INTERNAL_SERVER_ERROR',
   'SERVICE_UNAVAILABLE',
@@ -21,15 +23,18 @@ export const OUTCOMES: readonly Outcome[] = [
   'OK',
 ]
 
-/** Told of what was asked for; what it makes of that this layer does not know. */
+/** Observes requests, for the metrics. */
 export interface RequestObserver {
-  /** Once for each operation that is sent to /graphql, by GET, HEAD, POST or over a WebSocket: when its answer has left, or its stream is open. */
+  /**
+   * Called once for each operation that is sent to /graphql by GET, HEAD, POST or WebSocket, when its answer has left
+   * or its stream is open.
+   */
   onAnswered(exchange: Exchange, outcome: Outcome): void
-  /** For each event that a stream delivers. */
+  /** Called for each event that a stream delivers. */
   onEvent(exchange: Exchange): void
 }
 
-/** A stream counts as OK once it is open: it usually ends by its reader leaving. */
+/** The outcome of a request. A stream is OK as soon as it is open: it usually ends because its reader leaves. */
 export function outcomeOf({ errorCodes, isStreaming }: Exchange, isComplete: boolean): Outcome {
   if (isStreaming) return 'OK'
   if (!isComplete) return 'CLIENT_LEFT'

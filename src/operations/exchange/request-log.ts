@@ -5,19 +5,19 @@ import { rootFieldNames } from './root-field-names.ts'
 
 const longestName = 100
 
-/** Makes a client's text fit for a log line: name characters only, at most 100 of them. */
+/** Makes a client's text safe for a log line: only name characters, at most 100 of them. */
 export function safeName(name: unknown): string | undefined {
   return typeof name === 'string' && name !== '' ? name.slice(0, longestName).replaceAll(/\W/g, '?') : undefined
 }
 
-/** Notes what a valid operation asks for. Field names are the schema's, not the client's: aliases are left out. */
+/** Stores in the exchange what a valid operation selects. The field names are the schema's; aliases are left out. */
 export function noteOperation(exchange: Exchange, document: DocumentNode, operation: OperationDefinitionNode): void {
   exchange.operationName = safeName(operation.name?.value)
   exchange.operationType = operation.operation
   exchange.rootFields = rootFieldNames(document, operation)
 }
 
-/** Writes a subscription's first line; its second is the one that every request gets when its answer is over. */
+/** Logs the start of a subscription. Its second line is the one that every request gets at its end. */
 export function logSubscriptionStart(log: Logger, exchange: Exchange): void {
   if (exchange.departure.hasLeft) return
   exchange.isStreaming = true
@@ -26,15 +26,16 @@ export function logSubscriptionStart(log: Logger, exchange: Exchange): void {
 
 /** How an exchange ended. */
 export interface Ending {
-  /** Of HTTP; an operation over a WebSocket has neither. */
+  /** Set for HTTP only, like `status`. */
   readonly method?: string | undefined
   readonly status?: number
-  /** Whether the client got all of it, as opposed to having left before. */
+  /** Whether the client got the whole answer, so did not leave before. */
   readonly isComplete: boolean
 }
 
 /**
- * One line for each request, whichever way it came: what was asked, how long it took, how it went. No variables, no document, no header.
+ * Writes the line of a request, whatever its transport: the operation, its duration and its outcome. It has no
+ * variables, no document and no headers.
  * @param level debug for health checks, which come every few seconds
  */
 export function logRequest(
@@ -45,9 +46,9 @@ export function logRequest(
   { method, status, isComplete }: Ending,
 ): void {
   const { requestId, admitted, operationName, operationType, rootFields, errorCodes, isStreaming, events } = exchange
-  // A subscription usually ends by its reader leaving: that is no failure.
+  // A subscription usually ends because its reader leaves, which is no failure.
   const outcome = !isComplete && !isStreaming ? 'client left' : errorCodes.size > 0 ? [...errorCodes].join(' ') : 'ok'
-  // One literal, and pino leaves out what is undefined: spreads cost a read 5 % of its processor time.
+  // One literal, in which pino omits undefined members: spreads took 5 % of a read's processor time.
   log[level](
     {
       requestId,
@@ -72,7 +73,7 @@ function safePath(path: string): string {
 }
 
 function operationOf({ requestId, admitted, operationName, operationType, rootFields }: Exchange) {
-  // pino leaves out what is undefined.
+  // pino omits undefined members.
   return {
     requestId,
     subject: admitted?.principal.subject,

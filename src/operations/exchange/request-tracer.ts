@@ -1,26 +1,26 @@
 import type { IncomingMessage } from 'node:http'
 
-/** What a trace says of an operation; filled in as it is understood (an Exchange has it). */
+/** What a trace records of an operation. Its members are set as the request is read (Exchange has them). */
 export interface Followed {
   readonly requestId: string
   readonly operationName: string | undefined
   readonly operationType: 'query' | 'mutation' | 'subscription' | undefined
   readonly rootFields: readonly string[]
-  /** extensions.code of each error answered. */
+  /** The extensions.code of the errors in the answer. */
   readonly errorCodes: ReadonlySet<string>
 }
 
-/** Follows a request into what it calls; how, this layer does not know. Whatever runs inside belongs to it, across every await. */
+/** Traces requests. Everything that runs inside `run` belongs to the request's trace, across every await. */
 export interface RequestTracer {
-  /** Begins to follow an HTTP request. What its caller says of a trace is taken up. */
+  /** Begins the trace of an HTTP request. It continues the caller's trace, if the headers name one. */
   begin(request: IncomingMessage, exchange: Followed): RequestTrace
-  /** Follows the execution of an operation; of a subscription, until it is open. */
+  /** Traces the execution of an operation; for a subscription, until it is open. */
   operation<Result>(exchange: Followed, run: () => Promise<Result>): Promise<Result>
 }
 
-/** One HTTP request that is followed. */
+/** The trace of one HTTP request. */
 export interface RequestTrace {
   run<Result>(answer: () => Result): Result
-  /** When the answer has left, or its stream is open; once is enough. */
+  /** Ends the trace when the answer has left or its stream is open. Only the first call counts. */
   end(status: number): void
 }

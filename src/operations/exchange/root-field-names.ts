@@ -2,10 +2,13 @@ import type { DocumentNode, OperationDefinitionNode } from 'graphql'
 import { eachField } from '../../graphql/selections.ts'
 import { fragmentsOf } from '../../graphql/fragments.ts'
 
-/** Documents come from a cache, so that an operation is the same object each time. */
+/** Documents come from a cache, so the same operation is the same object each time. */
 const known = new WeakMap<OperationDefinitionNode, readonly string[]>()
 
-/** The root fields that an operation asks for, fragments unfolded, each once: names of the schema, never a client's aliases. */
+/**
+ * The root fields that an operation selects, fragments included, each once. They are names of the schema, never
+ * aliases.
+ */
 export function rootFieldNames(document: DocumentNode, operation: OperationDefinitionNode): readonly string[] {
   let names = known.get(operation)
   if (names === undefined) {

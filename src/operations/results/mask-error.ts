@@ -7,16 +7,20 @@ import { MOST_ERRORS, shortenMessage } from '../../limits/error-limits.ts'
 export interface Masking {
   readonly requestId: string
   readonly log: Logger
-  /** Adds stack traces of server faults to the log; unexpected errors always have theirs. */
+  /** Adds stack traces of server faults to the log. Unexpected errors always have theirs. */
   readonly debug: boolean
-  /** Recognises other layers' errors (a library's validation error, a lost database) as faults; undefined: not one. */
+  /**
+   * Turns errors of other layers (a library's validation error, a lost database) into faults; undefined: it is not a
+   * fault.
+   */
   readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
 }
 
 /**
- * The one place where errors become what a client may read. Let through: a Fault, and a request error of GraphQL itself (syntax,
- * validation, variables, arguments), which repeats nothing but the request. All else, also GraphQL's complaint that a value
- * from the database doesn't fit the schema, becomes INTERNAL_SERVER_ERROR with the request id; the original is logged.
+ * Turns an error into what a client may read; the only place that does so. Faults pass, and so do request errors of
+ * GraphQL (syntax, validation, variables, arguments), which repeat only the request. Everything else becomes
+ * INTERNAL_SERVER_ERROR with the request ID, and the original is logged. That includes GraphQL's error about a database
+ * value that does not fit the schema.
  */
 export function maskError(error: unknown, masking: Masking): GraphQLError {
   const fault = findFault(error, masking)
@@ -32,18 +36,20 @@ export function maskError(error: unknown, masking: Masking): GraphQLError {
   )
 }
 
-/** What was thrown outside a resolver, as a result holds it; masked later like what a resolver throws. */
+/**
+ * Turns an error from outside a resolver into a GraphQLError for a result. It is masked later like a resolver's error.
+ */
 export function wrapError(error: unknown): GraphQLError {
   if (error instanceof GraphQLError) return error
   return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(String(error)) })
 }
 
-/** Masks the errors of a result: the first 50, and one that says how many more there were. */
+/** Masks the errors of a result: the first 50, and one more that says how many are left out. */
 export function maskResult(result: ExecutionResult, masking: Masking): ExecutionResult {
   if (result.errors === undefined) return result
   // yoga turns an aborted operation into an empty list of errors, which tells a client nothing.
   const errors = result.errors.length > 0 ? inOrder(result.errors) : [new Error('the operation was aborted')]
-  // One more is none too many: what found 50 and stopped says so in another one.
+  // 51 are allowed: code that stops at 50 errors says so in one more.
   const told = errors.length > MOST_ERRORS + 1 ? errors.slice(0, MOST_ERRORS) : errors
   const masked = told.map((error) => maskError(error, masking))
   const leftOut = errors.length - told.length
@@ -51,19 +57,19 @@ export function maskResult(result: ExecutionResult, masking: Masking): Execution
 }
 
 /**
- * In the order of the document, and of the lists in the answer. Of fields that are resolved side by side graphql-js tells
- * the errors as they come, so that the same request would not always have the same answer.
+ * Sorts errors by their place in the document and in the answer's lists. graphql-js lists the errors of parallel fields
+ * as they happen, so the same request would not always get the same answer.
  */
 function inOrder(errors: readonly GraphQLError[]): readonly GraphQLError[] {
   return errors.length < 2 ? errors : errors.toSorted((a, b) => placeOf(a) - placeOf(b) || compareItems(a, b))
 }
 
-/** What has no place, as "there are more", comes last. */
+/** Errors without a position, such as "there are more", come last. */
 function placeOf({ positions }: GraphQLError): number {
   return positions?.[0] ?? Infinity
 }
 
-/** Of errors of one field in a list: by their items. */
+/** Compares errors of one field in a list by their items. */
 function compareItems({ path: a = [] }: GraphQLError, { path: b = [] }: GraphQLError): number {
   for (const [place, key] of a.entries()) {
     const other = b[place]
@@ -73,7 +79,7 @@ function compareItems({ path: a = [] }: GraphQLError, { path: b = [] }: GraphQLE
 }
 
 function tellLeftOut(count: number, last: GraphQLError | undefined): GraphQLError {
-  return new GraphQLError(`${count} more errors are left out: an answer tells ${MOST_ERRORS}.`, {
+  return new GraphQLError(`${count} more errors are left out: an answer has at most ${MOST_ERRORS}.`, {
     extensions: { code: last?.extensions['code'] },
   })
 }
@@ -89,7 +95,7 @@ function findFault(error: unknown, masking: Masking): Fault | undefined {
 function presentFault(fault: Fault, error: unknown, { log, requestId, debug }: Masking): GraphQLError {
   const { code, retryAfterSeconds } = fault
   const isServers = code === 'SERVICE_UNAVAILABLE' || code === 'OVERLOADED' || code === 'INTERNAL_SERVER_ERROR'
-  // Not of each that is shed: who has too much to do already says so once (load.ts).
+  // Not logged for each refused request: load.ts logs once that the server is overloaded.
   if (isServers && code !== 'OVERLOADED') {
     log.warn({ requestId, error: describeError(fault, { stack: debug }) }, 'could not serve a request')
   }
@@ -100,7 +106,10 @@ function presentFault(fault: Fault, error: unknown, { log, requestId, debug }: M
   })
 }
 
-/** Without a path it was found before execution; with one, only an argument's error carries syntax nodes of its own. */
+/**
+ * An error without a path was found before execution. One with a path is a request error only if its origin is an
+ * argument's error, which has syntax nodes of its own.
+ */
 function isRequestError(error: unknown): error is GraphQLError {
   const origin = originOf(error)
   if (!(error instanceof GraphQLError) || !(origin instanceof GraphQLError)) return false
@@ -111,7 +120,7 @@ function presentRequestError(error: GraphQLError): GraphQLError {
   return toGraphQLError(shortenMessage(withoutGuesses(error.message)), error, { code: 'BAD_USER_INPUT' })
 }
 
-/** graphql-js suggests names of the schema that resemble a wrong one: who may not read the schema could guess it word by word. */
+/** Removes graphql-js' suggestions of similar names: a caller who may not read the schema could guess it from them. */
 function withoutGuesses(message: string): string {
   return message.replace(/ Did you mean (?:(?! Did you mean ).)*\?$/s, '')
 }

@@ -8,21 +8,21 @@ export function resultText(result: ExecutionResult): string {
   return JSON.stringify(formatResult(result))
 }
 
-/** A result that many subscribers share as JSON, written once. */
+/** The JSON of a result that many subscribers share, written once. */
 export function sharedResultText(result: ExecutionResult): string {
   let text = texts.get(result)
   if (text === undefined) texts.set(result, (text = resultText(result)))
   return text
 }
 
-/** JSON leaves out what is undefined. */
+/** JSON.stringify omits undefined members. */
 function formatResult(result: ExecutionResult): object {
   if (result.errors === undefined) return result
   const { errors, ...rest } = result
   return { errors: errors.map(formatError), ...rest }
 }
 
-/** With its lines and columns. */
+/** An error with its lines and columns. */
 export function formatError(error: GraphQLError): GraphQLFormattedError {
   const { message, path, extensions } = error
   const locations = locationsOf(error)

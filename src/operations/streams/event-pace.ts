@@ -1,6 +1,6 @@
 /**
- * How many objects of events are made at once. So a round of the event loop stays short, whatever streams read: making
- * 2,000 objects takes about 100 ms. Small events are made side by side by the hundred, and share their reads.
+ * The most objects of events that are made at once, so that a turn of the event loop stays short, whatever streams
+ * select: making 2,000 objects takes about 100 ms. Hundreds of small events are made together, and share their reads.
  */
 const MOST_OBJECTS = 2_000
 
@@ -9,10 +9,10 @@ interface Work {
   readonly begin: () => void
 }
 
-/** When the events of streams are made: some objects at a time, the callers by turns. */
+/** Schedules the making of streams' events: a limited number of objects at a time, and the callers in turn. */
 export class EventPace {
   readonly #mostObjects: number
-  /** By caller, in the order of their turns. */
+  /** Waiting events by caller, in the order of the callers' turns. */
   readonly #waiting = new Map<string, Work[]>()
   #objects = 0
   #isScheduled = false
@@ -21,14 +21,14 @@ export class EventPace {
     this.#mostObjects = mostObjects
   }
 
-  /** Callers whose events wait. */
+  /** The number of callers whose events wait. */
   get waiting(): number {
     return this.#waiting.size
   }
 
   /**
    * Makes an event, at once if there is room.
-   * @param objects how many it could return; more than all the room has it to itself
+   * @param objects how many objects it could return; an event with more than the limit is made alone
    * @param make called once
    */
   run<Made>(subject: string, objects: number, make: () => Made | Promise<Made>): Made | Promise<Made> {
@@ -70,13 +70,13 @@ export class EventPace {
     return made
   }
 
-  /** In the next round of the event loop: others' requests get in between. */
+  /** On the next turn of the event loop, so that other requests run in between. */
   #schedule(): void {
     if (this.#isScheduled || this.#waiting.size === 0) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
-      // What needs no read is made at once: it counts all the same.
+      // Events that need no read are made at once, but count all the same.
       for (let begun = 0; begun < this.#mostObjects;) {
         const next = this.#takeNext()
         if (!next) return
@@ -87,7 +87,7 @@ export class EventPace {
     })
   }
 
-  /** @returns undefined: nobody waits, or there is no room for who is next */
+  /** @returns undefined if nobody waits, or there is no room for the next one */
   #takeNext(): Work | undefined {
     const [turn] = this.#waiting
     if (!turn) return undefined
@@ -96,7 +96,7 @@ export class EventPace {
     if (!next || !this.#hasRoom(next.objects)) return undefined
     works.shift()
     this.#waiting.delete(subject)
-    // Its turn comes again after everybody else's.
+    // The caller's next turn comes after everybody else's.
     if (works.length > 0) this.#waiting.set(subject, works)
     return next
   }

@@ -1,11 +1,11 @@
 import type { Reader } from './mapped-stream.ts'
 import type { CallerRates } from '../../limits/caller-rates.ts'
 
-/** What an event costs. */
+/** The price of an event. */
 export interface Bill {
-  /** Asked when it is this bill's turn: points. */
+  /** Called when it is this bill's turn. @returns the points to pay */
   readonly points: () => number
-  /** Called when they are taken, before the next bill's turn. */
+  /** Called when the points are taken, before the next bill's turn. */
   readonly onPaid: () => void
 }
 
@@ -20,8 +20,8 @@ class Queue {
 }
 
 /**
- * What callers pay for the events of their streams. An event waits until its caller has the points; it comes late, and
- * is never lost. Each caller waits for itself only.
+ * Charges callers for the events of their streams. An event waits until its caller has enough points, so it may come
+ * late but is never lost. Callers do not wait for each other.
  */
 export class EventPayments {
   readonly #rates: CallerRates
@@ -31,7 +31,7 @@ export class EventPayments {
     this.#rates = rates
   }
 
-  /** Callers that have something to pay: 0 when nobody waits. */
+  /** The number of callers that have something to pay; 0: nobody waits. */
   get size(): number {
     return this.#queues.size
   }
@@ -75,7 +75,7 @@ export class EventPayments {
   }
 }
 
-/** Until the time is over, or nobody waits any more. */
+/** Waits until the time is over or no bill waits any more. */
 function sleep(queue: Queue, milliseconds: number): Promise<void> {
   if (queue.bills.size === 0) return Promise.resolve()
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Every subscription that is being answered, so that shutdown can end them: neither server.close() nor yoga.dispose() does.
- * A stream that is ended says "done" to whoever waits for its next event, so that the answer ends with `event: complete`.
+ * All open subscriptions, so that shutdown can end them: neither server.close() nor yoga.dispose() does. A stream that
+ * is ended answers the waiting next() with "done", so that the response ends with `event: complete`.
  */
 export class LiveStreams {
   readonly #streams = new Set<{ end(): void }>()
@@ -11,8 +11,9 @@ export class LiveStreams {
   }
 
   /**
-   * Passes a source on, through `map`, until it is done, its consumer returns, endAll(), or `signal` aborts: a stream of which
-   * nothing was read yet can't be cancelled by its consumer.
+   * Passes the events of a source on, through `map`, until the source is done, the consumer returns, endAll() is called
+   * or `signal` aborts. The signal is needed because a consumer cannot cancel a stream of which it has read nothing
+   * yet.
    */
   track<Event>(source: AsyncIterable<Event>, map: (event: Event) => Event, signal: AbortSignal): LiveStream<Event> {
     const stream = new LiveStream(source[Symbol.asyncIterator](), map, () => this.#streams.delete(stream))
@@ -22,22 +23,25 @@ export class LiveStreams {
     return stream
   }
 
-  /** Ends each stream, and each that is tracked from now on. */
+  /** Ends all streams, and each one that is tracked later. */
   endAll(): void {
     this.#ended = true
     for (const stream of this.#streams) stream.end()
   }
 }
 
-/** A stream on its way to its consumer. */
+/** A subscription's stream between its source and its consumer. */
 export class LiveStream<Event> implements AsyncIterableIterator<Event> {
   readonly #source: AsyncIterator<Event>
   readonly #map: (event: Event) => Event
   readonly #onEnd: () => void
   readonly #over = new AbortController()
-  /** What is told last, where it is ended with something. */
+  /** The last event, if the stream is ended with one. */
   #last: IteratorResult<Event> | undefined
-  /** Settles the waiting next(). Promise.race with one long-lived promise would keep a reaction for each event delivered. */
+  /**
+   * Settles the waiting next(). Promise.race with one long-lived promise would keep a reaction for each delivered
+   * event.
+   */
   #finishWaiting: (() => void) | undefined
 
   constructor(source: AsyncIterator<Event>, map: (event: Event) => Event, onEnd: () => void) {
@@ -46,7 +50,7 @@ export class LiveStream<Event> implements AsyncIterableIterator<Event> {
     this.#onEnd = onEnd
   }
 
-  /** Aborts when nothing more comes from the source. */
+  /** Aborts when no more events come from the source. */
   get over(): AbortSignal {
     return this.#over.signal
   }
@@ -73,7 +77,7 @@ export class LiveStream<Event> implements AsyncIterableIterator<Event> {
         .catch((error: unknown) => {
           this.#finishWaiting = undefined
           this.#leave()
-          // It may be that only what was made of its event failed.
+          // Perhaps only `map` failed, and the source is still open.
           this.#source.return?.().catch(() => undefined)
           reject(error instanceof Error ? error : new Error(String(error)))
         })
@@ -89,7 +93,7 @@ export class LiveStream<Event> implements AsyncIterableIterator<Event> {
     return { done: true, value: undefined }
   }
 
-  /** Ends it as end() does, after one last event. */
+  /** Ends the stream after one last event. */
   endWith(last: Event): void {
     if (this.over.aborted) return
     this.#last = { done: false, value: last }
@@ -97,7 +101,7 @@ export class LiveStream<Event> implements AsyncIterableIterator<Event> {
   }
 
   end(): void {
-    // The consumer is not waiting for the source to clean up, and a source that fails to is nobody's answer.
+    // The consumer does not wait for the source to clean up, and an error of that belongs to no answer.
     this.return().catch(() => undefined)
   }
 

@@ -1,7 +1,7 @@
-/** Who reads a stream, for whoever makes its items. */
+/** The reader of a stream, for the code that makes its items. */
 export class Reader {
   #hasLeft = false
-  /** Called once, when the reader leaves. A stream makes one item at a time, so there is one at the most. */
+  /** Called once, when the reader leaves. One is enough: a stream makes one item at a time. */
   onLeave: (() => void) | undefined
 
   get hasLeft(): boolean {
@@ -15,13 +15,16 @@ export class Reader {
   }
 }
 
-/** A stream whose items are made of another's. A class: an async generator keeps its source open until the next item comes. */
+/**
+ * A stream whose items are made from those of another. It is a class, because an async generator keeps its source open
+ * until the next item comes.
+ */
 export class MappedStream<From, To> implements AsyncIterableIterator<To> {
   readonly #source: AsyncIterator<From>
   readonly #map: (item: From, reader: Reader) => To | Promise<To>
   readonly #reader = new Reader()
 
-  /** @param map what it makes for a reader that has left is thrown away */
+  /** @param map makes an item; for a reader that has left, its result is dropped */
   constructor(source: AsyncIterable<From>, map: (item: From, reader: Reader) => To | Promise<To>) {
     this.#source = source[Symbol.asyncIterator]()
     this.#map = map

@@ -16,23 +16,25 @@ import type { EventPace } from './event-pace.ts'
 import type { EventPayments } from './event-payments.ts'
 import { MappedStream, type Reader } from './mapped-stream.ts'
 
-/** A result is told to others for so long at the most: what it read of the database is as old as that, and then it is forgotten. */
+/** How long a result is shared. The data that it read are at most this old. */
 const SHARED_FOR_MS = 1_000
 
-/** Of so many events at once: after a burst subscribers go through its events side by side, and a result may be long. */
+/**
+ * The most events whose results are kept: after a burst subscribers are at different events, and a result may be long.
+ */
 const MOST_EVENTS = 64
 
 type Result = ExecutionResult | Promise<ExecutionResult>
 
-/** Whose stream an event is made for, and how many objects the event could return. */
+/** The caller of a stream, and how many objects an event could return. */
 export interface Subscriber {
   readonly subject: string
   readonly objects: number
 }
 
 /**
- * @param reach names what the operation's caller may see: results are shared between equal ones only
- * @param subscriber default: its events cost nothing, and are made at once
+ * @param reach names what the caller may see; only results of equal reaches are shared
+ * @param subscriber default: its events cost nothing and are made at once
  */
 export type SharedSubscribe = (
   args: ExecutionArgs,
@@ -40,25 +42,27 @@ export type SharedSubscribe = (
   subscriber?: Subscriber,
 ) => Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult>
 
-/** When events are paid and made. */
+/** The limits on paying for and making events. */
 export interface EventLimits {
   readonly pace: EventPace
-  /** undefined: nothing costs anything. */
+  /** undefined: events cost nothing. */
   readonly payments: EventPayments | undefined
 }
 
 /**
- * graphql-js' subscribe, but subscribers that select the same of the same event share one result. A dashboard is one
- * document in a thousand browsers, and executing it, with what it reads, is most of what an event costs.
- * The source must hand the same object to every subscriber of an event. A result with errors is not shared, because its
- * errors name a request. A caller pays the objects of a shared event once, and a point for each further stream.
+ * Makes graphql-js' subscribe with shared results: subscribers that select the same fields of the same event share one
+ * result. A dashboard is one document in a thousand browsers, and executing it with its reads is most of an event's
+ * cost.
+ *
+ * The source must give the same object to every subscriber of an event. A result with errors is not shared, because its
+ * errors name a request. A caller pays for the objects of a shared event once, and one point for each further stream.
  * @param limits default: none
  */
 export function createSharedSubscribe(limits?: EventLimits): SharedSubscribe {
   const recent = new RecentResults()
   const documents = new DocumentNumbers()
 
-  /** One subscriber's stream, as its events need it. */
+  /** One subscriber's stream. */
   interface Stream {
     readonly args: ExecutionArgs
     readonly key: string
@@ -102,7 +106,7 @@ export function createSharedSubscribe(limits?: EventLimits): SharedSubscribe {
     const source = await createSourceEventStream(args)
     if (!isAsyncIterable(source)) return source
     const { document, operationName, variableValues } = args
-    // By name, so that one left out, which has its default, is not one that is null.
+    // By name, so that an omitted variable, which has its default, differs from one that is null.
     const used = namesOfUsed(document, operationName).filter((name) => Object.hasOwn(variableValues ?? {}, name))
     const variables = used.map((name) => [name, variableValues?.[name]])
     const key = JSON.stringify([documents.numberOf(document), operationName, variables, reach])
@@ -115,22 +119,22 @@ export function createSharedSubscribe(limits?: EventLimits): SharedSubscribe {
   }
 }
 
-/** What is made for readers that have all left. With an error, so that it is not shared with one who comes later. */
+/** The result for an event whose readers have all left. It has an error, so it is not shared with a later reader. */
 const NOBODY_WAITS: ExecutionResult = { errors: [new GraphQLError('Nobody waits for this event any more.')] }
 
 function isObject(event: unknown): event is object {
   return typeof event === 'object' && event !== null
 }
 
-/** One result, and who shares it. */
+/** One result, and its readers. */
 class SharedResult {
   result: Result | undefined
   /** Callers that have paid for it. */
   payers: Set<string> | undefined
-  /** Who waits until it is begun. */
+  /** The readers that wait until it is made. */
   readers: Set<Reader> | undefined = new Set()
 
-  /** @returns whether anybody still waits */
+  /** @returns whether a reader still waits */
   begin(): boolean {
     const readers = this.readers ?? []
     this.readers = undefined
@@ -139,7 +143,10 @@ class SharedResult {
   }
 }
 
-/** Two shares of the time, the older of which is dropped as a whole: nothing is kept for long, and nothing has a timer. */
+/**
+ * Remembers results in two generations, and drops the older one as a whole. So nothing is kept for long, and no timer
+ * is needed.
+ */
 class RecentResults {
   #young = new Map<object, Map<string, SharedResult>>()
   #old = new Map<object, Map<string, SharedResult>>()
@@ -150,7 +157,7 @@ class RecentResults {
     return this.#young.get(event)?.get(key) ?? this.#old.get(event)?.get(key)
   }
 
-  /** Finds it or begins it. */
+  /** Finds a result or begins a new one. */
   of(event: object, key: string): SharedResult {
     const known = this.find(event, key)
     if (known) return known
@@ -170,7 +177,7 @@ class RecentResults {
   }
 }
 
-/** Documents come from a cache, so that equal texts are the same object. */
+/** Numbers documents. They come from a cache, so equal texts are the same object. */
 class DocumentNumbers {
   readonly #numbers = new WeakMap<DocumentNode, number>()
   #last = 0
@@ -183,8 +190,8 @@ class DocumentNumbers {
 }
 
 /**
- * The variables on which the result depends once the event is there: all but those that are used as arguments of the subscription
- * field alone (`after` is another one for each subscriber).
+ * The variables that affect the result of an event: all except those used only as arguments of the subscription field.
+ * Its argument `after` differs for each subscriber.
  */
 function namesOfUsed(document: DocumentNode, operationName: string | null | undefined): string[] {
   const names = new Set<string>()

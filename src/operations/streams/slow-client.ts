@@ -3,12 +3,15 @@ import type { FaultCode } from '../../errors/fault.ts'
 
 export const SLOW_CLIENT: FaultCode = 'SLOW_CLIENT'
 
-/** Closes a WebSocket whose client takes nothing. Of the range for private use, and one after which graphql-ws' client connects again. */
+/**
+ * The code that closes the WebSocket of a client that takes nothing. It is in the range for private use, and
+ * graphql-ws' client reconnects after it.
+ */
 export const SLOW_CLIENT_CLOSE = 4480
 
 /**
- * The last that a subscriber is told which takes nothing, for when it reads again.
- * @param cursor of the last event that was sent before; undefined: none was
+ * The last event for a subscriber that takes nothing, for when it reads again.
+ * @param cursor the cursor of the last event that was sent before; undefined: none was
  */
 export function slowClientResult(cursor: string | undefined): ExecutionResult {
   const error = new GraphQLError(
@@ -18,7 +21,10 @@ export function slowClientResult(cursor: string | undefined): ExecutionResult {
   return { errors: [error] }
 }
 
-/** The same as the reason of a WebSocket's end, at most 123 bytes. @param cursors the last of each of its subscriptions that was sent one */
+/**
+ * The same as the reason of a WebSocket's close, at most 123 bytes.
+ * @param cursors the last cursor of each subscription that was sent one
+ */
 export function slowClientReason(cursors: readonly string[]): string {
   const reason = `${SLOW_CLIENT}: ${adviceFor(cursors)}`
   return Buffer.byteLength(reason) <= 123 ? reason : `${SLOW_CLIENT}: ${adviceFor([])}`

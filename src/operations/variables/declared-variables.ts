@@ -1,18 +1,21 @@
 import type { OperationDefinitionNode } from 'graphql'
 import { Fault } from '../../errors/fault.ts'
 
-/** Of a subscription's variables, as JSON: they are kept while it is open, and a caller may have a thousand open. */
+/**
+ * The most bytes of a subscription's variables, as JSON. They are kept while it is open, and a caller may have a
+ * thousand open.
+ */
 const MOST_BYTES_OF_STREAM = 8 * 1024
 
 type Variables = Readonly<Record<string, unknown>>
 
-/** Those of the given variables that the operation declares. Whatever else a client sent can be forgotten. */
+/** The given variables that the operation declares. Others can be forgotten. */
 export function declaredVariables(
   { variableDefinitions = [] }: OperationDefinitionNode,
   given: Variables | null | undefined,
 ): Variables | undefined {
   if (!given) return undefined
-  // Without a prototype, so that a variable may have any name.
+  // Without a prototype, so a variable may have any name.
   const declared = Object.create(null) as Record<string, unknown>
   for (const { variable } of variableDefinitions) {
     const name = variable.name.value
@@ -21,12 +24,12 @@ export function declaredVariables(
   return declared
 }
 
-/** @throws Fault BAD_USER_INPUT where they are too much to be kept */
+/** @throws Fault BAD_USER_INPUT if the variables are too large to be kept */
 export function requireSmall(variables: Variables | undefined): void {
   if (variables && sizeOf(variables) > MOST_BYTES_OF_STREAM) {
     throw new Fault(
       'BAD_USER_INPUT',
-      `The variables of a subscription have at most ${MOST_BYTES_OF_STREAM} bytes as JSON: watch more, and leave out what you do not need.`,
+      `The variables of a subscription have at most ${MOST_BYTES_OF_STREAM} bytes as JSON: subscribe with fewer filters, and leave out what you do not need.`,
     )
   }
 }
@@ -35,7 +38,7 @@ function sizeOf(variables: Variables): number {
   try {
     return Buffer.byteLength(JSON.stringify(variables))
   } catch {
-    // They nest too deep to be written.
+    // They nest too deep for JSON.stringify.
     return Infinity
   }
 }

@@ -11,18 +11,18 @@ import {
 } from 'graphql'
 import { MOST_ERRORS } from '../../limits/error-limits.ts'
 
-/** Whether an operation was refused before anything of it ran, which for a valid document is for its variables. */
+/** Whether an operation was refused before anything ran. For a valid document only its variables can be the reason. */
 export function isRefused(result: ExecutionResult): boolean {
   return result.errors !== undefined && !('data' in result)
 }
 
-/** No input has as many members, nor is any as deep. */
+/** Every input of the schema is smaller than this, and less deep. */
 const MOST_MEMBERS = 50
 const DEEPEST = 6
 
 /**
- * Whether a value holds an object with more members than any input has. graphql-js repeats the whole object in each of its
- * errors: one of 100,000 members took it 12 s.
+ * Whether a value contains an object with more members than any input has. graphql-js repeats the whole object in each
+ * of its errors: one of 100,000 members took it 12 s.
  */
 export function hasLargeObject(value: unknown, depth = DEEPEST): boolean {
   if (typeof value !== 'object' || value === null || depth === 0) return false
@@ -32,9 +32,9 @@ export function hasLargeObject(value: unknown, depth = DEEPEST): boolean {
 }
 
 /**
- * Why variables don't fit their operation, without what they hold: graphql-js' own errors repeat each value whole, and a
- * client's log may be the wrong place for a token that was sent as the wrong variable.
- * @returns none where each fits; at most 50, and one that says that there are more
+ * Finds why variables do not fit their operation. The messages do not repeat values: graphql-js' own do, and a client's
+ * log may be the wrong place for a token that was sent as the wrong variable.
+ * @returns empty if all fit; at most 50, and one that says that there are more
  */
 export function findVariableErrors(
   schema: GraphQLSchema,
@@ -43,7 +43,7 @@ export function findVariableErrors(
 ): readonly GraphQLError[] {
   const errors: GraphQLError[] = []
   const add = (definition: VariableDefinitionNode, what: string) => {
-    // Looking at each of 500,000 wrong items of a list takes half a minute.
+    // Checking 500,000 wrong items of a list takes half a minute.
     if (errors.length >= MOST_ERRORS) throw new TooManyErrors()
     errors.push(new GraphQLError(`Variable "$${definition.variable.name.value}" ${what}`, { nodes: definition }))
   }
@@ -51,7 +51,7 @@ export function findVariableErrors(
     judgeVariables(schema, operation, variables, add)
   } catch (error) {
     if (!(error instanceof TooManyErrors)) throw error
-    errors.push(new GraphQLError(`The variables have more errors: mend these ${MOST_ERRORS} first.`))
+    errors.push(new GraphQLError(`The variables have more errors: correct these ${MOST_ERRORS} first.`))
   }
   return errors
 }
@@ -89,7 +89,10 @@ function textOf(key: string | number): string {
   return typeof key === 'number' ? `[${key}]` : `.${key}`
 }
 
-/** What graphql-js says of values by their type alone. All else may repeat one: of scalars only what they can't represent is left. */
+/**
+ * Messages of graphql-js that name only a type. All others may repeat a value, and are shortened. A scalar's message
+ * keeps what the scalar cannot represent.
+ */
 const HARMLESS = [
   /^Expected non-nullable type "[^"]*" not to be null\.$/,
   /^Expected type "[^"]*" to be an object\.$/,
@@ -109,6 +112,6 @@ function withoutValue(message: string): string {
   const [, unknown] = OF_ENUM.exec(message) ?? []
   if (unknown !== undefined) return `it ${unknown}.`
   const [, type] = OF_FIELD.exec(message) ?? []
-  if (type !== undefined) return `it has a field that ${type} has not.`
-  return `${EXPECTED.exec(message)?.[0] ?? 'it is no value of its type'}.`
+  if (type !== undefined) return `it has a field that ${type} does not have.`
+  return `${EXPECTED.exec(message)?.[0] ?? 'it is not a value of its type'}.`
 }

@@ -2,10 +2,7 @@ import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql'
 import { getOperationAST } from 'graphql'
 import { findVariableErrors, hasLargeObject, isRefused } from './variable-errors.ts'
 
-/**
- * Runs an operation, and tells what is wrong with its variables in our words. graphql-js' words repeat each value
- * whole.
- */
+/** Reports errors of variables in our own messages, since graphql-js' messages repeat each value in full. */
 export class VariableRules {
   readonly #schema: GraphQLSchema
 
@@ -13,7 +10,10 @@ export class VariableRules {
     this.#schema = schema
   }
 
-  /** Judged before it runs: graphql-js would take seconds to repeat a large object. @returns undefined: it may run */
+  /**
+   * Checked before the operation runs: graphql-js would take seconds to repeat a large object.
+   * @returns undefined if it may run
+   */
   refuseLarge(args: ExecutionArgs): ExecutionResult | undefined {
     return hasLargeObject(args.variableValues) ? this.#errorsOf(args) : undefined
   }

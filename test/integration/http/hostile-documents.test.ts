@@ -57,7 +57,7 @@ describe.each(Object.entries(transports))('over %s', (_way, ask) => {
     const { errors = [] } = await ask(waymark.url, query)
     expect(errors).toHaveLength(MOST_ERRORS + 1)
     expect(errors.at(-1)).toMatchObject({
-      message: `25 more errors are left out: an answer tells ${MOST_ERRORS}.`,
+      message: `25 more errors are left out: an answer has at most ${MOST_ERRORS}.`,
       extensions: { code: 'BAD_USER_INPUT' },
     })
   })
