@@ -1,4 +1,4 @@
-// What Waymark costs where nothing is asked of it: memory, its start, its size on disk.
+// Measures what an idle Waymark costs: memory, start time and size on disk.
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { bodyOf, workNamed } from './works.mjs'
 const STARTS = 5
 const IDLE_MS = 5_000
 
-/** @returns pairs of what and how much */
+/** @returns pairs of a name and a figure */
 export async function measureCosts(databaseUrl, headers) {
   const { start } = candidates.find(({ name }) => name === WAYMARK)
   const answers = []
@@ -38,7 +38,7 @@ export async function measureCosts(databaseUrl, headers) {
   ]
 }
 
-/** As the Dockerfile installs it. */
+/** The size as the Dockerfile installs it. */
 async function productionSize() {
   const folder = await mkdtemp(join(tmpdir(), 'waymark-size-'))
   try {

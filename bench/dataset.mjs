@@ -1,22 +1,31 @@
 import { SESSIONS_PER_USER, STREAM } from './works.mjs'
 
-/** 10,000 users with a checkpoint and 20 sessions each; large: 1,000,000 with a checkpoint, half of them with 20 sessions. */
+/** The users, and how many of them have 20 sessions each. Every user has a checkpoint. */
 export const SMALL = { users: 10_000, crawledUsers: 10_000 }
 export const LARGE = { users: 1_000_000, crawledUsers: 500_000 }
 
-/** `streamOf`, `statusOf`: SQL over user n and their session k. `versions`: revisions of each checkpoint, a day apart, the last current. */
+/**
+ * `streamOf` and `statusOf` are SQL over user n and their session k. `versions` is the number of revisions of each
+ * checkpoint, a day apart; the last one is current.
+ */
 const PLAIN_KIND = {
   streamOf: `'${STREAM}'`,
   statusOf: `(ARRAY['completed', 'completed', 'stopped', 'failed'])[1 + (n + k) % 4]`,
   versions: 1,
 }
 
-/** Each user has one stream: 90 % the commonest, a thousandth the rarest, which is of no platform by name. As works of growth-works.mjs take it. */
+/**
+ * Each user has one stream: 90 % the most common one, a thousandth the rarest, whose name is of no platform. streamOf
+ * in growth-works.mjs does the same.
+ */
 export const streamSql = `CASE WHEN n % 1000 = 500 THEN 'rare/list' WHEN n % 200 < 180 THEN '${STREAM}' WHEN n % 200 < 190 THEN 'reddit/saved'
   WHEN n % 200 < 194 THEN 'twitter/likes' WHEN n % 200 < 196 THEN 'youtube/likes' WHEN n % 200 < 198 THEN 'mastodon/bookmarks'
   WHEN n % 200 < 199 THEN 'linkedin/saved' ELSE 'bluesky/likes' END`
 
-/** Every filter matches some: streams of each platform, and of 2,000 sessions one that runs. Three revisions, two of them to be pruned. */
+/**
+ * Every filter matches some rows: there are streams of each platform, and one of 2,000 sessions runs. Of three
+ * revisions two can be pruned.
+ */
 export const MIXED_KIND = {
   streamOf: streamSql,
   statusOf: `CASE WHEN (n * 20 + k) % 2000 = 7 THEN 'running' ELSE ${PLAIN_KIND.statusOf} END`,
@@ -24,9 +33,10 @@ export const MIXED_KIND = {
 }
 
 /**
- * Fills an empty migrated database as its own functions would have: states and revisions belong to the checkpoints. With triggers
- * off (this needs a superuser), since nobody watches yet. The indexes of the two largest tables are made anew when these are full, each as it
- * was: of 10,000,000 sessions that takes minutes where filling 14 indexes row by row took more than ten.
+ * Fills an empty migrated database with the rows that its own functions would have written: states and revisions match
+ * the checkpoints. Triggers are off, which needs a superuser, since nobody is subscribed. The indexes of the two
+ * largest tables are dropped and created again when the tables are full. For 10,000,000 sessions that takes minutes;
+ * filling 14 indexes row by row took more than ten.
  */
 export async function fill(client, { users, crawledUsers }, { streamOf, statusOf, versions } = PLAIN_KIND) {
   const { rows: indexes } = await client.query(`
@@ -51,7 +61,7 @@ export async function fill(client, { users, crawledUsers }, { streamOf, statusOf
         lease_seconds, lease_expires_at, position_moved_at)
       SELECT 'user-' || lpad(n::text, 7, '0') || '-' || (9 + k), 'user-' || lpad(n::text, 7, '0'), ${streamOf}, at,
         CASE WHEN status <> 'running' THEN at + interval '61.5 s' END, status, (n + k) % 500,
-        -- Of those that run: owners of a stream, of which half don't move.
+        -- Running sessions own a stream, and half of them do not move.
         leased, CASE WHEN leased > 0 THEN 60 END, CASE WHEN leased > 0 THEN timestamptz '2100-01-01Z' END,
         CASE WHEN leased > 0 AND n % 200 < 100 THEN timestamptz '2100-01-01Z' END
       FROM generate_series(1, ${crawledUsers}) AS n, generate_series(1, ${SESSIONS_PER_USER}) AS k,
@@ -64,14 +74,17 @@ export async function fill(client, { users, crawledUsers }, { streamOf, statusOf
   await client.query('VACUUM (ANALYZE, FREEZE)')
 }
 
-/** Beside it what the others save to. */
+/** Adds the table that the other servers save to. */
 export async function fillPlain(client) {
   await client.query(PLAIN)
   await client.query('VACUUM (ANALYZE) bench.checkpoint')
   await client.query('CHECKPOINT')
 }
 
-/** What the others save to: the checkpoint's columns, key and foreign key, and none of the triggers that keep history and events. */
+/**
+ * The table that the other servers save to: the checkpoint's columns, key and foreign key, without the triggers that
+ * write history and events.
+ */
 const PLAIN = `
   CREATE SCHEMA bench;
   CREATE TABLE bench.checkpoint (

@@ -1,6 +1,7 @@
-// Commit to last delivery: one status change, told to 1,000 subscribers over SSE, by Waymark and by the least that could do it
-// (LISTEN and a bare node:http writer), in turn, in one run, on one database, for the same transaction.
-//   npm run bench:feed [-- --subscribers 1000 --changes 40 --rounds 5]
+// Measures the time from commit to the last delivery: one status change for 1,000 subscribers over SSE. Compares
+// Waymark with the least that could do it (LISTEN and a bare node:http writer), in turn, in one run, on one database,
+// for the same transaction.
+// npm run bench:feed [-- --subscribers 1000 --changes 40 --rounds 5]
 import { spawn } from 'node:child_process'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -28,7 +29,7 @@ const QUERY =
 
 const { startEmbedded } = await import('../dist/database/embedded/embedded.js')
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
-// As root PostgreSQL runs as another user.
+// Started by root, PostgreSQL runs as another user, who must be able to read the folder.
 await chmod(folder, 0o755)
 const quiet = { info() {}, warn() {}, error() {}, debug() {} }
 const postgres = await startEmbedded({ dataDir: folder, log: quiet })
@@ -56,7 +57,10 @@ try {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** Opens the streams, makes the changes one after the other, and notes for each how long after its commit the last stream had it. */
+/**
+ * Opens the streams, makes the changes one after the other, and records how long after each commit the last stream got
+ * it.
+ */
 async function measure(candidate, writer, round) {
   const audience = await listen(candidate)
   for (let change = 0; change < changes; change += 1) {
@@ -64,7 +68,7 @@ async function measure(candidate, writer, round) {
     const heard = audience.hear(sessionId)
     await writer.query('BEGIN')
     await writer.query(`INSERT INTO crawler.crawl_session (session_id, user_id) VALUES ($1, 'bench')`, [sessionId])
-    // What every writer may do who does not want to wait for the next tick: docs/feeds.md.
+    // As a writer does that does not want to wait for the next tick: docs/feeds.md.
     await writer.query(`SELECT pg_notify('waymark_feed', '')`)
     await writer.query('COMMIT')
     const committed = performance.now()
@@ -78,7 +82,7 @@ async function measure(candidate, writer, round) {
   await sleep(200)
 }
 
-/** Plain sockets that only look for an ID in what comes: the audience must not be what is measured. */
+/** Plain sockets that only search for an ID in what arrives, so that the subscribers cost little themselves. */
 async function listen({ url, body }) {
   const { hostname, port, pathname } = new URL(url)
   let wanted = ''

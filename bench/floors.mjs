@@ -1,4 +1,4 @@
-// What no server can beat: the same statements by pgbench, and sets by one connection.
+// The floors that no server can beat: the same statements by pgbench, and sets over one connection.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ const user = `'user-' || lpad((:n)::text, 7, '0')`
 const inline = (statement, ...values) =>
   values.reduce((text, value, place) => text.replaceAll(`$${place + 1}`, value), statement) + ';'
 
-/** pgbench's own random numbers in place of $1; it prepares the statements. */
+/** With pgbench's random numbers in place of $1. It prepares the statements. */
 const scripts = (users) => {
   const anyUser = `\\set n random(1, ${users})\n`
   const session = `\\set k random(10, ${9 + SESSIONS_PER_USER})\n`
@@ -23,14 +23,17 @@ const scripts = (users) => {
   }
 }
 
-/** @returns {Promise<string | undefined>} pgbench's version; undefined: it isn't here (it comes with PostgreSQL, not with Waymark) */
+/**
+ * @returns {Promise<string | undefined>} pgbench's version; undefined: it is not installed (it comes with PostgreSQL,
+ * not with Waymark)
+ */
 export const pgbenchVersion = () =>
   run('pgbench', ['--version']).then(
     (text) => text.trim(),
     () => undefined,
   )
 
-/** Transactions a second over so many connections. */
+/** Transactions per second over the work's connections. */
 export async function pgbench(databaseUrl, { work, users, requests }) {
   const { name, connections } = work
   const script = scripts(users)[name]
@@ -59,7 +62,7 @@ export async function pgbench(databaseUrl, { work, users, requests }) {
   }
 }
 
-/** Checkpoints a second by one connection that sends sets of 1,000 in one statement each, one after the other. */
+/** Checkpoints per second over one connection that sends sets of 1,000, each in one statement, one after the other. */
 export async function bulkFloor(client, { users, requests, firstCount }) {
   const { variables } = workNamed('bulk')
   const since = performance.now()

@@ -1,21 +1,23 @@
-// How PostgreSQL carries out what Waymark asks of it: the very statements, with their values, taken from a Waymark in this process.
+// Shows how PostgreSQL runs Waymark's statements. It takes the statements, with their values, from a Waymark in this
+// process.
 import { createRequire } from 'node:module'
 import { pino } from 'pino'
 import { bodyOf } from './works.mjs'
 
-// The server's own, whose statements are listened to; bare 'pg' is this folder's, a copy of which the server knows nothing.
+// The server's own pg, whose statements are recorded. A bare 'pg' is this folder's, a copy that the server does not
+// use.
 const pg = createRequire(new URL('../dist/app.js', import.meta.url))('pg')
 
-/** Of tables that hold more than this it is told who reads them from end to end. */
+/** Sequential scans of tables with more rows than this are reported. */
 const FEW_ROWS = 1_000
-/** Different values may have different plans. */
+/** More than one, because different values may have different plans. */
 const TRIES = 2
 
-/** @returns of each work, forward and backward, what its statements read */
+/** @returns what the statements of each work read, forward and backward */
 export async function explainAll(set, works, log) {
   const isExplained = ({ kind }) => kind === 'lookup' || kind === 'list' || kind === 'count'
   const asked = works.filter(isExplained).flatMap((work) => {
-    // The other way round it is another statement.
+    // Reading backward uses another statement.
     const isList = /^sessions, |^checkpoints, /.test(work.name) && work.query.includes('first: 20') && !work.cursorsOf
     return isList
       ? [work, { ...work, name: `${work.name}, the last page`, query: work.query.replace('first: 20', 'last: 20') }]
@@ -36,7 +38,7 @@ export async function explainAll(set, works, log) {
   })
 }
 
-/** The same of what pruneSessions does by each of its filters: what it looks for and deletes at first, which is taken back. */
+/** The same for pruneSessions by each filter: its first statement, which finds and deletes, is run and rolled back. */
 export async function explainPruning(set, log) {
   const filters = {
     'no filter': '',
@@ -50,7 +52,7 @@ export async function explainPruning(set, log) {
     const plans = []
     for (const [name, filter] of Object.entries(filters)) {
       for (const isDryRun of [false, true]) {
-        // Before all sessions: it finds nothing. Explained is what it does where it finds some.
+        // The time is before all sessions, so the request deletes nothing. What is explained has a later time.
         const input = `completedBefore: "2020-01-01T00:00:00Z", dryRun: ${isDryRun} ${filter && `, ${filter}`}`
         const [statement] = await ask(
           JSON.stringify({ query: `mutation { pruneSessions(input: { ${input} }) { __typename } }` }),
@@ -84,7 +86,7 @@ function planOf({ name, kind }, reads) {
   }
 }
 
-/** @param run is given what asks it and answers the statements that it sent for that */
+/** @param run gets a function that sends a request and returns the statements that the server sent for it */
 async function withWaymark({ databaseUrl }, _log, run) {
   const { startApp } = await import('../dist/app.js')
   const { readConfig } = await import('../dist/config.js')
@@ -101,7 +103,7 @@ async function withWaymark({ databaseUrl }, _log, run) {
   pg.Client.prototype.query = function (...args) {
     const [first] = args
     const statement = typeof first === 'string' ? { text: first, values: args[1] } : first
-    // What the server does by itself is no part of it.
+    // Without the statements of the server's background tasks.
     if (
       typeof statement?.text === 'string' &&
       !/feed_event|^LISTEN|crawler\.reap\(|^EXPLAIN|session_replication_role/.test(statement.text)
@@ -133,7 +135,7 @@ async function readsOf(client, { name, text, values }) {
   const [{ Plan: top, 'Execution Time': ms }] = rows[0]['QUERY PLAN']
   const tops = [top]
   if (name !== undefined) {
-    // A prepared statement may come to be carried out by a plan that knows no values.
+    // PostgreSQL may run a prepared statement by a generic plan, which knows no values.
     const generic = await client.query(`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`)
     tops.push(generic.rows[0]['QUERY PLAN'][0].Plan)
   }

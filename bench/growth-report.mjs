@@ -2,9 +2,9 @@ import { fixed, median, ratio, sourceOf, wrapped } from './report.mjs'
 
 const LIST_TARGET = 1.3
 const SAVER_TARGET = 2
-/** More than a page of 20 with what belongs to it, and than any one user has. */
+/** More than a page of 20 with its related rows, and more than any one user has. */
 const MANY_ROWS = 500
-/** An index may be read through without a row of its table. */
+/** Also by time: an index can be read from end to end without reading a row of its table. */
 const MANY_MS = 5
 
 /** @returns the text of GROWTH.md */

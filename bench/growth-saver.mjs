@@ -1,16 +1,19 @@
-// What somebody who saves feels of sessions and history being pruned at the same time.
+// Measures the latency of saves while sessions and history are pruned.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { works } from './growth-works.mjs'
 
-/** Far below what the server takes: it is waiting that is measured, not whose turn it is on the processor. */
+/** Far below the server's capacity: this measures waiting for the database, not the share of the processor. */
 const SAVES_PER_SECOND = 300
 const CONNECTIONS = 32
 const SECONDS = 8
-/** Of sessions' ends, each pruned by a request of its own: some 20,000 sessions. */
+/** The time range of sessions' ends that one request prunes: some 20,000 sessions. */
 const SLICE_MS = 1_200_000
 const RETENTION = { historyKeepRevisions: 1, historyRetentionDays: 30, sessionRetentionDays: undefined }
 
-/** Alone, during pruneSessions, during retention, in turn. @returns samples of each by round, and how much was pruned beside them */
+/**
+ * Measures saves alone, during pruneSessions and during retention, in turn.
+ * @returns the samples of each by round, and how much was pruned meanwhile
+ */
 export async function measureSaver(set, { rounds, load, say }) {
   const { openDatabase } = await import('../dist/database/database.js')
   const { runRetentionOnce } = await import('../dist/maintenance/retention.js')
@@ -43,7 +46,7 @@ export async function measureSaver(set, { rounds, load, say }) {
   const kinds = {
     alone: async () => 0,
     'during pruneSessions': pruneSlice,
-    // As each server does by itself once a minute; from another process, as another replica would.
+    // As each server does once a minute. It runs in another process, as on another replica.
     'during retention of history': async (signal) => (await runRetentionOnce(database, RETENTION, signal)).revisions,
   }
   const results = Object.entries(kinds).map(([name, disturb]) => ({

@@ -1,8 +1,8 @@
-// What is asked of the small and of the large database alike: every lookup, every list by every filter and in every order, what counts,
-// and saves. Users, sessions and times are random over the whole of each.
+// The requests to both the small and the large database: every lookup, every list by every filter and in every order,
+// counts and saves. Users, sessions and times are random over the whole of each database.
 import { SESSIONS_PER_USER, STREAM, userId, workNamed } from './works.mjs'
 
-/** As dataset.mjs does in SQL. */
+/** The same as streamSql of dataset.mjs. */
 function streamOf(user) {
   const n = user + 1
   if (n % 1000 === 500) return 'rare/list'
@@ -13,7 +13,7 @@ function streamOf(user) {
 }
 
 const START_MS = Date.UTC(2026, 0, 1)
-/** Of any of the sessions that dataset.mjs makes. */
+/** The start of one of the sessions that dataset.mjs makes. */
 const timeOf = (user, count) => new Date(START_MS + user * 1237 + (count % SESSIONS_PER_USER) * 3_600_000).toISOString()
 const hourLater = (time) => new Date(Date.parse(time) + 3_600_000).toISOString()
 const sessionId = (user, count) => `${userId(user)}-${10 + (count % SESSIONS_PER_USER)}`
@@ -25,7 +25,7 @@ const CHECKPOINT = 'userId stream lastItemId lastCrawledAt bookmarksCount update
 const SESSION = 'sessionId userId stream status startedAt completedAt bookmarksProcessed'
 const PAGE = 'pageInfo { hasNextPage endCursor }'
 
-/** Of sessions. Each is a name, and what it makes of a random user and a count that never comes twice. */
+/** Filters of sessions by name. Each function makes a filter from a random user and a count that never repeats. */
 const sessionFilters = {
   'no filter': () => ({}),
   userId: (user) => ({ userId: userId(user) }),
@@ -72,7 +72,7 @@ const checkpointFilters = {
   'platform REDDIT, crawledBefore': (user) => ({ platform: 'REDDIT', crawledBefore: timeOf(user, 0) }),
 }
 
-/** Of which the small database has so many: a page of more would be another answer in the large one. */
+/** The small database has only so many checkpoints of these. A longer page would have more rows in the large one. */
 const FEWEST = 10
 const FEW = new Set(['stream, 0.1 % of them', 'platform OTHER'])
 
@@ -216,7 +216,7 @@ const lists = [
   },
 ]
 
-/** They read what they count: as long as that is much, it takes long. */
+/** Counts read the rows that they count, so they take time in proportion. */
 const counts = [
   ['sessions, no filter: totalCount', 'sessions(first: 1) { totalCount }'],
   ['sessions, status COMPLETED: totalCount', 'sessions(first: 1, filter: { status: [COMPLETED] }) { totalCount }'],

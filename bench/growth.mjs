@@ -1,6 +1,7 @@
-// Whether Waymark stays as it is where a database grows: the same questions to a small and to a large one, in one run, in one cluster, in turn;
-// the plan of each filter on the large one; and what a saver feels of pruning there.
-//   npm run bench -- --large [--rounds 5 --requests 200 --only 'sessions;node' --users 1000000 --write --note '...']
+// Measures whether Waymark slows down as a database grows: the same requests to a small and a large database, in one
+// run, in one cluster, in turn. Also shows the plan of each filter on the large one, and the latency of saves during
+// pruning there.
+// npm run bench -- --large [--rounds 5 --requests 200 --only 'sessions;node' --users 1000000 --write --note '...']
 import { fork } from 'node:child_process'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -21,11 +22,11 @@ const { values: options } = parseArgs({
     large: { type: 'boolean' },
     /** Counted rounds; one more comes first, to warm up. */
     rounds: { type: 'string', default: '5' },
-    /** Of each work in each round. */
+    /** Requests of each work in each round. */
     requests: { type: 'string', default: '200' },
-    /** Beginnings of works' names, and "plans" and "saver", with semicolons in between: names have commas. */
+    /** The beginnings of works' names, and "plans" and "saver", separated by semicolons, since names have commas. */
     only: { type: 'string' },
-    /** Of the large database, to try this out on less. */
+    /** Users of the large database; fewer to try the benchmark. */
     users: { type: 'string', default: String(LARGE.users) },
     note: { type: 'string' },
     /** Writes GROWTH.md. */
@@ -40,7 +41,7 @@ const isWanted = (name) =>
   wanted === undefined || wanted.some((word) => name.toLowerCase().startsWith(word.toLowerCase()))
 const say = (text) => process.stderr.write(`${text}\n`)
 const CONNECTIONS = 8
-/** For each: they read millions of rows. */
+/** For each count: they read millions of rows. */
 const COUNT_REQUESTS = 3
 
 const { startEmbedded } = await import('../dist/database/embedded/embedded.js')
@@ -48,12 +49,12 @@ const { migrate } = await import('../dist/database/migrations/migrate.js')
 const { verifySchema } = await import('../dist/database/migrations/verify.js')
 const startedAt = performance.now()
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
-// As root PostgreSQL runs as another user.
+// Started by root, PostgreSQL runs as another user, who must be able to read the folder.
 await chmod(folder, 0o755)
 const quiet = { info() {}, warn() {}, error() {}, debug() {} }
 const postgres = await startEmbedded({ dataDir: folder, log: quiet })
 const clients = []
-/** As it ends by itself: PostgreSQL runs apart from this process and would stay. */
+/** Cleans up as at a normal end: PostgreSQL runs apart from this process and would go on. */
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
 let generator
 let count = 0
@@ -68,7 +69,7 @@ try {
   const scansBefore = await sequentialScans(large.client)
   for (const work of works.filter(({ kind, name }) => kind !== 'write' && kind !== 'count' && isWanted(name)))
     results.push(await compare(work, sets))
-  // A connection tells what it has read 10 s after it was used last.
+  // A connection reports its reads 10 s after its last use.
   await sleep(11_000)
   const scans = difference(await sequentialScans(large.client), scansBefore)
   for (const work of works.filter(({ kind, name }) => kind === 'count' && isWanted(name)))
@@ -107,13 +108,13 @@ async function cleanUp() {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** A database of its own, filled, with a Waymark that serves it. */
+/** Makes a database, fills it, and starts a Waymark that serves it. */
 async function prepareSet(name, size) {
   const since = performance.now()
   const admin = new pg.Client({ connectionString: postgres.url })
   await admin.connect()
   await admin.query(`CREATE DATABASE growth_${name}`)
-  // So that it is filled with fewer checkpoints of PostgreSQL.
+  // Causes fewer checkpoints of PostgreSQL while the database is filled.
   await admin.query(`ALTER SYSTEM SET max_wal_size = '8GB'`)
   await admin.query('SELECT pg_reload_conf()')
   const databaseUrl = Object.assign(new URL(postgres.url), { pathname: `/growth_${name}` }).href
@@ -131,7 +132,7 @@ async function prepareSet(name, size) {
   await admin.end()
   const fillSeconds = (performance.now() - since) / 1_000
   say(`filled in ${fillSeconds.toFixed(0)} s`)
-  // The data is of January 2026: activity() is asked for it, and it must not be pruned before it is measured.
+  // The data are of January 2026. They must not be pruned before activity() reads them.
   const settings = { HISTORY_RETENTION_DAYS: '36500' }
   const { url } = await startWaymark({ databaseUrl, nodeFlags: [], settings })
   const headers = {
@@ -153,7 +154,7 @@ async function describeSet(client) {
   return rows[0]
 }
 
-/** Places in the middle of the lists, from which works go on. */
+/** Finds cursors in the middle of the lists, from which works continue. */
 async function findCursors({ url, headers, size }) {
   const ask = async (query) => {
     const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ query }) })
@@ -172,7 +173,7 @@ async function findCursors({ url, headers, size }) {
       cursors[order].push(
         await ask(`{ sessions(first: 1, orderBy: ${order}, filter: { ${filter}: "${at}" }) { edges { cursor } } }`),
       )
-    // Users have no filter: their cursor is the list's name and the last ID.
+    // Users have no filter. Their cursor is made here: the list's name and the last ID.
     cursors.users.push(
       Buffer.from(
         JSON.stringify(['users', `user-${String(Math.floor((size.users * place) / 32)).padStart(7, '0')}`]),
@@ -226,7 +227,7 @@ async function compare(work, sets) {
   return { work, samples }
 }
 
-/** Of what counts: some requests, one after the other. */
+/** Measures a count: some requests, one after the other. */
 async function count3(work, sets) {
   const samples = []
   for (const { url, headers } of sets) {
@@ -247,7 +248,7 @@ async function count3(work, sets) {
   return { work, samples }
 }
 
-/** Begun on tables of more than 1,000 rows, by all connections to this database together. */
+/** Counts the sequential scans of tables with more than 1,000 rows by all connections to this database. */
 async function sequentialScans(client) {
   const { rows } = await client.query(
     `SELECT t.relname AS name, t.seq_scan::integer AS scans FROM pg_stat_user_tables t JOIN pg_class c ON c.oid = t.relid

@@ -1,16 +1,19 @@
-// The load generator, a process of its own: keep-alive connections over plain sockets, one request at a time on each, so that it
-// costs less than what it measures. Takes its orders as JSON from the arguments and writes what it measured as JSON to stdout; forked,
-// it takes one after the other as messages, and stays warm.
+// The load generator. It is a separate process with keep-alive connections over plain sockets, one request at a time on
+// each, so that it costs less than what it measures. It takes its orders as JSON from the arguments and writes its
+// measurements as JSON to stdout. A forked generator takes its orders as messages, one after the other, and stays warm.
 import { connect } from 'node:net'
 import { bodyOf } from './works.mjs'
 
 const BODIES = 4_096
-/** How an answer begins that is none of errors. */
+/** The beginning of an answer without errors. */
 const DATA = '{"data":{'
 
 /**
- * `worksFile`: where `workName` is one of. `settleRequests` are answered before anything counts. `perSecond`: of all connections together,
- * at even distances; an answer's time then counts from when its request was due, so that one that waits for a late one before it is late too.
+ * Runs one work and measures it.
+ *
+ * `worksFile` contains the work `workName`. `settleRequests` are answered before anything counts. `perSecond` is the
+ * rate of all connections together, evenly spaced. With a rate, a request's time counts from when it was due, so a
+ * request that waits for a late one is late too.
  */
 async function load(orders) {
   const { urls, workName, connections, settleRequests, requests, users, firstCount, headers } = orders
@@ -33,7 +36,7 @@ async function load(orders) {
       `POST ${pathname} HTTP/1.1\r\nhost: ${host}\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     )
   }
-  /** Reads are prepared, in another order each time; writes are new each time. */
+  /** Read requests are prepared once and sent in another order by each connection. Write requests are always new. */
   const prepared = work.writes
     ? undefined
     : Array.from({ length: Math.min(BODIES, settleRequests + requests) }, () =>
@@ -94,7 +97,7 @@ async function load(orders) {
       if (prepared) request = prepared[(this.#place * 127 + this.#asked) % prepared.length]
       else {
         const own = Math.max(1, Math.floor(users / connections))
-        // At a pace: scattered over all of them, as crawls are.
+        // At a rate the users are random, as crawls are.
         const turn = perSecond === undefined ? this.#asked % own : Math.floor(Math.random() * own)
         request = requestOf(this.#url, this.#place + connections * turn, (count += 1))
       }
@@ -106,7 +109,7 @@ async function load(orders) {
       if (this.#missing < 0) {
         const start = this.#received.length === 0 ? chunk : Buffer.concat([...this.#received, chunk])
         const headEnd = start.indexOf('\r\n\r\n')
-        // Some servers send the body on its own.
+        // Some servers send the body separately.
         if (headEnd === -1 || start.length < headEnd + 4 + DATA.length) {
           this.#received = [start]
           return
@@ -137,7 +140,7 @@ async function load(orders) {
       else this.#askInTime()
     }
 
-    /** At a pace it may be asking nothing just then, for which nobody waits. */
+    /** At a rate a connection may be idle, and nobody waits for it then. */
     end() {
       if (perSecond === undefined) return
       clearTimeout(this.timer)

@@ -1,5 +1,5 @@
-// Each statement of ours beside what Prisma sends for the same, in turn: docs/adr/0019-prisma-and-sql.md.
-//   npm run bench:prisma [-- --rounds 5 --reads 4000 --only streams]
+// Compares each of our statements with what Prisma sends for the same, in turn: docs/adr/0019-prisma-and-sql.md.
+// npm run bench:prisma [-- --rounds 5 --reads 4000 --only streams]
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,9 +25,9 @@ const { values: options } = parseArgs({
   options: {
     /** Counted rounds; one more comes first, to warm up. */
     rounds: { type: 'string', default: '5' },
-    /** Of each in each round; what reads many rows gets a fortieth. */
+    /** Reads of each work in each round. Works that read many rows get a fortieth. */
     reads: { type: 'string', default: '4000' },
-    /** The beginning of what is measured. */
+    /** The beginning of the names of works to run. */
     only: { type: 'string', default: '' },
   },
 })
@@ -37,7 +37,7 @@ const STREAM = 'twitter/bookmarks'
 
 const quiet = { info() {}, warn() {}, error() {}, debug() {} }
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
-// As root PostgreSQL runs as another user.
+// Started by root, PostgreSQL runs as another user, who must be able to read the folder.
 await chmod(folder, 0o755)
 const postgres = await startEmbedded({ dataDir: folder, log: quiet })
 const client = new pg.Client({ connectionString: postgres.url })
@@ -46,13 +46,13 @@ const database = openDatabase({
   log: quiet,
 })
 const { prisma } = database
-// As operations read and save: what comes at once meets in one statement.
+// As in operations: reads and saves at the same time share a statement.
 const checkpoints = createCheckpointLoaders(database, 'all')
 const sessions = createSessionLoaders(database, 'all')
 const users = createUserLoaders(database, 'all')
 const { submit } = createGroupCommit(createSaveWriter(database), { maxSetSize: 1_000 })
 
-/** Of a user on the commonest stream. */
+/** The ID of a user with the most common stream. */
 const userOf = (n) => `user-${String(((n * 200) % SMALL.users) + 1 + (n % 90)).padStart(7, '0')}`
 const sessionOf = (n) => `${userOf(n)}-10`
 const first = (limit) => ({ limit, backward: false, after: undefined, before: undefined })
@@ -70,7 +70,7 @@ const save = (n) => ({
 const keyOf = (n) => ({ userId_stream: { userId: userOf(n), stream: STREAM } })
 const report = { bookmarksProcessed: undefined, metrics: undefined, rateLimitedUntil: undefined }
 
-/** What, ours, Prisma's, and the share of the reads. */
+/** The name, our function, Prisma's, and the share of the reads. */
 const works = [
   [
     'a checkpoint by key',

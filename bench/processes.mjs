@@ -1,4 +1,4 @@
-// Starting, watching and ending the processes of a run: nothing of it is left afterwards.
+// Starts, watches and ends the processes of a run. Nothing is left afterwards.
 import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 export const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const children = new Set()
 
-/** @returns the server's URL once it says where it serves, its process, and how long that took in milliseconds */
+/** @returns the server's URL when it serves, its process, and its start time in milliseconds */
 export async function startServer(args, env, command = process.execPath) {
   const startedAt = performance.now()
   const child = spawn(command, args, {
@@ -52,12 +52,15 @@ export async function stop(child) {
 
 export const stopAll = () => Promise.all([...children].map(stop))
 
-/** Seconds of a processor that a process has used, to 10 ms. Linux only. */
+/** The processor time that a process has used, in seconds, to 10 ms. Linux only. */
 export const cpuSecondsOf = (pid) => statOf(pid).cpuSeconds
 
 export const parentOf = (pid) => statOf(pid).parent
 
-/** The same of all that a process has started, also of what has ended: of a PostgreSQL, its connections. */
+/**
+ * The processor time of all children of a process, including ended ones. For PostgreSQL's postmaster these are its
+ * connections.
+ */
 export function cpuSecondsBelow(parent) {
   let sum = statOf(parent).endedCpuSeconds
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -65,7 +68,7 @@ export function cpuSecondsBelow(parent) {
       const stat = statOf(pid)
       if (stat.parent === parent) sum += stat.cpuSeconds
     } catch {
-      // Has ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return sum
@@ -82,7 +85,7 @@ function statOf(pid) {
   }
 }
 
-/** Megabytes of memory that a process holds now. Linux only. */
+/** The memory that a process holds now, in megabytes. Linux only. */
 export function residentMegabytesOf(pid) {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }

@@ -1,6 +1,6 @@
 // Compares the processor time that checkouts of Waymark spend on a read by key, in turn, on one database:
-//   npm run build (in each); DATABASE_URL=postgresql://... node bench/processor-time.mjs <checkout> <checkout> ...
-// It ends after about a minute for each checkout.
+// npm run build (in each); DATABASE_URL=postgresql://... node bench/processor-time.mjs <checkout> <checkout> ...
+// It takes about a minute for each checkout.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -22,7 +22,10 @@ if (checkouts.length === 0 || !process.env.DATABASE_URL) {
   process.exit(2)
 }
 
-/** In user and kernel mode, microseconds: fields 14 and 15 of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+/**
+ * The time in user and kernel mode, microseconds: fields 14 and 15 of
+ * https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+ */
 function processorTimeUs(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
   return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS * 1_000
@@ -50,7 +53,7 @@ async function ask(port, query) {
   return response.json()
 }
 
-/** Sends REQUESTS over CONNECTIONS, each the next one once it is answered. */
+/** Sends REQUESTS requests over CONNECTIONS connections. Each sends the next one when the last is answered. */
 function load(port) {
   const body = JSON.stringify({ query: QUERY })
   const request =
@@ -91,7 +94,7 @@ try {
     for (const place of round % 2 === 0 ? turn : turn.reverse()) {
       const before = processorTimeUs(children[place].pid)
       await load(FIRST_PORT + place)
-      // The first round compiles.
+      // Not counted: in the first round V8 compiles.
       if (round > 0) times[place].push((processorTimeUs(children[place].pid) - before) / REQUESTS)
     }
   }

@@ -1,5 +1,5 @@
-// What somebody would write by hand who needs no order, no resuming, no filter and no schema: on each NOTIFY read the newest
-// event and write it to every response.
+// What one would write by hand without order, resuming, filters or a schema: on each NOTIFY it reads the newest events
+// and writes them to every response.
 import { createServer } from 'node:http'
 import pg from 'pg'
 

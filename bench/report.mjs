@@ -9,7 +9,7 @@ export const median = (numbers) => {
   return sorted.length === 0 ? undefined : (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
 }
 export const fixed = (number, digits) => (number === undefined ? '' : number.toFixed(digits))
-/** Of samples of the same rounds: other work on the machine slows both. */
+/** The median ratio of samples of the same rounds, since other work on the machine slows both. */
 export const ratio = (samples, others, of) =>
   samples === others || !others
     ? undefined
@@ -34,7 +34,7 @@ export function wrapped(text) {
     .join('\n')
 }
 
-/** Which command, when, of what, and where. */
+/** The command, the time, the commit and the machine of a run. */
 export function sourceOf(command) {
   const git = (...args) => execFileSync('git', args, { cwd: here('.'), encoding: 'utf8' }).trim()
   const changed = git('status', '--porcelain', '--', '../src', '../prisma') === '' ? '' : ', with changes'
@@ -108,7 +108,7 @@ export function tableOf(results, { contenders, costs }) {
   return `${lines.join('\n')}\n`
 }
 
-/** Of saves: what PostgreSQL does by itself. And the peers, where targets are set against them. */
+/** Compares Waymark with every other server except Mercurius, and with PostgreSQL alone. */
 function compareWithFloor(work, servers) {
   const isOwn = ({ name }) => name.startsWith(WAYMARK)
   const own = servers.find(isOwn)?.samples

@@ -1,4 +1,4 @@
-/** The part of the API that the works use, as the servers that take SDL take it. */
+/** The part of the API that the works use, as SDL for the servers that need it. */
 export const typeDefs = `
   scalar DateTime
   enum CrawlSessionStatus { RUNNING COMPLETED STOPPED FAILED }

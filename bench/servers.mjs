@@ -1,4 +1,4 @@
-// Who takes part, and how each is started.
+// The servers that are compared, and how each is started.
 import { spawnSync } from 'node:child_process'
 import { here, run, startServer } from './processes.mjs'
 
@@ -6,8 +6,10 @@ export const WAYMARK = 'Waymark'
 export const PYTHON = 'FastAPI, SQLAlchemy, asyncpg'
 export const REFERENCE = 'Mercurius, JIT, pg'
 
-/** `works`: those that a server has; all, where it is left out. `share`: of the requests that it gets, where it
- * is slow. `processes`: replicas behind which the connections are shared out. */
+/**
+ * The servers. `works`: the works that a server supports; default: all. `share`: the share of the requests that a slow
+ * server gets. `processes`: the number of replicas, among which the connections are divided.
+ */
 export const candidates = [
   { name: WAYMARK, start: startWaymark },
   { name: REFERENCE, start: peer('mercurius'), works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'] },
@@ -18,7 +20,7 @@ export const candidates = [
     share: 0.2,
     works: ['checkpoint', 'session', 'sessions', 'save', 'save-256'],
   },
-  // Where Debian's packages for it are installed (see the file); elsewhere it is left out.
+  // Only if Debian's packages for it are installed (see the file).
   ...(hasPython()
     ? [
         {
@@ -41,7 +43,10 @@ export const replicated = [
   },
 ]
 
-/** With an API key, its log and its limits, as in production; only that one caller may ask for more than 300,000 objects a minute. */
+/**
+ * Starts Waymark with an API key, its log and its limits, as in production. Only the rate limit is raised, since one
+ * caller sends everything.
+ */
 export function startWaymark({ databaseUrl, nodeFlags, settings }) {
   return startServer([...nodeFlags, here('../dist/main.js'), 'serve'], {
     DATABASE_URL: databaseUrl,

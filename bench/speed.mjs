@@ -1,6 +1,6 @@
-// Waymark beside what its users would write or take instead: in one run, on one database, in turn.
-//   npm run bench [-- --rounds 5 --requests 20000 --only checkpoint,save --servers waymark,mercurius --replicas --write]
-//   npm run bench -- --large   runs growth.mjs instead: the same at 10,000,000 sessions
+// Compares Waymark with what its users would use instead: in one run, on one database, in turn.
+// npm run bench [-- --rounds 5 --requests 20000 --only checkpoint,save --servers waymark,mercurius --replicas --write]
+// npm run bench -- --large   runs growth.mjs instead, with 10,000,000 sessions
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,19 +19,19 @@ const { values: options } = parseArgs({
   options: {
     /** Counted rounds; one more comes first, to warm up. */
     rounds: { type: 'string', default: '5' },
-    /** Of each server in each round; the slowest get fewer, and so do requests of 1,000. */
+    /** Requests to each server in each round. The slowest servers get fewer, and so do requests of 1,000 saves. */
     requests: { type: 'string', default: '20000' },
-    /** Names of works, of works.mjs. */
+    /** Names of works in works.mjs. */
     only: { type: 'string' },
-    /** Beginnings of servers' names. */
+    /** The beginnings of servers' names. */
     servers: { type: 'string' },
     replicas: { type: 'boolean', default: false },
-    /** Flags of Node for Waymark, and settings, to try them. */
+    /** Flags of Node for Waymark, and settings, for experiments. */
     'node-flags': { type: 'string', default: '' },
     set: { type: 'string', multiple: true, default: [] },
-    /** Said in the results: what else the machine did. */
+    /** What else the machine did; stated in the results. */
     note: { type: 'string' },
-    /** Writes RESULTS.md; of replicas REPLICAS.md. */
+    /** Writes RESULTS.md, or REPLICAS.md with --replicas. */
     write: { type: 'boolean', default: false },
   },
 })
@@ -46,7 +46,7 @@ const say = (text) => process.stderr.write(`${text}\n`)
 if (!existsSync(here('node_modules'))) {
   say('installing the servers to compare with (once)')
   const install = ['ci', '--prefix', here('.'), '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error']
-  // With the whole environment: npm's proxy and certificates are settings of the machine.
+  // With the whole environment, which has npm's proxy and certificates.
   await run('npm', install, process.env)
 }
 const { default: pg } = await import('pg')
@@ -54,7 +54,7 @@ const { startEmbedded } = await import('../dist/database/embedded/embedded.js')
 const { migrate } = await import('../dist/database/migrations/migrate.js')
 
 const folder = await mkdtemp(join(tmpdir(), 'waymark-bench-'))
-// As root PostgreSQL runs as another user.
+// Started by root, PostgreSQL runs as another user, who must be able to read the folder.
 await chmod(folder, 0o755)
 const quiet = { info() {}, warn() {}, error() {}, debug() {} }
 const postgres = await startEmbedded({ dataDir: folder, log: quiet })
@@ -138,7 +138,7 @@ async function measure(work, { instances, share = 1 }, { headers, users }) {
     urls: instances.map(({ url }) => url),
     workName: work.name,
     connections: work.connections,
-    // So many for certain of each connection.
+    // On average two for each connection.
     settleRequests: work.connections * 2,
     requests: Math.ceil((requests * share) / work.perRequest ** 0.75),
     users,
@@ -175,7 +175,7 @@ async function measureFloor(work, users, hasPgbench) {
   return hasPgbench && pgbench(postgres.url, { work, users, requests })
 }
 
-/** Every server must answer the same bytes to the same bytes. @returns one of the answers */
+/** Checks that every server gives the same bytes for the same request. @returns one of the answers */
 async function compareAnswers(work, servers, headers, users) {
   let last = ''
   for (let place = 0; place < 50; place += 1) {

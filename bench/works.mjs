@@ -1,11 +1,11 @@
-// What is asked of the servers: the same bytes of each, whichever it is.
+// The requests to the servers. Each server gets the same bytes.
 export const STREAM = 'twitter/bookmarks'
 
-/** @param {number} n from 0 @returns {string} as dataset.mjs makes them: equally long, so that every request is */
+/** @param {number} n from 0 @returns {string} an ID of dataset.mjs; all are equally long, so that all requests are */
 export const userId = (n) => `user-${String(n + 1).padStart(7, '0')}`
 export const SESSIONS_PER_USER = 20
 
-/** Tweet IDs of 2024, growing with each save: each save moves the checkpoint. */
+/** Tweet IDs of 2024 that grow with each save, so that each save moves the checkpoint. */
 const itemId = (count) => `18000000000${String(count).padStart(8, '0')}`
 
 const save = (user, count) => ({
@@ -16,8 +16,8 @@ const save = (user, count) => ({
 })
 
 /**
- * `variables(user, count)`: `count` never comes twice in a run. `writes`: each connection keeps to users of its own, as crawlers do.
- * `target` and `p99Target` are ratios to Mercurius.
+ * `variables(user, count)`: `count` never repeats in a run. `writes`: each connection uses its own users, as crawlers
+ * do. `target` and `p99Target` are ratios to Mercurius.
  */
 export const works = [
   {
@@ -83,6 +83,6 @@ export const works = [
 
 export const workNamed = (name) => works.find((work) => work.name === name)
 
-/** @param cursors of lists' places, for works that go on from one @returns {string} the body of a request */
+/** @param cursors places in lists, for works that continue from one @returns {string} the body of a request */
 export const bodyOf = (work, user, count, users, cursors) =>
   JSON.stringify({ query: work.query, variables: work.variables(user, count, users, cursors) })

@@ -1,4 +1,4 @@
-// Builds, then runs a benchmark of bench in this very process: npm run bench:feed -- --rounds 3
+// Builds Waymark, then runs a benchmark of bench/ in this process: npm run bench:feed -- --rounds 3
 import { prepare } from './prepare.mjs'
 
 await prepare()

@@ -1,4 +1,5 @@
-// Runs other programs for these scripts, and ends them with the script: a signal, or the end of whoever started it, ends both.
+// Runs other programs for the scripts, and ends them with the script: a signal, or the end of the script's parent, ends
+// both.
 import { spawn } from 'node:child_process'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -6,15 +7,15 @@ import { fileURLToPath } from 'node:url'
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
-/** Read as early as can be: once npm is gone it is somebody else. */
+/** Read as early as possible: when npm has ended, the script has another parent. */
 export const parentPid = process.ppid
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
 const PARENT_LOOK_MS = 250
-/** Then a program that goes on after SIGTERM is killed. */
+/** A program that still runs this long after SIGTERM is killed. */
 const PATIENCE_MS = 5_000
 
-/** What to signal, as kill(2) has it: process groups as negative numbers. */
+/** What to signal, in the form of kill(2): a process group is a negative number. */
 const targets = new Set()
 let endSignal
 
@@ -22,11 +23,13 @@ class StepFailed extends Error {}
 class Interrupted extends Error {}
 
 /**
- * Runs a program of node_modules or of the machine to its end, in a process group of its own: it ends with all that it started.
- * @param options.env beside this process' environment
- * @param options.stdio as of spawn; by default its output goes to stderr. With 'inherit' it stays in this process' group, whose terminal it uses
- * @param options.onStart is told what to signal to reach it
- * @returns its exit code; null where a signal ended it, 127 where it could not be started, as in a shell
+ * Runs a program of node_modules or of the machine to its end. It runs in its own process group, so that everything
+ * that it started ends with it.
+ * @param options.env variables to add to the environment
+ * @param options.stdio as in spawn. By default its output goes to stderr. With 'inherit' it stays in this process's
+ * group, whose terminal it uses
+ * @param options.onStart called with the target to signal
+ * @returns its exit code; null if a signal ended it, 127 if it could not be started, as in a shell
  */
 export async function runToEnd(command, args, { env = {}, stdio = ['ignore', 2, 2], onStart } = {}) {
   const stopListening = listen()
@@ -53,20 +56,23 @@ export async function runToEnd(command, args, { env = {}, stdio = ['ignore', 2, 
   }
 }
 
-/** As runToEnd. @throws StepFailed where it fails, after a line on stderr; uncaught, it ends this process with exit code 1 */
+/**
+ * Like runToEnd.
+ * @throws StepFailed after a line on stderr if the program fails; uncaught, it ends this process with exit code 1
+ */
 export async function run(command, args, options) {
   if ((await runToEnd(command, args, options)) === 0) return
   process.stderr.write(`waymark: "${[command, ...args].join(' ')}" failed: see above\n`)
   throw new StepFailed()
 }
 
-/** As run, for several at once, which share the machine's cores. Waits for all of them, so that all that is wrong is told. */
+/** Like run, for several programs at once. Waits for all of them, so that all problems are reported. */
 export async function runTogether(commands) {
   const results = await Promise.allSettled(commands.map(([command, ...args]) => run(command, args)))
   for (const { reason } of results) if (reason) throw reason
 }
 
-/** Waits, and notices meanwhile that this process is to end. */
+/** Waits. Throws Interrupted if this process is to end. */
 export async function pause(ms) {
   const stopListening = listen()
   await delay(ms)
@@ -74,16 +80,19 @@ export async function pause(ms) {
   if (endSignal) throw new Interrupted()
 }
 
-/** Until the returned function is called a signal ends the programs first and then this process; without it, this process at once. */
+/**
+ * Makes a signal end the programs first and then this process, until the returned function is called. Without it a
+ * signal ends this process at once.
+ */
 function listen() {
   const end = (signal) => {
-    // The terminal and npm may both send the same one.
+    // The terminal and npm may both send the same signal.
     if (endSignal) return
     endSignal = signal
     for (const target of targets) void endProgram(target)
   }
   for (const signal of SIGNALS) process.on(signal, end)
-  // npm passes no SIGHUP on, and no SIGKILL.
+  // npm passes on neither SIGHUP nor SIGKILL.
   const looking = setInterval(() => process.ppid !== parentPid && end('SIGTERM'), PARENT_LOOK_MS)
   return () => {
     for (const signal of SIGNALS) process.off(signal, end)
@@ -111,7 +120,7 @@ function environment(env) {
 }
 
 process.on('uncaughtException', (error) => {
-  // By the signal itself, so that a shell and npm see why.
+  // Ends by the signal itself, so that a shell and npm see the reason.
   if (error instanceof Interrupted) process.kill(process.pid, endSignal)
   else {
     if (!(error instanceof StepFailed)) console.error(error)

@@ -1,5 +1,5 @@
-// Brings a checkout to where it can run: installs, generates and builds what is missing or was made from other sources.
-// Plain JavaScript without dependencies, because on a fresh clone there are none yet.
+// Makes a checkout ready to run: installs, generates and builds what is missing or out of date. Plain JavaScript
+// without dependencies, because a fresh clone has none.
 import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,12 +8,15 @@ import { pause, root, run } from './children.mjs'
 
 const LOCK_LOOK_MS = 200
 
-/** Each remembers in its stamp file what it was made from; the stamps lie where a clean-up takes them along. */
+/**
+ * Each step stores in its stamp file what its result was made from. A clean-up that deletes the result deletes the
+ * stamp too.
+ */
 const steps = [
   {
     stamp: 'node_modules/.waymark-installed',
     inputs: () => ['package-lock.json'],
-    // A link leads to somebody else's: npm ci would empty that folder.
+    // npm ci would empty the folder that the link points to, which belongs to another checkout.
     isOthers: () => lstatSync(join(root, 'node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() ?? false,
     run(onStart) {
       process.stderr.write('waymark: installing dependencies (once)\n')
@@ -25,7 +28,7 @@ const steps = [
     inputs: () => ['package-lock.json', 'prisma/schema.prisma'],
     outputs: ['src/graphql/generated/pothos-types.ts'],
     run(onStart) {
-      // Any file that exists keeps Prisma from downloading its schema engine, which generate does not need.
+      // Any existing file keeps Prisma from downloading its schema engine, which generate does not need.
       const env = {
         PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
         PRISMA_HIDE_UPDATE_MESSAGE: '1',
@@ -52,8 +55,8 @@ const steps = [
 ]
 
 /**
- * Makes the checkout ready to run. Where it is, that takes some milliseconds. Ends the process where a step fails, and the step
- * where the process is told to end.
+ * Makes the checkout ready to run. If it is ready, this takes some milliseconds. Ends the process if a step fails, and
+ * ends the step if the process is told to end.
  */
 export async function prepare() {
   if (steps.every(isDone)) return
@@ -94,8 +97,8 @@ function sourcesBelow(folder) {
 }
 
 /**
- * Lets one process at a time change node_modules and dist; the others wait, and then find everything done.
- * A lock is taken over once its process is gone, and with it the program that it ran, which outlives a kill -9.
+ * Lets one process at a time change node_modules and dist. Others wait, and then find everything done. A lock is taken
+ * over when its process has ended and so has the program that it ran, which outlives a kill -9 of its parent.
  */
 async function exclusively(change) {
   const lock = join(tmpdir(), `waymark-prepare-${createHash('sha256').update(root).digest('hex').slice(0, 16)}`)
@@ -119,7 +122,7 @@ function tryLock(lock) {
     if (error.code !== 'EEXIST') throw error
   }
   try {
-    // Process IDs, and process groups' as negative numbers. Empty (0): just made, and its owner has not written to it yet.
+    // Process IDs, and process groups as negative numbers. 0 for an empty file: its owner has just created it.
     const owners = readFileSync(lock, 'utf8').split(' ').map(Number)
     if (owners.every((owner) => owner !== 0 && isGone(owner))) rmSync(lock, { force: true })
   } catch (error) {

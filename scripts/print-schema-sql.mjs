@@ -1,5 +1,5 @@
-// Writes prisma/schema.sql and prisma/functions/set.json anew, from a database that it migrates and then drops. The
-// number of the set of functions is raised where a text differs from what set.json was written for.
+// Writes prisma/schema.sql and prisma/functions/set.json, from a database that it migrates and then drops. Raises the
+// number of the function set if a text differs from the one that set.json was written for.
 import { run } from './children.mjs'
 import { prepare } from './prepare.mjs'
 

@@ -1,8 +1,10 @@
-// Prints what the server is made of, as CycloneDX JSON: node scripts/sbom.mjs [--omit=optional] > sbom.cdx.json
-// Only what package-lock.json has for production, and without a network. --omit=optional leaves out the embedded PostgreSQL.
+// Prints the server's dependencies as CycloneDX JSON: node scripts/sbom.mjs [--omit=optional] > sbom.cdx.json
+// It lists only the production dependencies of package-lock.json, and needs no network. --omit=optional leaves out the
+// embedded PostgreSQL.
 //
-// `npm sbom --omit=dev` alone leaves out too much: whatever any package names as a development or optional peer dependency, also where
-// the server needs it itself (npm 11.19: graphql, ws and 16 more). So npm is shown a lock that has nothing else.
+// `npm sbom --omit=dev` alone leaves out too much: everything that any package names as a development or optional peer
+// dependency, even if the server needs it (npm 11.19: graphql, ws and 16 more). So npm gets a lock file without the
+// rest.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,7 +21,7 @@ delete manifest.devDependencies
 
 const folder = mkdtempSync(join(tmpdir(), 'waymark-sbom-'))
 try {
-  // npm takes the product's name from its folder.
+  // npm takes the product's name from the name of its folder.
   const product = join(folder, manifest.name)
   mkdirSync(product)
   writeJson(join(product, 'package.json'), manifest)

@@ -1,5 +1,6 @@
-// Runs a command of Waymark from a checkout: node scripts/start.mjs [serve | migrate | verify | seed | key ... | print-schema]
-// In this very process, so that signals sent to it reach the server.
+// Runs a command of Waymark from a checkout: node scripts/start.mjs [serve | migrate | verify | seed | key ... |
+// print-schema]
+// It runs in this process, so that signals reach the server.
 import { parentPid } from './children.mjs'
 import { prepare } from './prepare.mjs'
 

@@ -1,4 +1,4 @@
-// Everything that must hold before a commit: types, lint, format, schema.graphql, all tests. --quick leaves the tests out.
+// Checks everything before a commit: types, lint, format, schema.graphql and all tests. --quick skips the tests.
 // Further arguments go to vitest: npm test -- test/integration/checkpoint
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -27,7 +27,7 @@ try {
     'test/vitest.config.ts',
     '--reporter=default',
     '--reporter=json',
-    // A run of some files cannot know whether the others hold what they are cited for.
+    // Only for all tests: a run of some files cannot know whether the others contain the tests that the docs cite.
     ...(rest.length === 0 ? ['--reporter=./test/integration/docs/cited-tests-reporter.ts'] : []),
     `--outputFile=${report}`,
   ]
