@@ -1,50 +1,54 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './longest-first.ts'
 
-/** What they measure is latency, memory, or how soon something is done: beside them runs one other file, as it was when their bounds were set. */
-const MEASURING = [
-  'test/faults/**/*.test.ts',
-  'test/e2e/slow-clients.test.ts',
-  'test/integration/events/{list-and-watch,one-reader,stalled-reader}.test.ts',
-  'test/integration/http/http-{busy,stalled,vanished}.test.ts',
-]
+const UNIT = ['test/unit/**/*.test.ts']
+/** What they measure is latency, memory, or how soon something is done: they run after the others, two at a time. */
+const FAULTS = ['test/faults/**/*.test.ts']
+
+/** `--project tests`: what needs no PostgreSQL, by the name that it had, for scripts that still say it. */
+const DOCS = [...UNIT, 'test/integration/docs/prose.test.ts']
 
 const common = {
   root: fileURLToPath(new URL('..', import.meta.url)),
-  // graphql has one entry for bundlers (index.mjs) and one for Node (index.js); two copies of it in one process know each other's types not.
+  // graphql has one entry for bundlers (index.mjs) and one for Node (index.js). Two copies in one process do not know
+  // each other's types.
   resolve: {
     alias: [
       { find: /^graphql$/, replacement: fileURLToPath(new URL('../node_modules/graphql/index.js', import.meta.url)) },
     ],
   },
 }
-const paces = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000 } as const
+// A worker imports the server once and keeps it for all its files: 1.5 s of processor time for each file otherwise.
+const paces = { pool: 'forks', isolate: false, restoreMocks: true, testTimeout: 30_000, hookTimeout: 60_000 } as const
+// Most tests wait for servers, locks and leases, so three workers keep two cores busy.
+const busy = { maxWorkers: Math.ceil(availableParallelism() * 1.5), sequence: { groupOrder: 0 } }
+const quiet = { maxWorkers: 2, sequence: { groupOrder: 1 } }
+const withPostgres = { globalSetup: ['test/support/global-setup.ts'] }
 
 export default defineConfig({
   ...common,
   test: {
-    globalSetup: ['test/support/global-setup.ts'],
     sequence: { sequencer: LongestFirst },
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['**/generated/**'] },
-    // By default there is one worker less than cores; but most tests wait for servers, locks and leases. Three keep two cores 90 to 98 % busy (558 s),
-    // and both runs with three had failures of tests, since mended: two, until three have passed some times.
     projects: [
+      { ...common, test: { ...paces, ...busy, name: 'unit', include: UNIT } },
       {
         ...common,
         test: {
           ...paces,
-          name: 'tests',
+          ...busy,
+          ...withPostgres,
+          name: 'integration',
           include: ['test/**/*.test.ts'],
-          exclude: MEASURING,
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
+          exclude: [...UNIT, ...FAULTS],
         },
       },
-      {
-        ...common,
-        test: { ...paces, name: 'measuring', include: MEASURING, maxWorkers: 2, sequence: { groupOrder: 1 } },
-      },
+      { ...common, test: { ...paces, ...quiet, ...withPostgres, name: 'faults', include: FAULTS } },
+      ...(process.argv.includes('tests')
+        ? [{ ...common, test: { ...paces, ...busy, name: 'tests', include: DOCS } }]
+        : []),
     ],
   },
 })

@@ -15,7 +15,7 @@ declare module 'vitest' {
 }
 
 /**
- * One PostgreSQL for the whole run: TEST_DATABASE_URL's server, or an embedded one in a temporary folder.
+ * One PostgreSQL for a project of tests: TEST_DATABASE_URL's server, or an embedded one in a temporary folder.
  * One migrated template database in it, which each test clones (about 50 ms) instead of migrating anew.
  */
 export default async function globalSetup(project: TestProject): Promise<() => Promise<void>> {
@@ -27,7 +27,9 @@ export default async function globalSetup(project: TestProject): Promise<() => P
     : undefined
   const serverUrl = given ?? embedded?.url
   if (!serverUrl) throw new Error('no PostgreSQL for the tests: set TEST_DATABASE_URL')
-  const templateDatabase = `waymark_template_${process.pid}`
+  if (embedded) await forgetDurability(serverUrl)
+  const runId = `${project.name}_${process.pid}`
+  const templateDatabase = `waymark_template_${runId}`
   await createDatabase(serverUrl, templateDatabase)
   await migrate({ databaseUrl: urlOfDatabase(serverUrl, templateDatabase) })
   project.provide('serverUrl', serverUrl)
@@ -37,7 +39,7 @@ export default async function globalSetup(project: TestProject): Promise<() => P
       await dropDatabase(serverUrl, templateDatabase)
       await withClient(serverUrl, async (client) => {
         const { rows } = await client.query<{ datname: string }>(
-          `SELECT datname FROM pg_database WHERE datname LIKE 'waymark_test_${process.pid}_%'`,
+          `SELECT datname FROM pg_database WHERE datname LIKE 'waymark_test_${runId}_%'`,
         )
         if (rows.length > 0)
           throw new Error(`tests left databases behind: ${rows.map((row) => row.datname).join(', ')}`)
@@ -47,4 +49,16 @@ export default async function globalSetup(project: TestProject): Promise<() => P
       if (folder) await rm(folder, { recursive: true, force: true })
     }
   }
+}
+
+/**
+ * Nobody reads this cluster after the run, so it need not survive a crash of the machine. A test that kills PostgreSQL
+ * starts one of its own, with the settings that users have.
+ */
+async function forgetDurability(serverUrl: string): Promise<void> {
+  await withClient(serverUrl, async (client) => {
+    for (const setting of ["fsync = 'off'", "full_page_writes = 'off'", "checkpoint_timeout = '1h'"])
+      await client.query(`ALTER SYSTEM SET ${setting}`)
+    await client.query('SELECT pg_reload_conf()')
+  })
 }

@@ -21,8 +21,6 @@ const RUNS = 6
 const AT_ONCE = 6
 const NOW = '2026-11-30T12:00:00Z'
 
-// Thousands of answers are errors, whose stacks nobody reads.
-Error.stackTraceLimit = 0
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 /** What has to be closed, the last first. */
 const closing: (() => unknown)[] = [() => agent.destroy()]
@@ -30,6 +28,10 @@ const closing: (() => unknown)[] = [() => agent.destroy()]
 let urls: readonly [string, string]
 
 beforeAll(async () => {
+  // Thousands of answers are errors, whose stacks nobody reads.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  closing.push(() => (Error.stackTraceLimit = stackTraceLimit))
   // Time stands still, and nothing is done at intervals: what is told of a running session depends on it.
   vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now: new Date(NOW) })
   closing.push(() => vi.useRealTimers())

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { expect, it } from 'vitest'
-import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
-import { Gate } from './gate.ts'
-import { type State, startWriters, USERS } from './restless-writers.ts'
-import { openStream } from './sse.ts'
+import { startWaymark, type TestWaymark } from '../support/waymark.ts'
+import { Gate } from '../integration/events/gate.ts'
+import { type State, startWriters, USERS } from '../integration/events/restless-writers.ts'
+import { openStream } from '../integration/events/sse.ts'
 
 /** By `npm run test:faults` 10,000; any number with LIST_WATCH_ROUNDS. */
 const ROUNDS = Number(process.env['LIST_WATCH_ROUNDS'] ?? (process.env['WAYMARK_FAULTS'] === '1' ? 10_000 : 200))

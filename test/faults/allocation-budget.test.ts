@@ -6,14 +6,14 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
-import { type ServerProcess, startServer } from '../../support/server-process.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type ServerProcess, startServer } from '../support/server-process.ts'
 
 /** So many to warm up, and so many that are measured. */
 const REQUESTS = 300
 /** On Node 20 the same from run to run within 2 %, and within 5 % where three busy processes share two cores. */
 const ALLOWANCE = 1.5
-const teller = fileURLToPath(new URL('../../support/allocation-teller.mjs', import.meta.url))
+const teller = fileURLToPath(new URL('../support/allocation-teller.mjs', import.meta.url))
 
 const CHECKPOINT = 'userId stream lastItemId lastCrawledAt bookmarksCount updatedAt'
 const SESSION = 'sessionId stream status startedAt completedAt bookmarksProcessed'

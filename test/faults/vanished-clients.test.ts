@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url'
 import { Repeater } from 'graphql-yoga'
 import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { PAGE_SIZES } from '../../../src/graphql/paging.ts'
-import { startHttpServer, type HttpServer } from '../../../src/http/server.ts'
-import { isFull, seconds } from '../../faults/rounds.ts'
-import { schemaOf } from './http-support.ts'
+import { PAGE_SIZES } from '../../src/graphql/paging.ts'
+import { startHttpServer, type HttpServer } from '../../src/http/server.ts'
+import { isFull, seconds } from './rounds.ts'
+import { schemaOf } from '../integration/http/http-support.ts'
 
-const reader = fileURLToPath(new URL('lingering-reader.mjs', import.meta.url))
+const reader = fileURLToPath(new URL('../integration/http/lingering-reader.mjs', import.meta.url))
 
 /** A network that can be cut: a namespace of its own, with one cable to here. */
 class Elsewhere {

@@ -1,9 +1,9 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { withClient } from '../../support/database.ts'
-import { countStatements, isPageOfEvents } from '../../support/statement-count.ts'
-import { mutate, startWaymark, type TestWaymark } from '../../support/waymark.ts'
-import { openStream } from './sse.ts'
+import { withClient } from '../support/database.ts'
+import { countStatements, isPageOfEvents } from '../support/statement-count.ts'
+import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
+import { openStream } from '../integration/events/sse.ts'
 
 const WATCH = { query: 'subscription { told: sessionStatusChanged { cursor sessionId kind } }' }
 

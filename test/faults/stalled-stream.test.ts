@@ -3,9 +3,9 @@ import { createServer, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { ExecutionResult } from 'graphql'
 import { expect, it } from 'vitest'
-import { noteCursor } from '../../../src/operations/streams/event-cursor.ts'
-import { sendEventStream } from '../../../src/sse/event-stream.ts'
-import { slowClientResult } from '../../../src/operations/streams/slow-client.ts'
+import { noteCursor } from '../../src/operations/streams/event-cursor.ts'
+import { sendEventStream } from '../../src/sse/event-stream.ts'
+import { slowClientResult } from '../../src/operations/streams/slow-client.ts'
 
 const patience = { timeout: 20_000 }
 

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
-import { type ServerProcess, startServer } from '../../support/server-process.ts'
-import { until } from './http-support.ts'
-import { openSocket, type RawSocket } from './socket-client.ts'
-import { type Told, transports } from './transports.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type ServerProcess, startServer } from '../support/server-process.ts'
+import { until } from '../integration/http/http-support.ts'
+import { openSocket, type RawSocket } from '../integration/http/socket-client.ts'
+import { type Told, transports } from '../integration/http/transports.ts'
 
 let database: TestDatabase
 let server: ServerProcess
@@ -13,7 +13,7 @@ beforeAll(async () => {
   database = await createTestDatabase()
   server = await startServer({
     ...{ DATABASE_URL: database.url, LOG_LEVEL: 'info' },
-    NODE_OPTIONS: `--import=${fileURLToPath(new URL('../../support/blocked-loop.mjs', import.meta.url))}`,
+    NODE_OPTIONS: `--import=${fileURLToPath(new URL('../support/blocked-loop.mjs', import.meta.url))}`,
   })
   socket = await openSocket({ url: server.url })
 })

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { App } from '../../../src/app.ts'
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
-import { scrape } from '../../support/metrics.ts'
-import { longEvents, StallingSubscriber } from '../../support/stalling-subscriber.ts'
-import { startOn } from '../../support/waymark.ts'
+import type { App } from '../../src/app.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { scrape } from '../support/metrics.ts'
+import { longEvents, StallingSubscriber } from '../support/stalling-subscriber.ts'
+import { startOn } from '../support/waymark.ts'
 
 const READERS = 5
 /** 15 MB to the one that takes nothing: the kernel's room for a socket is some 10. */

@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
-import { type ServerProcess, startServer } from '../../support/server-process.ts'
-import { openSocket } from './socket-client.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type ServerProcess, startServer } from '../support/server-process.ts'
+import { openSocket } from '../integration/http/socket-client.ts'
 
-const preload = fileURLToPath(new URL('../../support/heap-teller.mjs', import.meta.url))
+const preload = fileURLToPath(new URL('../support/heap-teller.mjs', import.meta.url))
 
 /** Open at once. What each of them sends has a megabyte, and as JavaScript's objects some 20. */
 const STREAMS = 4

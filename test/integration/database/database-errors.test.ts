@@ -2,10 +2,10 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { type Database, openDatabase } from '../../src/database/database.ts'
-import { faultOf, sqlState } from '../../src/database/errors.ts'
-import { Fault } from '../../src/errors/fault.ts'
-import { createTestDatabase, type TestDatabase, withClient } from '../support/database.ts'
+import { type Database, openDatabase } from '../../../src/database/database.ts'
+import { faultOf, sqlState } from '../../../src/database/errors.ts'
+import { Fault } from '../../../src/errors/fault.ts'
+import { createTestDatabase, type TestDatabase, withClient } from '../../support/database.ts'
 
 /** What a promise fails with. */
 async function failureOf(failing: Promise<unknown>): Promise<unknown> {
