@@ -1,6 +1,8 @@
-"""The stack that Waymark's Python ancestor would be: FastAPI, async SQLAlchemy and asyncpg, written the obvious way, in one process.
+"""The stack that Waymark's Python ancestor would have: FastAPI, async SQLAlchemy and asyncpg, written the common way, in
+one process.
 
-It reads no GraphQL: it tells the works apart by their text, and answers the same bytes to the same bytes. That flatters it.
+It does not parse GraphQL: it recognises the works by their text, and answers the same bytes to the same bytes. So it looks
+faster than it would be.
 Needs Debian's python3-fastapi, python3-uvicorn, python3-sqlalchemy and python3-asyncpg.
 """
 

@@ -1,4 +1,4 @@
-// The obvious stack, written the obvious way: Apollo Server with resolvers over Prisma, with Waymark's own Prisma schema.
+// The common stack, written the common way: Apollo Server with resolvers over Prisma, and Waymark's Prisma schema.
 import { createRequire } from 'node:module'
 import { ApolloServer } from '@apollo/server'
 import { startStandaloneServer } from '@apollo/server/standalone'
@@ -7,7 +7,8 @@ import { toStatus, typeDefs } from '../schema.mjs'
 
 const { PrismaClient } = await import('../../dist/database/generated/client.js')
 const { PrismaPg } = createRequire(new URL('../../package.json', import.meta.url))('@prisma/adapter-pg')
-// Waymark's triggers keep history and events; without them its saves are plain upserts like the others'.
+// Waymark's triggers write history and events. Without them its saves are plain upserts like those of the other
+// servers.
 const options = '-c session_replication_role=replica'
 const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: process.env.DATABASE_URL, options }) })
 

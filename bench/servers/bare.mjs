@@ -1,4 +1,4 @@
-// The floor: reads a request and answers the same bytes every time. PUT tells which.
+// The floor: reads a request and always answers the same bytes, which PUT sets.
 import { createServer } from 'node:http'
 
 let answer = Buffer.from('{"data":{}}')

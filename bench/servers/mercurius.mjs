@@ -1,4 +1,4 @@
-// What somebody writes who wants it fast: fastify, Mercurius with its JIT, prepared statements, one statement for what belongs together.
+// What one would write for speed: fastify, Mercurius with its JIT, prepared statements, one statement for related rows.
 import Fastify from 'fastify'
 import { GraphQLScalarType } from 'graphql'
 import mercurius from 'mercurius'

@@ -1,4 +1,5 @@
-// PostGraphile over views that give the tables the API's names; PostgreSQL writes the times, as PostGraphile has it do anyway.
+// PostGraphile over views that give the tables the API's names. PostgreSQL formats the times, as PostGraphile has it do
+// anyway.
 import { createServer } from 'node:http'
 import pg from 'pg'
 import { postgraphile } from 'postgraphile'
@@ -6,7 +7,7 @@ import { makePgService } from 'postgraphile/adaptors/pg'
 import { grafserv } from 'postgraphile/grafserv/node'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
 
-// It asks for Node 22, and this is all that it lacks on 20.
+// PostGraphile requires Node 22. On Node 20 it lacks only this.
 Promise.withResolvers ??= () => {
   let settle
   const promise = new Promise((resolve, reject) => (settle = { resolve, reject }))
@@ -39,7 +40,7 @@ const serv = postgraphile({
   pgServices: [makePgService({ connectionString: process.env.DATABASE_URL, schemas: ['bench_api'] })],
   grafserv: { port: 0, graphiql: false, watch: false },
   grafast: { explain: false },
-  // Their `user(id: ID!)` and so on would take the names.
+  // PostGraphile's own `user(id: ID!)` and similar fields would take the names.
   disablePlugins: ['NodePlugin', 'NodeAccessorPlugin', 'PgTableNodePlugin', 'PgNodeIdAttributesPlugin'],
 }).createServ(grafserv)
 const server = createServer()

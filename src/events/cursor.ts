@@ -23,5 +23,5 @@ export function decodeFeedCursor(cursor: string): FeedCursor | undefined {
  * @param why the reason; ends in what the client can do
  */
 export function cursorExpired(why: string): Fault {
-  return new Fault('CURSOR_EXPIRED', `This cursor can't be continued from: ${why}.`)
+  return new Fault('CURSOR_EXPIRED', `The feed cannot continue from this cursor: ${why}.`)
 }

@@ -245,7 +245,7 @@ export async function startFeed(
       if (!named) {
         throw new Fault(
           'BAD_USER_INPUT',
-          'after is no cursor of a feed: send the cursor of an event, or a list’s feedCursor.',
+          'after is not a cursor of a feed: send the cursor of an event, or a list’s feedCursor.',
         )
       }
       if (named.generation !== generation)

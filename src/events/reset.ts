@@ -43,7 +43,7 @@ function explain(error: unknown): unknown {
 }
 
 const notMigrated =
-  'This database is not migrated: run migrate. Where it was restored from a backup, look into that first (docs/database.md).'
+  'This database is not migrated: run migrate. If it was restored from a backup, check the restore first (docs/database.md).'
 
 const remedies: Record<string, string> = {
   '3F000': notMigrated,

@@ -16,7 +16,7 @@ export const DateTime = new GraphQLScalarType<Date, string>({
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
   serialize: (value) => {
     if (value instanceof Date && !Number.isNaN(value.getTime())) return textOf(value)
-    throw new TypeError('a DateTime field resolved to something that is no date')
+    throw new TypeError('a DateTime field resolved to something that is not a date')
   },
   parseValue: (value) => inRange(orRefuse(() => GraphQLDateTime.parseValue(value))),
   parseLiteral: (node, variables) => inRange(orRefuse(() => GraphQLDateTime.parseLiteral(node, variables), node)),

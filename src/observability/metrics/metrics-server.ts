@@ -55,9 +55,7 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = `cannot serve metrics on METRICS_HOST=${host} METRICS_PORT=${port} (${cause.code ?? cause.message})`
-      reject(
-        new StartupError(`${why}: set them to a free address of this machine, or METRICS_PORT to nothing.`, { cause }),
-      )
+      reject(new StartupError(`${why}: set them to a free address of this machine, or unset METRICS_PORT.`, { cause }))
     })
     server.listen({ host, port }, () => {
       server.removeAllListeners('error')

@@ -30,7 +30,7 @@ export function createRequestMetrics(schema: GraphQLSchema, registry: Registry):
   })
   const durations = new Histogram({
     name: 'waymark_request_duration_seconds',
-    help: 'From the first byte of an operation until its answer has left, or its stream is open, by root field.',
+    help: 'Time from the first byte of an operation until its answer has left or its stream is open, by root field.',
     labelNames: ['type', 'field'],
     buckets: DURATION_SECONDS,
     registers: [registry],

@@ -22,7 +22,7 @@ export function createSaveMetrics(
   })
   const durations = new Histogram({
     name: 'waymark_save_set_duration_seconds',
-    help: 'From the sending of a set of saves until it is committed or has failed.',
+    help: 'Time from sending a set of saves until it is committed or has failed.',
     buckets: DURATION_SECONDS,
     registers: [registry],
   })

@@ -28,7 +28,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   const registers = [registry]
   new Gauge({
     name: 'waymark_http_connections',
-    help: 'Open sockets of clients, those that carry a WebSocket too.',
+    help: 'Open sockets of clients, including WebSockets.',
     registers,
     collect() {
       this.set(sources.http().connections)
@@ -44,7 +44,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   })
   new Gauge({
     name: 'waymark_streams',
-    help: 'Open subscriptions, by what carries them.',
+    help: 'Open subscriptions, by transport.',
     labelNames: ['transport'],
     registers,
     collect() {
@@ -82,7 +82,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   })
   new Gauge({
     name: 'waymark_feed_lag_events',
-    help: 'Events written and not yet delivered, as of the last look; those rolled back count.',
+    help: 'Events written and not yet delivered, as of the last look, including rolled back ones.',
     registers,
     collect() {
       this.set(sources.feed().lagEvents)
@@ -90,7 +90,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   })
   new Gauge({
     name: 'waymark_feed_held_back_seconds',
-    help: 'For how long the oldest open transaction that wrote the outbox has held the feeds back; 0: none does.',
+    help: 'How long the oldest open transaction that wrote the outbox has delayed the feeds; 0 if none does.',
     registers,
     collect() {
       this.set(sources.feed().heldBackMs / 1000)
@@ -98,7 +98,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   })
   new Gauge({
     name: 'waymark_background_failing',
-    help: '1 where the last try of what runs by itself failed.',
+    help: '1 if the last run of a background task failed.',
     labelNames: ['task'],
     registers,
     collect() {
@@ -124,7 +124,7 @@ function createLoadMetrics(registry: Registry, load: () => LoadState): void {
   const registers = [registry]
   new Gauge({
     name: 'waymark_queue_waiting',
-    help: 'What waits its turn, by queue; a queue that is full refuses.',
+    help: 'Statements and saves that wait, by queue; a full queue refuses more.',
     labelNames: ['queue'],
     registers,
     collect() {
@@ -133,7 +133,7 @@ function createLoadMetrics(registry: Registry, load: () => LoadState): void {
   })
   new Counter({
     name: 'waymark_queue_refused_total',
-    help: 'What was answered OVERLOADED, by queue; requests: because the event loop was late.',
+    help: 'Refusals with OVERLOADED, by queue; "requests" counts those because the event loop was late.',
     labelNames: ['queue'],
     registers,
     collect() {
@@ -157,7 +157,7 @@ function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveL
   })
   new Gauge({
     name: 'waymark_lease_overdue_seconds',
-    help: 'For how long the oldest lease has been over without its session being ended; 0: none is.',
+    help: 'How long the oldest expired lease of a running session has been over; 0 if there is none.',
     registers,
     async collect() {
       this.set((await leases())?.overdueSeconds ?? NaN)
@@ -165,7 +165,7 @@ function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveL
   })
   new Gauge({
     name: 'waymark_database_up',
-    help: '1 where the database answered this scrape, or within 5 s before.',
+    help: '1 if the database answered this scrape, or one within 5 s before.',
     registers,
     async collect() {
       this.set((await leases()) === undefined ? 0 : 1)
