@@ -1,24 +1,25 @@
-/** What an environment variable seems to be meant for. */
+/** An environment variable that looks like a misspelt setting. */
 export interface Misspelling {
-  /** As it is in the environment. */
+  /** Its name in the environment. */
   readonly variable: string
-  /** The settings it could be; more than one where it could be either. */
+  /** The settings that it could be meant for. */
   readonly meant: readonly string[]
 }
 
-/** Names of programs that set many, and of ours that are no settings of the server. */
+/** Names that other programs set, and names of ours that are no settings of the server. */
 const FOREIGN = /^(npm_|WAYMARK_FAULTS$|WAYMARK_URL$|TEST_DATABASE_URL$)/
-/** What Kubernetes sets for a service called "waymark". */
+/** Kubernetes sets such values for a service called "waymark". */
 const SERVICE_ADDRESS = /^(tcp|udp|sctp):\/\//
 const UNITS = ['MS', 'SECONDS', 'SECS', 'SEC', 'S', 'MINUTES', 'MINS', 'MIN', 'HOURS', 'H', 'DAYS', 'D']
 
 /**
- * Finds variables that somebody set to no effect, because their name is not quite that of a setting. Told are names that differ from a
- * setting's by case or separators (database-url), a few letters (DATABSE_URL), our own prefix (WAYMARK_PORT), DB for DATABASE, the
- * unit (FEED_RETENTION_DAYS), or words left out at either end (POOL_SIZE, DRAIN_TIMEOUT). A name of one short word is told only where
- * two letters changed places: SORT and POST are words, PROT is not.
- * @param env the environment; empty values are none
- * @param settings the names that there are
+ * Finds variables that have no effect because their name is not quite that of a setting. It reports names that differ
+ * from a setting's by case or separators (database-url), a few letters (DATABSE_URL), the prefix WAYMARK_
+ * (WAYMARK_PORT), DB for DATABASE, the unit (FEED_RETENTION_DAYS), or words left out at either end (POOL_SIZE,
+ * DRAIN_TIMEOUT). For a setting of one short word it reports only two letters that changed places: SORT and POST are
+ * words, PROT is not.
+ * @param env the environment; empty values count as not set
+ * @param settings the names of all settings
  */
 export function findMisspelt(
   env: Readonly<Record<string, string | undefined>>,
@@ -45,7 +46,7 @@ function settingsLike(variable: string, settings: readonly string[]): readonly s
   const [nearest] = near
   if (nearest) return [nearest.setting]
   const words = withoutUnit(name)
-  // One word alone (URL, HOST, RETENTION) can be anybody's.
+  // One word alone (URL, HOST, RETENTION) can belong to any program.
   if (!words.includes('_')) return []
   return settings.filter((setting) => {
     const full = withoutUnit(setting)
@@ -53,7 +54,9 @@ function settingsLike(variable: string, settings: readonly string[]): readonly s
   })
 }
 
-/** Three would take OTEL_EXPORTER_OTLP_METRICS_ENDPOINT for the one of traces. */
+/**
+ * How many edits count as a misspelling. Three would take OTEL_EXPORTER_OTLP_METRICS_ENDPOINT for the one of traces.
+ */
 function mostEdits(setting: string): number {
   return setting.length < 12 ? 1 : 2
 }
@@ -67,7 +70,9 @@ function withoutUnit(name: string): string {
   return UNITS.includes(last) ? rest.reverse().join('_') : name
 }
 
-/** Optimal string alignment: letters left out, put in, replaced, and neighbours that changed places, each counting one. */
+/**
+ * Optimal string alignment: a letter left out, put in or replaced counts one, and so do neighbours that changed places.
+ */
 function editDistance(a: string, b: string): number {
   let [before, last]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, place) => place)]
   for (let i = 1; i <= a.length; i += 1) {

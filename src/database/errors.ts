@@ -20,14 +20,14 @@ const NETWORK_CODES = new Set([
   'ENOENT',
 ])
 
-/** Prisma's: can't reach, timed out reaching, connection closed, pool timeout. */
+/** Prisma's codes for: cannot reach, timed out, connection closed, pool timeout. */
 const PRISMA_UNREACHABLE = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037'])
 
-/** node-postgres and pg-pool throw these as plain errors, without a code (read in pg 8.23, client.js and pg-pool index.js). */
+/** node-postgres and pg-pool throw these as plain errors without a code (pg 8.23, client.js and pg-pool index.js). */
 const UNREACHABLE_MESSAGES =
   /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|Can't reach database server)/
 
-/** The SQLSTATE that PostgreSQL gave, also below Prisma's wrapping; undefined where it did not come to that. */
+/** The SQLSTATE that PostgreSQL gave, also inside Prisma's wrapping; undefined: PostgreSQL gave none. */
 export function sqlState(error: unknown): string | undefined {
   for (const layer of layersOf(error)) {
     for (const key of ['code', 'originalCode']) {
@@ -41,8 +41,8 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * Turns what the database and its drivers throw into the fault a client may see, with the original as its cause.
- * What it does not know is returned as it is, to be masked and logged further up.
+ * Turns an error of the database or its drivers into the fault that a client may see, with the original as its cause.
+ * An error that it does not know is returned as it is, to be masked and logged further up.
  */
 export function faultOf(error: unknown): unknown {
   if (error instanceof Fault) return error
@@ -60,15 +60,16 @@ export function faultOf(error: unknown): unknown {
 }
 
 function isUnreachableState(state: string): boolean {
-  // 08: connection exception; 57P0x: shutting down, crashed, starting up; 53: too many connections, out of memory or disk.
+  // 08: connection exception; 57P0x: shutting down, crashed, starting up; 53: too many connections, out of memory or
+  // disk.
   return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53')
 }
 
 /**
- * 55000 is a database that takes no connections just now (ALLOW_CONNECTIONS false, while somebody renames, restores or drops it), and
- * also a statement that came too early, as lastval() before nextval(). The first is told while a session is set up, which PostgreSQL
- * does in postinit.c, and is FATAL: it ends the session, as no statement's error with this code does. Prisma passes no file on, and
- * the severity comes in the server's language.
+ * 55000 has two meanings. The database accepts no connections just now (ALLOW_CONNECTIONS false, while somebody
+ * renames, restores or drops it), or a statement came too early, such as lastval() before nextval(). PostgreSQL reports
+ * the first while it sets up a session, in postinit.c. It is FATAL: it ends the session, as no statement's error with
+ * this code does. Both marks are checked, since Prisma passes no file on, and the severity is in the server's language.
  */
 function isRefusedConnection(state: string, error: unknown): boolean {
   if (state !== '55000') return false
@@ -86,7 +87,7 @@ function isNetworkFailure(error: unknown): boolean {
   })
 }
 
-/** The error and what it wraps: `cause`, AggregateError's members, Prisma's meta.driverAdapterError. */
+/** The error and what it wraps: `cause`, the members of an AggregateError, Prisma's meta.driverAdapterError. */
 function layersOf(error: unknown, depth = 0): object[] {
   if (typeof error !== 'object' || error === null || depth > 4) return []
   const { cause, meta, errors } = error as {

@@ -1,13 +1,16 @@
 import { Prisma } from './generated/client.ts'
 
-/** Where a page begins or ends: the sort key's values as text, in full precision. */
+/** Where a page begins or ends: the values of the sort key as text, with full precision. */
 export type Position = readonly string[]
 
-/** A page of an ordered list, by the keys of the rows around it, not by offset: rows added or gone meanwhile shift nothing. */
+/**
+ * A page of an ordered list. It is found by the keys of the rows around it, not by an offset, so that rows that are
+ * added or removed meanwhile shift nothing.
+ */
 export interface KeysetPage {
-  /** Rows at the most, 0 to 100. */
+  /** The most rows, 0 to 100. */
   readonly limit: number
-  /** True: the last rows of the range rather than the first. */
+  /** True: the last rows of the range instead of the first. */
   readonly backward: boolean
   readonly after: Position | undefined
   readonly before: Position | undefined
@@ -15,7 +18,7 @@ export interface KeysetPage {
 
 export interface Entry<Node> {
   readonly node: Node
-  /** undefined: it was not read, since nobody asked for a cursor. */
+  /** undefined: it was not read, because no cursor was asked for. */
   readonly position: Position | undefined
 }
 
@@ -30,7 +33,7 @@ export type Direction = 'ASC' | 'DESC'
 const opposite = { ASC: 'DESC', DESC: 'ASC' } as const
 
 export const keysetSql = {
-  /** The condition that keeps the rows between `after` and `before`; columns are compared as one row value. */
+  /** The condition that keeps the rows between `after` and `before`. The columns are compared as one row value. */
   after(columns: readonly Prisma.Sql[], direction: Direction, page: KeysetPage): Prisma.Sql {
     const [greater, less] =
       direction === 'ASC' ? [Prisma.raw('>'), Prisma.raw('<')] : [Prisma.raw('<'), Prisma.raw('>')]
@@ -41,7 +44,7 @@ export const keysetSql = {
     return conditions.length === 0 ? Prisma.sql`TRUE` : Prisma.join(conditions, ' AND ')
   },
 
-  /** One row more than the page holds, to know whether there are more. */
+  /** Reads one row more than the page holds, which shows whether there are more. */
   orderAndLimit(columns: readonly Prisma.Sql[], direction: Direction, page: KeysetPage): Prisma.Sql {
     const order = Prisma.raw(page.backward ? opposite[direction] : direction)
     const terms = columns.map((column) => Prisma.sql`${column} ${order}`)
@@ -50,9 +53,9 @@ export const keysetSql = {
 }
 
 /**
- * The same of a list that Prisma reads by one field. Not by a time: a JavaScript Date cuts microseconds, and rows would
- * be missed.
- * @param parse makes the field's value of a position's text
+ * The same for a list that Prisma reads in the order of one field. The field must not be a time: a JavaScript Date cuts
+ * off microseconds, and rows would be missed.
+ * @param parse turns a position's text into the field's value
  */
 export function keysetArguments<Field extends string, Value>(
   field: Field,
@@ -74,7 +77,7 @@ export function keysetArguments<Field extends string, Value>(
   }
 }
 
-/** Cuts the extra row off and puts a backward page into the list's order. */
+/** Removes the extra row, and puts a backward page into the list's order. */
 export function pageOf<Row, Node>(
   rows: readonly Row[],
   page: KeysetPage,

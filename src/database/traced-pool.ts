@@ -1,19 +1,21 @@
 import { AsyncResource } from 'node:async_hooks'
 import type pg from 'pg'
 
-/** Follows statements; how, this layer does not know. */
+/** Traces statements. This layer does not know how. */
 export interface StatementTracer {
   /**
-   * A statement is sent, by whoever this runs for.
-   * @param name under which it is prepared; undefined: it is not
-   * @returns to be called when it is answered, with what it failed with; undefined: nobody follows it
+   * Called when the running operation sends a statement.
+   * @param name the name under which it is prepared; undefined: it is not prepared
+   * @returns a function to call when the statement is answered, with its error if it failed; undefined: it is not
+   *   traced
    */
   begin(text: string, name: string | undefined): ((error?: unknown) => void) | undefined
 }
 
 /**
- * Has every statement of a pool followed, Prisma's and ours: both send them by its clients. Callers that waited for a connection are
- * called back by whoever gave it back; their statements are theirs all the same.
+ * Traces every statement of a pool, Prisma's and Waymark's own: both use its clients. A caller that waits for a
+ * connection is called back in the context of the caller that returned it. Binding the callback keeps its own context,
+ * so that its statements count as its own.
  */
 export function traceStatements(pool: pg.Pool, tracer: StatementTracer): void {
   const connect = pool.connect.bind(pool) as (...args: unknown[]) => unknown
@@ -28,7 +30,7 @@ function bound(argument: unknown): unknown {
   return isCallback(argument) ? AsyncResource.bind(argument) : argument
 }
 
-/** pg answers by a callback where it is given one, which comes last, else by a promise. */
+/** If the last argument is a callback, pg calls it. Otherwise pg returns a promise. */
 function followed(query: (...args: unknown[]) => unknown, args: unknown[], tracer: StatementTracer): unknown {
   const end = tracer.begin(...describe(args[0]))
   if (!end) return query(...args)

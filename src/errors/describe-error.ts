@@ -9,8 +9,8 @@ export interface ErrorDescription {
 const deepestCause = 5
 
 /**
- * What the log may keep of an error. Not its other properties: drivers hang the statement's parameters and the row's values on
- * them (pg's `detail`, Prisma's `meta`). Passwords in URLs are blanked.
+ * What the log may keep of an error. Its other properties are left out: drivers put the statement's parameters and the
+ * row's values there (pg's `detail`, Prisma's `meta`). Passwords in URLs are blanked.
  */
 export function describeError(error: unknown, options: { stack: boolean }, depth = 0): ErrorDescription {
   if (!(error instanceof Error)) return { type: typeof error, message: blankPasswords(String(error)) }

@@ -13,18 +13,18 @@ export type FaultCode =
   | 'SLOW_CLIENT'
   | 'INTERNAL_SERVER_ERROR'
 
-/** What can be tried again as it is, after extensions.retryAfterSeconds. */
+/** Codes after which the same operation can be sent again, after extensions.retryAfterSeconds. */
 export const RETRIABLE: ReadonlySet<FaultCode> = new Set(['RATE_LIMITED', 'OVERLOADED', 'SERVICE_UNAVAILABLE'])
 
 /**
- * Something that is the caller's or the server's fault, as opposed to what a caller can expect (a member of a result union).
- * Its message reaches the client word for word: it says what to do next and repeats nothing that a database, a driver or the
- * system said. Those belong in `options.cause`, which is logged only.
+ * An error that is the caller's or the server's fault, unlike an expected outcome (a member of a result union). The
+ * client gets its message word for word: it says what to do next, and repeats nothing that a database, a driver or the
+ * system said. Such texts belong in `options.cause`, which is only logged.
  */
 export class Fault extends Error {
   override readonly name = 'Fault'
   readonly code: FaultCode
-  /** Of RATE_LIMITED and OVERLOADED: when it is worth to try again. */
+  /** For RATE_LIMITED and OVERLOADED: when to try again. */
   readonly retryAfterSeconds: number
 
   constructor(

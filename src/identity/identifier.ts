@@ -3,21 +3,24 @@ import { z } from 'zod'
 /** VARCHAR(255) counts characters, not bytes or UTF-16 units. */
 const MAX_LENGTH = 255
 
-// C0, DEL and C1 controls, and lone surrogates (which UTF-8 can't carry, so PostgreSQL would store something else).
+// C0, DEL and C1 controls, and lone surrogates: UTF-8 cannot carry these, so PostgreSQL would store something else.
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u
 
-/** What decoders put in place of bytes that are no text: two names that differ in such bytes would become one. */
+/** Decoders put this in place of bytes that are not text. Two names that differ in such bytes would become one. */
 const REPLACEMENT = '\ufffd'
 
 /** The types whose objects have an `id: ID!`. */
 export const NODE_TYPES: readonly string[] = ['User', 'Checkpoint', 'CheckpointRevision', 'CrawlSession', 'Stream']
 
-/** Characters as PostgreSQL counts them: code points, which are never more than UTF-16 units. */
+/** Counts characters as PostgreSQL does: code points, of which there are never more than UTF-16 units. */
 function isTooLong(text: string, maxLength: number): boolean {
   return text.length > maxLength && Array.from(text).length > maxLength
 }
 
-/** Says what keeps a text from being stored as a name: empty, over 255 characters, control characters; undefined where nothing does. */
+/**
+ * What keeps a text from being stored as a name: it is empty, has over 255 characters, control characters or U+FFFD;
+ * undefined: nothing.
+ */
 export function nameProblem(text: string): string | undefined {
   if (text === '') return 'must not be empty'
   if (isTooLong(text, MAX_LENGTH)) return `must not be longer than ${MAX_LENGTH} characters`
@@ -28,9 +31,9 @@ export function nameProblem(text: string): string | undefined {
 }
 
 /**
- * Says what is wrong with a natural key (user ID, session ID), or undefined where nothing is.
- * A global `id` is refused although it would be a legal text: whoever sends one has mixed up the two kinds of names,
- * and would make a second, empty user out of it.
+ * What is wrong with a natural key (user ID, session ID); undefined: nothing.
+ * A global `id` is refused although it would be a legal text. A client that sends one has mixed up the two kinds of
+ * names, and would make a second, empty user out of it.
  */
 export function identifierProblem(text: string): string | undefined {
   const problem = nameProblem(text)
@@ -39,13 +42,16 @@ export function identifierProblem(text: string): string | undefined {
   return undefined
 }
 
-/** What base64 of "<type>:" begins with, of a whole number of groups: nearly no text does, and to decode each was 1 % of a read. */
+/**
+ * How the base64 of "<type>:" begins, in whole groups. Nearly no other text begins so; to decode each text took 1 % of
+ * a read.
+ */
 const GLOBAL_ID_STARTS = NODE_TYPES.map((name) => {
   const whole = name.slice(0, name.length - (name.length % 3))
   return Buffer.from(whole).toString('base64')
 })
 
-/** True where the text decodes to what `id: ID!` of this API encodes: base64 of "<type>:<key>". */
+/** Whether the text is an `id: ID!` of this API: base64 of "<type>:<key>". */
 function isGlobalId(text: string): boolean {
   if (!GLOBAL_ID_STARTS.some((start) => text.startsWith(start))) return false
   if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) return false
@@ -53,7 +59,7 @@ function isGlobalId(text: string): boolean {
   return NODE_TYPES.some((name) => decoded.startsWith(`${name}:`))
 }
 
-/** A natural key, as an input field: 1 to 255 characters, none a control character, not a global id. */
+/** A natural key as an input field: 1 to 255 characters, no control character, not a global id. */
 export const identifierSchema = z.string().superRefine((text, context) => {
   const problem = identifierProblem(text)
   if (problem) context.addIssue({ code: 'custom', message: problem })
@@ -65,7 +71,7 @@ export const nameSchema = z.string().superRefine((text, context) => {
   if (problem) context.addIssue({ code: 'custom', message: problem })
 })
 
-/** Free text (paths, messages): everything that PostgreSQL can store, up to a length in characters. */
+/** Free text (paths, messages): everything that PostgreSQL can store. @param maxLength in characters */
 export function freeTextSchema(maxLength: number) {
   return z
     .string()

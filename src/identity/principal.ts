@@ -1,32 +1,38 @@
 import { Fault } from '../errors/fault.ts'
 
 /**
- * read: queries and feeds. crawl: what a crawler does, also a clear that names its own session. operate: clear, rollback, prune,
- * configure, register, import, requestStop. admin: API keys.
+ * read: queries and feeds. crawl: what a crawler does, including a clear that names its own session. operate: clear,
+ * rollback, prune, configure, register, import, requestStop. admin: API keys.
  */
 export const SCOPES = ['read', 'crawl', 'operate', 'admin'] as const
 export type Scope = (typeof SCOPES)[number]
 
-/** The users that exist for a principal: everybody, or these. Every store function takes one; the rest is as if it were not there. */
+/**
+ * The users that exist for a principal: all, or these. Every store function takes a reach, and treats other users as
+ * missing.
+ */
 export type Reach = 'all' | ReadonlySet<string>
 
-/** What a client shows of itself, whichever transport it uses. */
+/** The credentials that a client sends, whichever transport it uses. */
 export interface Credentials {
   /** The Authorization header, or `authorization` of a WebSocket's connection parameters. */
   readonly authorization: string | undefined
 }
 
-/** Who calls, what they may do and which users exist for them. Every service takes one, as its caller. */
+/** Who calls, what they may do, and which users exist for them. Every service takes its caller's principal. */
 export interface Principal {
-  /** For the history, the log and limits: "local", "key:<client>" or "jwt:<subject>". */
+  /** Its name in the history, the log and the limits: "local", "key:<client>" or "jwt:<subject>". */
   readonly subject: string
   readonly scopes: ReadonlySet<Scope>
   readonly userIds: Reach
-  /** When its credentials run out; null: never. */
+  /** When its credentials expire; null: never. */
   readonly expiresAt: Date | null
 }
 
-/** The caller where nobody has to authenticate (a loopback address), and of the command line: an operator who reaches every user. */
+/**
+ * The caller if nobody has to authenticate (a loopback address), and the caller of the command line: an operator who
+ * reaches every user.
+ */
 export const localOperator: Principal = Object.freeze({
   subject: 'local',
   scopes: new Set(SCOPES),
@@ -60,7 +66,7 @@ export function requireScope(caller: Principal, ...anyOf: readonly [Scope, ...Sc
   )
 }
 
-/** @throws Fault FORBIDDEN where the caller is bound to some users: what is asked for concerns them all */
+/** @throws Fault FORBIDDEN if the caller is bound to some users: the operation concerns all of them */
 export function requireFullReach(caller: Principal): void {
   if (caller.userIds === 'all') return
   throw new Fault(

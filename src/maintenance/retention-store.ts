@@ -2,12 +2,12 @@ import { type Batch, MAX_BATCH_SIZE } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
 
-/** An item list this young may belong to a save that is still to be committed. */
+/** An item list this young may belong to a save that is not committed yet. */
 const LIST_GRACE = Prisma.sql`interval '1 hour'`
 
 /**
- * A condition that is true for one replica at a time, until the end of its statement's transaction. Where it is false the statement
- * reads and locks nothing.
+ * A condition that is true for one replica at a time, until the end of its statement's transaction. If it is false, the
+ * statement reads and locks nothing.
  */
 export const isPruner = Prisma.sql`(SELECT pg_try_advisory_xact_lock(hashtextextended('waymark retention', 0)))`
 
@@ -19,9 +19,10 @@ export interface HistoryRetention {
 }
 
 /**
- * Deletes revisions that are neither among the newest of their (user, stream) nor young, of the first keys after a position, a batch of them.
- * Always the oldest of a key first, so that what is kept has no gap; and whole UTC days, so that a chart's first bucket is whole.
- * A key costs one index entry where there is nothing to delete: its oldest revision tells.
+ * Deletes one batch of old revisions, of the first keys after a position. Old are those that are neither among the
+ * newest `keepRevisions` of their (user, stream) nor younger than `retentionDays`.
+ * The oldest revisions of a key always go first, so that what is kept has no gap. Only whole UTC days go, so that a
+ * chart's first bucket is complete. A key without old revisions costs one index entry: its oldest revision shows it.
  */
 export async function deleteOldRevisions(
   database: Database,
@@ -56,14 +57,14 @@ export async function deleteOldRevisions(
     FROM keys k ORDER BY k.user_id DESC, k.stream DESC LIMIT 1`)
   const [last] = rows
   if (!last) return { count: 0, next: undefined }
-  // A full batch may have left some of these keys' revisions.
+  // A full batch may have left old revisions of these keys.
   if (last.count === MAX_BATCH_SIZE) return { count: last.count, next: after ?? ['', ''] }
   return { count: last.count, next: [last.user_id, last.stream] }
 }
 
 /**
- * Deletes heads and anchors that nothing refers to, of the first batch of lists after a position. A revision that comes to refer to one
- * in this very moment (a rollback) is protected by its foreign key, which then fails the batch.
+ * Deletes heads and anchors that nothing refers to, of the first batch of lists after a position. If a revision (a
+ * rollback) begins to refer to one at this very moment, its foreign key protects the list and fails the batch.
  */
 export async function deleteUnusedLists(database: Database, after: string | undefined): Promise<Batch<string>> {
   const [last] = await database.query<{ count: number; list_id: string }>(Prisma.sql`

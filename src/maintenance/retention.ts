@@ -6,19 +6,25 @@ import { deletePrunable, type PrunePosition } from '../crawl/session/prune-store
 import { deleteOldRevisions, deleteUnusedLists, isPruner, type KeyPosition } from './retention-store.ts'
 
 const PAUSE_MS = 60_000
-/** A run that takes long, most of it pauses, is followed by a longer pause: pruning takes a twentieth of one connection's time at the most. */
+/**
+ * The pause after a run, in multiples of its time. Most of a run is pauses too: pruning takes a twentieth of one
+ * connection's time at most.
+ */
 const PAUSE_PER_RUN = 4
-/** Keys are honoured for 24 h (save_checkpoints). */
+/** Idempotency keys count for 24 h (save_checkpoints). */
 const KEYS: GrowingTable = { name: 'idempotency_key', keepHours: 24, partitionHours: 6 }
-/** Into so many partitions the time is divided for which events are kept: they stay longer by a twelfth at the most. */
+/** The time for which events are kept is divided into this many partitions: events stay a twelfth longer at most. */
 const PARTITIONS_OF_EVENTS = 12
 
 export interface RetentionSettings {
-  /** So many of the newest revisions of each (user, stream) are kept, however old. At least 1: the newest is never pruned. */
+  /**
+   * How many of the newest revisions of each user's stream are kept, however old. At least 1: the newest is never
+   * pruned.
+   */
   readonly historyKeepRevisions: number
   /** Revisions younger than this are kept, however many. */
   readonly historyRetentionDays: number
-  /** Sessions that ended longer ago are deleted; undefined: none. */
+  /** Sessions that ended longer ago are deleted; undefined: no session is deleted. */
   readonly sessionRetentionDays: number | undefined
 }
 
@@ -26,14 +32,16 @@ export interface Pruned {
   readonly revisions: number
   readonly lists: number
   readonly sessions: number
-  /** Partitions, each with the keys of some hours. */
+  /** Partitions of idempotency keys. Each holds the keys of some hours. */
   readonly keyPartitions: number
 }
 
 /**
- * Deletes what is past its retention, in batches with pauses in between, each committed on its own under an advisory lock; idempotency keys
- * by whole partitions. Where another replica holds the lock it leaves the rest to that one.
- * @param signal ends the run after the batch in hand
+ * Deletes what is past its retention time, in batches with pauses in between. Each batch is committed on its own, under
+ * an advisory lock. Idempotency keys are deleted by whole partitions. If another replica holds the lock, this one
+ * leaves the rest to it.
+ * @param signal ends the run after the current batch
+ * @returns how many rows and partitions this call deleted
  */
 export async function runRetentionOnce(
   database: Database,
@@ -43,7 +51,7 @@ export async function runRetentionOnce(
   const history = { keepRevisions: settings.historyKeepRevisions, retentionDays: settings.historyRetentionDays }
   return {
     revisions: await inBatches<KeyPosition>((after) => deleteOldRevisions(database, history, after), signal),
-    // After the revisions that refer to them.
+    // After the revisions, which refer to the lists.
     lists: await inBatches<string>((after) => deleteUnusedLists(database, after), signal),
     sessions: await deleteOldSessions(database, settings.sessionRetentionDays, signal),
     keyPartitions: await keepPartitions(database, KEYS, signal),
@@ -60,24 +68,27 @@ function deleteOldSessions(
   return inBatches<PrunePosition>((after) => deletePrunable(database, 'all', old, after, isPruner), signal)
 }
 
-/** The feed of which retention takes its part. */
+/** What retention needs of the feed. */
 export interface PrunedFeed {
-  /** For how long events are kept at least. */
+  /** How long events are kept at least, hours. */
   readonly retentionHours: number
-  /** Whether the events of a partition were delivered, so that it may go; if so, older cursors are expired from then on. */
+  /**
+   * Whether the events of a partition were delivered, so that it may go. If so, older cursors are expired from then on.
+   */
   readonly mayRetire: (partition: Partition) => Promise<boolean>
 }
 
-/** Prunes again and again; every replica runs one. */
+/** The task that prunes again and again. Every replica runs one. */
 export interface Retention {
   /** Whether the last run failed. */
   readonly isFailing: boolean
-  /** Ends after the batch in hand. */
+  /** Ends after the current batch. */
   close(): Promise<void>
 }
 
 /**
- * @param pauseMs before the first run, and from one run to the next
+ * Starts the task that prunes.
+ * @param pauseMs the time before the first run and between two runs, milliseconds
  */
 export function startRetention(
   database: Database,

@@ -6,15 +6,18 @@ import { platformOf, type Stream, streamNameSchema } from './model.ts'
 import { isOrdered } from './platforms/platform.ts'
 import { listStreams, storeOrdering } from './settings-store.ts'
 
-/** Every stream that has a checkpoint, a session or a setting, by name; to a caller bound to some users, that has one of theirs. */
+/**
+ * Every stream that has a checkpoint, a session or a setting, by name. A caller bound to some users gets the streams in
+ * which one of them has a checkpoint or a session.
+ */
 export function allStreams(database: Database, caller: Principal): Promise<Stream[]> {
   return listStreams(database, caller.userIds)
 }
 
 /**
- * Sets what a stream demands of its saves from now on; what is stored stays, whatever its order.
+ * Sets the rule for a stream's saves from now on. What is stored stays, whatever its order.
  * The stream need not have been crawled yet.
- * @throws Fault FORBIDDEN to a caller bound to some users: it judges everybody's saves
+ * @throws Fault FORBIDDEN if the caller is bound to some users: the rule applies to the saves of all users
  */
 export async function configureStream(
   database: Database,

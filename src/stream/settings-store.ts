@@ -5,21 +5,24 @@ import type { ItemOrdering, Stream } from './model.ts'
 import { DEFAULT_STREAM } from './model.ts'
 import { namesIn } from './store.ts'
 
-/** The table's CHECK promises that the text is one of the two. */
+/** The table's CHECK ensures that the text is one of the two. */
 interface StreamRow {
   readonly name: string
   readonly ordering: ItemOrdering
 }
 
-/** A condition: whether a table has a row of the stream; one step down the index where EXISTS may read the table instead. */
+/**
+ * A condition: whether a table has a row of the stream. It is one step down the index; EXISTS may read the table
+ * instead.
+ */
 const isStreamIn = (table: 'crawl_checkpoint_other' | 'crawl_session') =>
   `(SELECT t.stream FROM crawler.${table} t WHERE t.stream >= asked.name ORDER BY t.stream LIMIT 1) = asked.name`
 const HAS_LITERAL_CHECKPOINTS =
   '(SELECT t.user_id FROM crawler.twitter_crawl_checkpoint t ORDER BY t.user_id LIMIT 1) IS NOT NULL'
 
 /**
- * Every stream that has a checkpoint, a session or a setting, by name. For a caller who reaches some users: that has a checkpoint or a session
- * of theirs, since a setting alone would tell of others.
+ * Every stream that has a checkpoint, a session or a setting, by name. For a caller who reaches some users: only
+ * streams with a checkpoint or a session of theirs, since a setting alone would tell of other users.
  */
 export async function listStreams(database: Database, reach: Reach): Promise<Stream[]> {
   if (reach !== 'all') return listStreamsOf(database, [...reach])
@@ -37,7 +40,7 @@ export async function listStreams(database: Database, reach: Reach): Promise<Str
   })
 }
 
-/** The same of some users; each costs an index entry for each of their streams, however many sessions there are. */
+/** The same for some users. It costs an index entry for each of their streams, however many sessions there are. */
 function listStreamsOf(database: Database, userIds: readonly string[]): Promise<Stream[]> {
   const next = (condition: string) =>
     `(SELECT s.stream FROM crawler.crawl_session s WHERE s.user_id = run.user_id ${condition} ORDER BY s.stream LIMIT 1)`
@@ -57,7 +60,7 @@ function listStreamsOf(database: Database, userIds: readonly string[]): Promise<
   })
 }
 
-/** Those of the streams that listStreams would list. */
+/** The streams with these names that listStreams would list. */
 export async function findStreams(database: Database, reach: Reach, names: readonly string[]): Promise<Stream[]> {
   return database.query<StreamRow>({
     name: 'streams_by_name',

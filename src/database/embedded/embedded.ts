@@ -8,34 +8,39 @@ import type { Cluster } from './cluster.ts'
 import { acquire, LockTaken } from './lock.ts'
 import { Owner, type Log } from './owner.ts'
 
-/** The PostgreSQL that Waymark brings along, running and owned by this process. */
+/** The PostgreSQL that comes with Waymark, running and owned by this process. */
 export interface EmbeddedDatabase {
   /** postgresql:// URL of the database "waymark" on 127.0.0.1, with its password. It stays the same until stop(). */
   readonly url: string
   readonly dataDir: string
-  /** Sentences the start line should carry: where the data are and why, when that is not where one would look. */
+  /** Sentences for the start line, for example where the data are and why, if that is not where one would look. */
   readonly notes: readonly string[]
-  /** true: a PostgreSQL that a killed Waymark left running was taken over. */
+  /** Whether a PostgreSQL that a killed Waymark had left running was taken over. */
   readonly adopted: boolean
-  /** Fast shutdown; waits until PostgreSQL has ended; at most about 15 s, then it was killed. Idempotent. */
+  /**
+   * Shuts PostgreSQL down (fast) and waits until it has ended. That takes at most about 15 s; then it was killed.
+   * Idempotent.
+   */
   stop(): Promise<void>
 }
 
 export interface EmbeddedOptions {
-  /** undefined: ./.data, or systemDir when Waymark is root and the postgres user can't reach ./.data */
+  /** undefined: ./.data, or systemDir if Waymark is root and the postgres user cannot reach ./.data. */
   readonly dataDir: string | undefined
   readonly log: Log
-  /** For tests; by default the working directory, /var/lib/waymark and the installed package. */
+  /** For tests. Default: the working directory, /var/lib/waymark and the installed package. */
   readonly workingDir?: string
   readonly systemDir?: string
   readonly packageDir?: string
 }
 
 /**
- * Starts the embedded PostgreSQL, or takes over the one that a killed Waymark left running on the same data. Until stop() it is kept
- * running: if it crashes it is started again on the same port. Nothing a crash or kill leaves behind needs a person's hand.
- * A signal that comes before this resolves is the caller's to remember; call stop() then.
- * @throws StartupError for what whoever starts Waymark can mend: a data directory in use, of another version, without rights
+ * Starts the embedded PostgreSQL, or takes over the one that a killed Waymark left running on the same data. Until
+ * stop() it is kept running: after a crash it is started again on the same port. Nothing that a crash or a kill leaves
+ * behind needs manual repair.
+ * If a signal arrives before this resolves, the caller must remember it and call stop() then.
+ * @throws StartupError for problems that the operator can fix: a data directory in use, of another version, or without
+ *   rights
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const { log, systemDir = '/var/lib/waymark' } = options
@@ -65,8 +70,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedD
 }
 
 /**
- * The embedded database for a command that runs beside a server or without one: a running server's is used and left running by
- * stop(); without a server it is started here, and stopped by stop().
+ * The embedded database for a command that runs beside a server or without one. A running server's database is used,
+ * and stop() leaves it running. Without a server it is started here, and stop() stops it.
  * @throws StartupError as startEmbedded does, but not for a data directory in use
  */
 export async function joinEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
@@ -86,7 +91,7 @@ export async function joinEmbedded(options: EmbeddedOptions): Promise<EmbeddedDa
 }
 
 function urlOf(cluster: Cluster, port: number): string {
-  // sslmode is said, since pg otherwise goes by PGSSLMODE.
+  // sslmode is stated, because pg otherwise follows PGSSLMODE.
   return `postgresql://postgres:${cluster.password}@127.0.0.1:${port}/waymark?sslmode=disable`
 }
 

@@ -1,8 +1,9 @@
 /**
- * Has a PostgreSQL that was started here end when this process ends without having stopped it: by process.exit, or by an error that
- * nobody caught. (What a kill -9 leaves running, the next start takes over.) Fast: open transactions are rolled back, everything is written.
- * @param pid of the PostgreSQL, or of a process group as a negative number
- * @returns forgets it
+ * Ends a PostgreSQL that was started here if this process ends without having stopped it: by process.exit, or by an
+ * uncaught error. (After a kill -9 it keeps running, and the next start takes it over.) SIGINT is a fast shutdown: open
+ * transactions are rolled back, and everything is written.
+ * @param pid the PostgreSQL, or a process group as a negative number
+ * @returns a function that cancels this
  */
 export function endOnExit(pid: number, signal: 'SIGINT' | 'SIGKILL' = 'SIGINT'): () => void {
   const end = () => {
@@ -12,7 +13,7 @@ export function endOnExit(pid: number, signal: 'SIGINT' | 'SIGKILL' = 'SIGINT'):
       // It has ended by itself.
     }
   }
-  // 0 would be this very process group.
+  // 0 would be this process's own group.
   if (pid !== 0) process.on('exit', end)
   return () => process.off('exit', end)
 }

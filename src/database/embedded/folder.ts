@@ -4,9 +4,10 @@ import { StartupError } from '../../errors/startup-error.ts'
 import { hasCode } from './errors.ts'
 
 /**
- * Makes a folder and its missing ancestors. As root others can pass, whatever root's umask is: the postgres user must.
- * Not by mkdir's `recursive`: below /proc, where nobody can make one, Node tries for good.
- * @throws what the operating system says; StartupError for a link that leads nowhere
+ * Makes a folder and its missing ancestors. As root it lets others pass them, whatever root's umask is: the postgres
+ * user must.
+ * It does not use mkdir's `recursive`: below /proc, where nobody can make a folder, Node would try forever.
+ * @throws the operating system's error; StartupError for a link whose target does not exist
  */
 export async function makeFolder(folder: string): Promise<void> {
   try {
@@ -35,7 +36,9 @@ async function requireFolder(path: string, found: unknown): Promise<void> {
   }
 }
 
-/** Makes names in a folder (new, renamed) survive a power cut; syncing the files themselves doesn't. */
+/**
+ * Syncs a folder, so that new and renamed names in it survive a power cut. To sync the files themselves is not enough.
+ */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder)
   try {

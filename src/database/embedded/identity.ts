@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { StartupError } from '../../errors/startup-error.ts'
 import { endOnExit } from './exit.ts'
 
-/** The system user PostgreSQL runs as when Waymark runs as root (PostgreSQL refuses to). */
+/** The system user that PostgreSQL runs as if Waymark runs as root: PostgreSQL refuses to run as root. */
 export interface Identity {
   readonly user: string
   readonly uid: number
@@ -19,8 +19,8 @@ export interface Finished {
 }
 
 /**
- * What PostgreSQL's programs see instead of Waymark's environment: PGOPTIONS, LC_ALL or TZ of the machine change nothing, and no
- * secret of ours is inherited.
+ * The environment of PostgreSQL's programs, instead of Waymark's. So PGOPTIONS, LC_ALL or TZ of the machine change
+ * nothing, and they inherit no secret.
  */
 export const cleanEnvironment = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -29,10 +29,11 @@ export const cleanEnvironment = {
 }
 
 /**
- * Chooses whom PostgreSQL runs as.
- * @param clusterDir the cluster's folder; when it exists, its owner goes on owning it, so that a `sudo` start between others breaks nothing
- * @returns undefined where Waymark is not root: then PostgreSQL simply runs as whoever runs Waymark
- * @throws StartupError when there is no such user and none can be made
+ * Chooses the user that PostgreSQL runs as.
+ * @param clusterDir the cluster's folder. If it exists, its owner stays its owner, so that one start with `sudo` breaks
+ *   nothing
+ * @returns undefined: Waymark is not root, so PostgreSQL runs as the same user as Waymark
+ * @throws StartupError if there is no user postgres and none can be made
  */
 export async function chooseIdentity(clusterDir: string): Promise<Identity | undefined> {
   if (process.getuid?.() !== 0) return undefined
@@ -49,10 +50,10 @@ async function lookUp(user: string): Promise<Identity | undefined> {
 
 async function createUser(user: string): Promise<Identity> {
   const shell = '/usr/sbin/nologin'
-  // A group left over from a removed user is taken as it is; groupadd --force says nothing about it.
+  // groupadd --force accepts a group that a removed user left behind.
   const group = await runOrExplain('groupadd', ['--force', '--system', user])
   const made = await runOrExplain('useradd', ['--system', '--gid', user, '--no-create-home', '--shell', shell, user])
-  // Looked up whatever useradd said: another Waymark may have made the same user at the same moment.
+  // Looked up whatever useradd answered: another Waymark may have made the same user at the same moment.
   const identity = await lookUp(user)
   if (identity) return identity
   throw new StartupError(
@@ -67,20 +68,21 @@ async function runOrExplain(file: string, args: string[]): Promise<string> {
 }
 
 /**
- * Runs a program to its end, as the identity if there is one. In a session of its own, so that Ctrl-C in the terminal reaches only
- * Waymark. Never rejects: a program that can't be started is exit code 127, as in a shell.
+ * Runs a program to its end, as the identity if there is one. It has a session of its own, so that Ctrl-C in the
+ * terminal reaches only Waymark. The promise never rejects: a program that cannot be started has exit code 127, as in a
+ * shell.
  */
 export function run(identity: Identity | undefined, file: string, args: string[]): Promise<Finished> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
-      // Not the working directory: the identity may not be able to enter it.
+      // Not the working directory, because the identity may not be able to enter it.
       cwd: '/',
       env: cleanEnvironment,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(identity && { uid: identity.uid, gid: identity.gid }),
     })
-    // Group and all: initdb starts others.
+    // The whole group, because initdb starts other programs.
     const forget = child.pid === undefined ? () => undefined : endOnExit(-child.pid, 'SIGKILL')
     let stdout = ''
     let stderr = ''
@@ -95,10 +97,10 @@ export function run(identity: Identity | undefined, file: string, args: string[]
 }
 
 /**
- * The first folder on the way to `path`, from the root down, that the identity can't pass: tried for real, since ACLs and
- * security modules decide too, not only the mode. Folders that don't exist yet can be passed: we make them.
- * Something that is no folder is left to whoever makes the next one and fails with a better message.
- * @returns undefined when the way is free
+ * The first folder on the way to `path`, from the root down, that the identity cannot pass. It is tested by trying,
+ * since ACLs and security modules decide too, not only the mode. Folders that do not exist yet count as free: Waymark
+ * makes them. If something on the way is not a folder, making the next one fails with a better message.
+ * @returns undefined: the way is free
  */
 export async function findBarrier(identity: Identity | undefined, path: string): Promise<string | undefined> {
   if (!identity) return undefined

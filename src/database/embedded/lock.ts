@@ -10,21 +10,30 @@ import type { Identity } from './identity.ts'
 import { choosePort, discardPidFile, endedBySignal, launch, readPidFile, type Launch } from './postmaster.ts'
 import { endPostmaster } from './process.ts'
 
-/** A running PostgreSQL, and the connection whose advisory lock makes it ours. */
+/** A running PostgreSQL, and the connection whose advisory lock makes this process its owner. */
 export interface Held {
   readonly client: pg.Client
   readonly pid: number
   readonly port: number
-  /** It was running already: another Waymark started it and is gone. */
+  /** Whether it was running already: another Waymark started it and is gone. */
   readonly adopted: boolean
 }
 
-/** "waymark" in ASCII. Taken in the database "postgres", so that "waymark" can be dropped and restored under a running server. */
+/**
+ * "waymark" in ASCII. The lock is taken in the database "postgres", so that "waymark" can be dropped and restored while
+ * a server runs.
+ */
 const lockKey = BigInt(`0x${Buffer.from('waymark').toString('hex')}`).toString()
 const pollMs = 50
-/** A killed server's lock is free once its backend reads the closed socket: milliseconds. Longer, and somebody lives. */
+/**
+ * How long to wait for a lock that is taken, milliseconds. A killed server's lock is free once its backend reads the
+ * closed socket. If that takes longer, the owner is alive.
+ */
 const lockPatienceMs = 2_000
-/** For what passes by itself: the shared memory of a PostgreSQL that was killed is freed when its last child has noticed. */
+/**
+ * How long to retry failures that pass by themselves, milliseconds. For example, the shared memory of a killed
+ * PostgreSQL is freed when its last child has noticed.
+ */
 const startPatienceMs = 15_000
 
 /** Another Waymark owns the running PostgreSQL. */
@@ -39,10 +48,12 @@ export class LockTaken extends Error {
 }
 
 /**
- * Makes sure that PostgreSQL runs on the cluster and that this process owns it: starts it, or takes over one that runs unowned.
- * Waits as long as a running PostgreSQL needs to recover.
- * @param fixedPort start it on this port only; undefined: the port it had before, or any
- * @throws StartupError when another process owns it or it can't be started; what was started here is ended then
+ * Makes sure that PostgreSQL runs on the cluster and that this process owns it. It starts it, or takes over one that
+ * runs without an owner. It waits as long as a running PostgreSQL needs to recover.
+ * @param fixedPort start it on this port only; undefined: on the port it had before, or any
+ * @param signal ends the waiting
+ * @throws StartupError if another process owns it, or if it cannot be started; in the second case what was started here
+ *   is ended
  */
 export async function acquire(
   cluster: Cluster,
@@ -78,7 +89,7 @@ export async function acquire(
         }
       } else if (pidFile.state !== 'unfinished' && !started) {
         if (pidFile.state === 'stale' && pidFile.blocking) await discardPidFile(cluster.clusterDir)
-        // The port of a PostgreSQL that was killed is used again: whoever still has its URL reconnects.
+        // The port of a killed PostgreSQL is used again, so that clients with its URL can reconnect.
         const port = fixedPort ?? (await choosePort(pidFile.state === 'stale' ? pidFile.port : undefined))
         started = await launch(binaries.postgres, cluster, port, identity)
         forget()
@@ -87,7 +98,7 @@ export async function acquire(
       await delay(pollMs, undefined, { signal })
     }
   } catch (error) {
-    // Whoever holds the lock relies on the PostgreSQL that was started here.
+    // The owner of the lock relies on the PostgreSQL that was started here, so it is left running.
     if (error instanceof LockTaken) throw new StartupError(explainLock(cluster, error.holder), { cause: error })
     if (started) await endPostmaster(started.pid, cluster.clusterDir)
     if (error instanceof pg.DatabaseError && error.code === '28P01') {
@@ -100,15 +111,16 @@ export async function acquire(
 }
 
 /**
- * Takes the lock of a running PostgreSQL and makes the database "waymark" if it is missing.
- * @throws LockTaken; or what pg throws while PostgreSQL starts or stops
+ * Takes the lock of a running PostgreSQL, and makes the database "waymark" if it is missing.
+ * @throws LockTaken if another process has the lock; pg's errors while PostgreSQL starts or stops
  */
 export async function takeLock(cluster: Cluster, port: number): Promise<pg.Client> {
   const client = await connect(cluster, port)
   try {
     const { rows } = await client.query<{ taken: boolean }>(`SELECT pg_try_advisory_lock(${lockKey}) AS taken`)
     if (rows[0]?.taken !== true) throw new LockTaken(await findHolder(client), cluster, port)
-    // An owner that stops PostgreSQL loses the lock a moment before PostgreSQL ends. By then no new connection is let in.
+    // An owner that stops PostgreSQL loses the lock a moment before PostgreSQL ends. By then no new connection is
+    // accepted.
     const probe = await connect(cluster, port)
     await probe.end()
     const { rowCount } = await client.query(`SELECT FROM pg_database WHERE datname = 'waymark'`)
@@ -127,13 +139,13 @@ async function connect(cluster: Cluster, port: number): Promise<pg.Client> {
     user: 'postgres',
     password: cluster.password,
     database: 'postgres',
-    // Said, since pg otherwise goes by PGSSLMODE.
+    // Stated, because pg otherwise follows PGSSLMODE.
     ssl: false,
     keepAlive: true,
     connectionTimeoutMillis: 10_000,
     application_name: `waymark owner ${process.pid}`,
   })
-  // Lost connections are noticed by 'end'; without a listener 'error' would end the process.
+  // 'end' reports a lost connection. Without a listener, 'error' would end the process.
   client.on('error', () => undefined)
   await client.connect()
   return client
@@ -148,7 +160,8 @@ async function findHolder(client: pg.Client): Promise<string> {
 }
 
 function isStartingOrStopping(error: unknown): boolean {
-  // 57P01 to 57P03: shutting down, crashed, starting up. 53300: too many connections, left by whoever was killed.
+  // 57P01 to 57P03: shutting down, crashed, starting up. 53300: too many connections, left by a process that was
+  // killed.
   if (error instanceof pg.DatabaseError) return ['57P01', '57P02', '57P03', '53300'].includes(error.code ?? '')
   if (hasCode(error, 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT')) return true
   return error instanceof Error && /^Connection terminated|not queryable|timeout/.test(error.message)

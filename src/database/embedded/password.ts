@@ -7,8 +7,8 @@ import { syncFolder } from './folder.ts'
 
 /**
  * The password of the role postgres, from DATA_DIR/password (mode 0600).
- * @param create make one if there is none: for a cluster that doesn't exist yet
- * @throws StartupError when it is missing and the cluster's already there
+ * @param create make one if there is none; for a cluster that does not exist yet
+ * @throws StartupError if the password is missing and the cluster exists
  */
 export async function readPassword(dataDir: string, clusterDir: string, create: boolean): Promise<string> {
   const file = join(dataDir, 'password')
@@ -24,7 +24,10 @@ export async function readPassword(dataDir: string, clusterDir: string, create: 
   )
 }
 
-/** Written, synced, then linked into place: several processes at once agree on one password, and a crash leaves all of it or none. */
+/**
+ * Writes and syncs a draft, then links it into place. Several processes at once agree on one password, and a crash
+ * leaves the whole password or none.
+ */
 async function createPassword(dataDir: string, file: string): Promise<void> {
   const draft = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`
   try {

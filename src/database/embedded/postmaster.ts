@@ -13,16 +13,19 @@ export interface Postmaster {
   readonly port: number
 }
 
-/** What DATA_DIR/postgres/postmaster.pid says, judged. */
+/** What DATA_DIR/postgres/postmaster.pid means. */
 export type PidFile =
   | { readonly state: 'none' }
-  /** Written by a PostgreSQL that is starting; look again. */
+  /** A PostgreSQL that is starting writes it at the moment; look again. */
   | { readonly state: 'unfinished' }
   | { readonly state: 'running'; readonly postmaster: Postmaster }
-  /** The process is gone. `blocking`: its id belongs to another process now, and PostgreSQL would refuse to start. */
+  /**
+   * The process is gone. `blocking`: PostgreSQL would refuse to start, because another process has the ID now or the
+   * file is empty.
+   */
   | { readonly state: 'stale'; readonly port: number | undefined; readonly blocking: boolean }
 
-/** How Launch.failure() begins when somebody killed it. */
+/** How Launch.failure() begins if a signal ended PostgreSQL. */
 export const endedBySignal = 'it was ended by'
 
 const logLimitBytes = 10_000_000
@@ -35,7 +38,8 @@ export async function readPidFile(clusterDir: string): Promise<PidFile> {
     throw error
   })
   if (text === undefined) return { state: 'none' }
-  // Lines: process id, data directory, start time, port, ...: https://www.postgresql.org/docs/18/storage-file-layout.html
+  // Lines: process ID, data directory, start time, port, ...:
+  // https://www.postgresql.org/docs/18/storage-file-layout.html
   const lines = text.split('\n')
   const pid = Number(lines[0])
   const port = Number(lines[3]) || undefined
@@ -43,23 +47,25 @@ export async function readPidFile(clusterDir: string): Promise<PidFile> {
     return port ? { state: 'running', postmaster: { pid, port } } : { state: 'unfinished' }
   }
   if (pid > 0) return { state: 'stale', port, blocking: exists(pid) }
-  // Negative: somebody runs `postgres --single` on it, and a PostgreSQL that is started says so.
+  // Negative: somebody runs `postgres --single` on the cluster. A PostgreSQL that is started now reports that.
   if (pid < 0) return { state: 'stale', port, blocking: false }
-  // Empty: being written this very moment, or left by a power cut or a full disk.
+  // Empty: it is being written at this moment, or a power cut or a full disk left it.
   const written = await stat(file).catch(() => undefined)
   const fresh = written !== undefined && Date.now() - written.mtimeMs < unfinishedForMs
   return fresh ? { state: 'unfinished' } : { state: 'stale', port, blocking: true }
 }
 
-/** Sets a stale postmaster.pid aside; the file that is moved is kept, for whoever looks into it. */
+/** Moves a stale postmaster.pid aside. The file is kept for somebody who looks into the matter. */
 export async function discardPidFile(clusterDir: string): Promise<void> {
   const file = join(clusterDir, 'postmaster.pid')
   await rename(file, `${file}.stale`).catch(() => undefined)
 }
 
 /**
- * A free TCP port of 127.0.0.1, below the ports the system gives to outgoing connections (32768 and up on Linux, 49152 on macOS):
- * while PostgreSQL is down, a pool's attempt to reconnect could be given the very port it tries, and connect to itself.
+ * A free TCP port of 127.0.0.1, below the ports that the system gives to outgoing connections (32768 and up on Linux,
+ * 49152 on macOS). Otherwise, while PostgreSQL is down, a pool that reconnects could be given this very port as its own
+ * end, and connect to itself.
+ * @param preferred returned if it is free
  */
 export async function choosePort(preferred: number | undefined): Promise<number> {
   if (preferred !== undefined && (await isFree(preferred))) return preferred
@@ -81,13 +87,14 @@ function isFree(port: number): Promise<boolean> {
 export interface Launch {
   readonly pid: number
   readonly port: number
-  /** undefined while it runs; then what it said before it ended. */
+  /** undefined: it still runs. Otherwise what it reported before it ended. */
   failure(): Promise<string | undefined>
 }
 
 /**
- * Starts PostgreSQL, without waiting until it takes connections. It outlives Waymark if that is killed, and is out of reach of
- * Ctrl-C: in a session of its own. No shell and no pg_ctl (which uses one): any DATA_DIR is passed as it is.
+ * Starts PostgreSQL, and does not wait until it accepts connections. It runs in a session of its own: it survives if
+ * Waymark is killed, and Ctrl-C does not reach it. No shell and no pg_ctl (which uses one), so that any DATA_DIR is
+ * passed as it is.
  */
 export async function launch(
   postgres: string,
@@ -101,10 +108,11 @@ export async function launch(
     const { size } = await log.stat()
     if (identity) await log.chown(identity.uid, identity.gid)
     const args = ['-D', cluster.clusterDir, '-p', String(port)]
-    // TCP only: the path of a Unix socket may not be longer than 107 bytes.
+    // TCP only: the path of a Unix socket may have at most 107 bytes.
     args.push('-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=')
     const child = spawn(postgres, args, {
-      // Where it goes by itself a moment later; from the first, so that isPostmaster knows it.
+      // PostgreSQL changes to this folder by itself a moment later. Started here, isPostmaster knows it from the
+      // beginning.
       cwd: cluster.clusterDir,
       env: cleanEnvironment,
       detached: true,
@@ -116,7 +124,7 @@ export async function launch(
     child.on('exit', (_, signal) => (ended = signal ? `${endedBySignal} ${signal}` : ''))
     child.unref()
     return {
-      // 0, where there is no process, is no server's.
+      // No server has the process ID 0. It stands for a process that could not be started.
       pid: child.pid ?? 0,
       port,
       failure: async () => (ended === undefined ? undefined : ended || (await readReason(cluster.logFile, size))),
@@ -135,6 +143,6 @@ async function readReason(logFile: string, fromByte: number): Promise<string> {
   const text = (await readFile(logFile)).subarray(fromByte).toString()
   const fatal = text.split('\n').filter((line) => /(FATAL|PANIC|ERROR): /.test(line))
   const reason = fatal.map((line) => line.replace(/^.*?(FATAL|PANIC|ERROR): +/, '')).join('; ')
-  // What it says before its log is set up has no level.
+  // What it reports before its log is set up has no level.
   return reason || text.trim().split('\n').slice(-3).join('; ')
 }

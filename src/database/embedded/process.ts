@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { hasCode } from './errors.ts'
 
-/** Whether any process has this id. */
+/** Whether any process has this ID. */
 export function exists(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -15,12 +15,12 @@ export function exists(pid: number): boolean {
 }
 
 /**
- * Whether the process is the PostgreSQL of this very folder. `kill -0`, which pg_ctl and PostgreSQL itself go by, is not enough:
- * after a reboot or in a container the id is soon somebody else's, and a zombie answers it too.
+ * Whether the process is the PostgreSQL of this very folder. `kill -0`, on which pg_ctl and PostgreSQL rely, is not
+ * enough: after a reboot or in a container another process soon has the ID, and a zombie answers too.
  */
 export async function isPostmaster(pid: number, clusterDir: string): Promise<boolean> {
   if (process.platform !== 'linux') {
-    // A child of the server has a title of another form ("postgres: checkpointer").
+    // A child of the server has another title ("postgres: checkpointer").
     const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)]).catch(() => ({
       stdout: '',
     }))
@@ -29,16 +29,18 @@ export async function isPostmaster(pid: number, clusterDir: string): Promise<boo
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   const program = commandLine.split('\0', 1).join()
   if (basename(program) !== 'postgres') return false
-  // A server's working directory is its data directory. Compared by inode: DATA_DIR may have been reached by another path.
+  // A server's working directory is its data directory. Compared by inode, since DATA_DIR may have been reached by
+  // another path.
   const [theirs, ours] = await Promise.all([stat(`/proc/${pid}/cwd`).catch(() => undefined), stat(clusterDir)])
   if (theirs) return theirs.dev === ours.dev && theirs.ino === ours.ino
   return commandLine.split('\0').includes(clusterDir)
 }
 
 /**
- * Ends PostgreSQL and waits until it has: fast (open transactions are rolled back, everything is written), after 5 s immediate (the
- * next start recovers from the log; nothing committed is lost).
- * @returns false if it had to be immediate
+ * Ends PostgreSQL and waits until it has ended. First fast: open transactions are rolled back, and everything is
+ * written. After 5 s immediate: the next start recovers from the log, and nothing committed is lost. After another 5 s
+ * it is killed.
+ * @returns false: the fast shutdown was not enough
  */
 export async function endPostmaster(pid: number, clusterDir: string): Promise<boolean> {
   for (const [signal, patienceMs] of [

@@ -3,37 +3,38 @@ import type pg from 'pg'
 export type SchemaObjectKind =
   'table' | 'column' | 'constraint' | 'index' | 'trigger' | 'setting' | 'sequence' | 'function' | 'privilege'
 
-/** One thing in schema crawler, as the database itself describes it. */
+/** One object of schema crawler, as the database itself describes it. */
 export interface SchemaObject {
   readonly kind: SchemaObjectKind
   /**
-   * The table it belongs to, e.g. crawler.crawl_session; null for a sequence or function, and for who may call one.
+   * The table it belongs to, e.g. crawler.crawl_session; null for a sequence, a function, and a function's privilege.
    */
   readonly table: string | null
-  /** Of a constraint the name that Waymark gives it; adopted tables have theirs under other names. */
+  /** For a constraint, the name that Waymark gives it. Adopted tables have other names for theirs. */
   readonly name: string
   /** SQL. */
   readonly definition: string
 }
 
 export interface FoundObject extends SchemaObject {
-  /** false: a constraint that is NOT VALID, a trigger that is disabled, an index whose building failed. */
+  /** false: a constraint that is NOT VALID, a trigger that is disabled, an index whose build failed. */
   readonly inForce: boolean
 }
 
 /**
- * Describes schema crawler in a form that is the same on PostgreSQL 15 to 18. Needs no rights in the schema. Left out
- * are what a partition has from its parent, which can be neither missing nor different, and the partitions of the
- * tables that grow, which come and go. Changes the session's search_path.
+ * Describes schema crawler in a form that is the same on PostgreSQL 15 to 18. It needs no rights in the schema, and
+ * changes the session's search_path.
+ * It leaves out what a partition has from its parent, which can be neither missing nor different, and the partitions of
+ * the tables that grow, which come and go.
  */
 export async function readCatalog(client: pg.ClientBase): Promise<readonly FoundObject[]> {
-  // With nothing on the path every name in a definition comes out qualified.
+  // With nothing else on the path, every name in a definition is qualified.
   await client.query(`SELECT set_config('search_path', 'pg_catalog', false)`)
   const { rows } = await client.query<FoundObject>(catalog)
   return rows
 }
 
-// NOT NULL stands with the columns: PostgreSQL 18 has a constraint for each, earlier ones have none.
+// NOT NULL is described with the columns: PostgreSQL 18 has a constraint for each, earlier versions have none.
 const catalog = `
 WITH tables AS (
   SELECT oid, oid::regclass::text AS name, relkind, relpartbound, relispartition, reloptions, relreplident FROM pg_class

@@ -12,7 +12,7 @@ import { isTakenOver, takeOver } from './takeover.ts'
 export interface MigrationReport {
   /** Names of the migrations applied by this call, in order. */
   readonly applied: readonly string[]
-  /** Names that were there already, in order. */
+  /** Names of the migrations that were applied before, in order. */
   readonly present: readonly string[]
   /** Names of the functions and triggers that this call made or replaced. */
   readonly functions: readonly string[]
@@ -21,9 +21,9 @@ export interface MigrationReport {
 export interface MigrateOptions extends SchemaFolders {
   readonly databaseUrl: string
   /**
-   * How long a statement waits for a table that others use before the migration is given up, milliseconds. Others
-   * queue behind it, and the servers among them give up after 1 s (database.ts): by default a migration does so before
-   * them.
+   * How long a statement waits for a table that others use, milliseconds; after that the migration is given up. Others
+   * queue behind the statement, and servers among them give up after 1 s (database.ts). By default a migration gives up
+   * before them.
    */
   readonly lockTimeoutMs?: number
   /** How long to wait for another process that is migrating this database, milliseconds. */
@@ -32,12 +32,12 @@ export interface MigrateOptions extends SchemaFolders {
 }
 
 /**
- * Brings the database to this version's schema. Each migration is one transaction, and its steps follow it one by one;
- * then the functions and triggers whose texts differ are replaced in one transaction. Processes that migrate at once
- * take turns. Where nothing is pending it only reads, so that a role without further rights can start a server.
+ * Brings the database to this version's schema. Each migration is one transaction, and its steps follow it one by one.
+ * Then the functions and triggers whose texts differ are replaced in one transaction. Processes that migrate at the
+ * same time take turns. If nothing is pending it only reads, so that a role without further rights can start a server.
  * @throws StartupError with one line that says what to do: no connection, no rights, an edited or unknown migration, a
- *   newer set of functions, a lock that others hold, tables that cannot be adopted. What was applied before the
- *   failing part stays applied.
+ *   newer set of functions, a lock that others hold, tables that cannot be adopted. What was applied before the failing
+ *   part stays applied.
  */
 export async function migrate(options: MigrateOptions): Promise<MigrationReport> {
   const wanted = await readWanted(options)
@@ -81,7 +81,7 @@ async function applyPending(
   return { applied, present, functions }
 }
 
-/** A migration that is there already has only steps left. */
+/** Applies a migration and its steps. If the migration is recorded already, only the steps that are left. */
 async function apply(client: pg.Client, migration: Migration, options: MigrateOptions): Promise<void> {
   const { name, sql, sha256 } = migration
   const recorded = (await readRecorded(client)).find((row) => row.name === name)
@@ -127,8 +127,7 @@ async function inTransaction(
 ): Promise<void> {
   await client.query('BEGIN')
   try {
-    // A timeout that the role or the database sets is meant for requests, not for the one-time scan of a large adopted
-    // table.
+    // A timeout of the role or the database is meant for requests, not for the one-time scan of a large adopted table.
     await client.query(
       `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', $1, true), set_config('synchronous_commit', 'on', true)`,
       [`${lockTimeoutMs}ms`],
@@ -142,7 +141,7 @@ async function inTransaction(
   }
 }
 
-/** Not CREATE ... IF NOT EXISTS: that asks for CREATE on the database even where the schema is there. */
+/** Not CREATE ... IF NOT EXISTS: it needs the right CREATE on the database even if the schema exists. */
 const records = `DO $$
 BEGIN
   IF to_regnamespace('crawler') IS NULL THEN
@@ -172,7 +171,7 @@ END
 $$`
 
 /**
- * Applies everything once more, whatever is recorded: for a database in which somebody dropped or changed what Waymark
+ * Applies everything once more, whatever is recorded. For a database in which somebody dropped or changed what Waymark
  * made. Rows stay.
  * @throws StartupError as migrate does
  */

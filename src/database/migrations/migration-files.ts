@@ -7,11 +7,11 @@ import { StartupError } from '../../errors/startup-error.ts'
 export interface Migration {
   /** The folder's name, e.g. 001_original_tables. */
   readonly name: string
-  /** One transaction. */
+  /** Runs in one transaction. */
   readonly sql: string
-  /** Single statements that run after it, each outside a transaction; each can be repeated. */
+  /** Statements that run after `sql`, one by one and outside a transaction. Each can be repeated. */
   readonly steps: readonly string[]
-  /** Of both texts with \n line ends, in hex: a checkout that turns them into \r\n is no edit. */
+  /** The hash of both texts with \n line ends, in hex: a checkout that turns them into \r\n counts as unchanged. */
   readonly sha256: string
 }
 
@@ -29,9 +29,10 @@ export interface RecordedMigration {
 export const packagedMigrations = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url))
 
 /**
- * Reads every NNN_name/migration.sql of the directory, with its steps.sql where there is one, in order of their
+ * Reads every NNN_name/migration.sql of the directory, and its steps.sql if there is one, in the order of their
  * numbers. Files beside the folders are ignored.
- * @throws StartupError for a folder that isn't named so or is empty, for a number missing or used twice
+ * @throws StartupError for a folder with another name or without a migration, and for a number that is missing or used
+ *   twice
  */
 export async function readMigrations(directory: string = packagedMigrations): Promise<readonly Migration[]> {
   const names = await folderNames(directory)
@@ -66,7 +67,7 @@ async function folderNames(directory: string): Promise<string[]> {
 
 /**
  * Reads a file of SQL, with \n line ends.
- * @throws StartupError where it cannot be read
+ * @throws StartupError if it cannot be read
  */
 export async function readSql(path: string): Promise<string> {
   try {
@@ -86,7 +87,10 @@ async function readSteps(path: string): Promise<string | undefined> {
   }
 }
 
-/** Each statement ends with a semicolon at the end of a line; a body in $$ would have some of its own. */
+/**
+ * Each statement ends with a semicolon at the end of a line. So a step may have no body in $$, which contains such
+ * semicolons.
+ */
 function splitSteps(text: string): string[] {
   return text
     .split(/;[ \t]*$/m)

@@ -8,19 +8,19 @@ import { readExpectedSchema } from './schema-file.ts'
 import { withSetupConnection } from './setup-connection.ts'
 
 export interface Verification {
-  /** Each in one sentence that says the remedy; empty: all is there. */
+  /** One sentence for each difference, with its remedy; empty: there is none. */
   readonly differences: readonly string[]
-  /** What works but is worth knowing, each in one sentence. */
+  /** One sentence for each thing that works but is worth knowing. */
   readonly notes: readonly string[]
-  /** From prisma/schema.sql to the database, as `diff -u` shows it; empty: none. */
+  /** From prisma/schema.sql to the database, in the form of `diff -u`; empty: no difference. */
   readonly diff: string
 }
 
 /**
  * Compares the database with prisma/schema.sql: each missing or different table, column, key, index, trigger and
- * function, and what in adopted tables stands in Waymark's way. Changes nothing and needs no rights beyond the
+ * function, and what conflicts with Waymark in adopted tables. It changes nothing and needs no rights beyond the
  * server's.
- * @throws StartupError when the database can't be reached
+ * @throws StartupError if the database cannot be reached
  */
 export async function verifySchema(options: { databaseUrl: string }): Promise<Verification> {
   const expected = await readExpectedSchema()

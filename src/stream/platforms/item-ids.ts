@@ -1,29 +1,29 @@
 import { nameProblem } from '../../identity/identifier.ts'
 
-/** How far an ID's time may be ahead of the database's: the platforms' clocks are not ours. */
+/** How far an ID's time may be ahead of the database's, milliseconds: the platforms have their own clocks. */
 const CLOCK_TOLERANCE_MS = 60_000
 
-/** What the item IDs of a platform are. Pure, and total: any text may be asked about, since foreign writers check nothing. */
+/** The item IDs of a platform. The functions are pure and accept any text, since foreign writers check nothing. */
 export interface ItemIds {
-  /** Whether the platform's IDs have an order at all; false: orderKey never gives a key. */
+  /** Whether the platform's IDs have an order; false: orderKey never returns a key. */
   readonly ordered: boolean
   /**
-   * Says what is wrong with an item ID, or undefined where nothing is.
-   * @param now the database's time: an ID that carries a later one (by more than a minute) was not made yet
+   * What is wrong with an item ID; undefined: nothing.
+   * @param now the database's time. An ID whose time is more than a minute later was not made yet
    */
   problem(itemId: string, now: Date): string | undefined
   /**
-   * The place of an ID in its platform's order: "<class>:<rank>", ASCII, up to 40 characters. Keys of one class compare as
-   * the platform's IDs do, byte by byte (as PostgreSQL does under COLLATE "C"); keys of different classes don't compare
-   * (a Reddit comment and a link). Platforms with one class leave it empty: ":0000000000000000020".
-   * undefined: this platform's IDs have no order, or this one is invalid.
+   * The place of an ID in its platform's order: "<class>:<rank>", ASCII, up to 40 characters. Keys of one class compare
+   * as the platform's IDs do, byte by byte (as PostgreSQL does under COLLATE "C"). Keys of different classes do not
+   * compare (a Reddit comment and a link). Platforms with one class leave it empty: ":0000000000000000020".
+   * @returns undefined: this platform's IDs have no order, or this ID is invalid
    */
   orderKey(itemId: string): string | undefined
-  /** When the item was published, where its ID says so (always within years 1 to 9999); null where it doesn't. */
+  /** When the item was published, if its ID says so (always within the years 1 to 9999); null: it does not. */
   publishedAt(itemId: string): Date | null
 }
 
-/** Item IDs of which nothing is known but that they fit the column: 1 to 255 characters, none a control character. */
+/** Item IDs of unknown form. They need only fit the column: 1 to 255 characters, no control character. */
 export const textItemIds: ItemIds = {
   ordered: false,
   problem: nameProblem,
@@ -31,11 +31,11 @@ export const textItemIds: ItemIds = {
   publishedAt: () => null,
 }
 
-/** What an ID says, taken apart. */
+/** The parts of an ID. */
 export interface ItemIdParts {
-  /** Which IDs it compares with, without a colon; empty where the platform's IDs all compare. */
+  /** An ID compares with those of the same class. No colon in it; empty: all IDs of the platform compare. */
   readonly orderClass: string
-  /** Its place among them: of one length within a class, so that bytes decide. */
+  /** Its place in the class. All ranks of a class have the same length, so that bytes decide. */
   readonly rank: string
   readonly publishedAt: Date | null
 }
@@ -46,13 +46,13 @@ export interface ItemIdForm {
   readonly name: string
   /** What to send instead. */
   readonly hint: string
-  /** What the time in it is called, as in "its Snowflake time"; "time" unless given. */
+  /** The name of the time in it, as in "its Snowflake time". Default: "time". */
   readonly timeName?: string
-  /** Takes an ID apart; undefined where the text isn't of this form. Must not throw. */
+  /** Takes an ID apart; undefined: the text is not of this form. It must not throw. */
   readonly read: (itemId: string) => ItemIdParts | undefined
 }
 
-/** The item IDs of one form, whose time, if they carry one, must have been. */
+/** The item IDs of one form. If an ID carries a time, it must not be in the future. */
 export function orderedItemIds({ name, hint, timeName = 'time', read }: ItemIdForm): ItemIds {
   return {
     ordered: true,
