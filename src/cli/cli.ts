@@ -65,8 +65,8 @@ const commands: Record<string, (run: Run) => Promise<number>> = {
     onDatabase(run, async (databaseUrl) => {
       const { generation, previous } = await resetFeed({ databaseUrl })
       print(
-        `the feeds begin anew: generation ${generation} instead of ${previous}. Every cursor given out before is CURSOR_EXPIRED; its holder lists again.\n` +
-          'Servers that run take it up within a second or so.',
+        `the feeds begin anew: generation ${generation} instead of ${previous}. Every earlier cursor is CURSOR_EXPIRED now: its client has to list again.\n` +
+          'Running servers notice this within about a second.',
       )
       return 0
     }),
@@ -103,7 +103,7 @@ async function stopStart(starting: Promise<App>, reason: StopReason, config: Con
   const late = delay(START_PATIENCE_MS, undefined, { ref: false })
   const app = await Promise.race([starting, late])
   if (app) return stop(app, config, log)
-  log.warn('the start did not come to an end in time: ended without it')
+  log.warn('the start did not finish in time: exiting without waiting for it')
   // Everything that the start has begun ends with this process.
   process.exit(exitCodeOf(reason))
 }
@@ -139,7 +139,7 @@ async function closeInTime(app: App, { drainTimeoutMs }: Config, log: Logger): P
   const late = delay(drainTimeoutMs + STOP_MARGIN_MS, 'late', { signal: closed.signal }).catch(() => 'closed')
   try {
     if ((await Promise.race([app.close(), late])) === 'late') {
-      log.warn('the database did not let its connections go in time: ended without it')
+      log.warn('the database did not close its connections in time: exiting without waiting for it')
     }
   } finally {
     closed.abort()

@@ -150,6 +150,6 @@ export class Gate {
 export function overloaded(): Fault {
   return new Fault(
     'OVERLOADED',
-    'More is asked of this server than it can do just now, so this was not begun. Try again in a second.',
+    'The server has more work than it can do just now, so this was not started. Try again in a second.',
   )
 }

@@ -1,11 +1,10 @@
 import { Fault } from '../errors/fault.ts'
 
 const UNREACHABLE =
-  'The database cannot be reached just now. Nothing is known about this operation; try again in a few seconds.'
+  'The database cannot be reached just now. This operation may have taken effect or not; try again in a few seconds.'
 const LOCKED = 'Another transaction holds a row that this needs. Nothing was written; try again.'
 const TOO_LONG = 'The database took too long. Try again, or ask for less at once.'
-const DISK_FULL =
-  'The database has no disk space left. Nothing was written; try again once whoever runs it has made room.'
+const DISK_FULL = 'The database has no disk space left. Nothing was written; try again once the operator has made room.'
 const BAD_DATE = 'A date, or the date in a cursor, is out of range.'
 
 const NETWORK_CODES = new Set([
