@@ -7,6 +7,7 @@ export interface FeedCursor {
   readonly eventId: bigint
 }
 
+/** The opaque text of a place in the feed. */
 export function encodeFeedCursor({ generation, eventId }: FeedCursor): string {
   return Buffer.from(`${generation}:${eventId}`).toString('base64url')
 }

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import type { HeldBack } from './finality.ts'
 
+/** How long a transaction may delay the feed before it is logged, milliseconds. */
 export const WARN_AFTER_MS = 10_000
 
 interface WriterRow {

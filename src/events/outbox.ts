@@ -9,6 +9,7 @@ interface RecordedEvent {
   readonly stream: string
 }
 
+/** A change of a session. */
 export interface SessionRecord extends RecordedEvent {
   readonly topic: 'session'
   readonly kind: string
@@ -17,6 +18,7 @@ export interface SessionRecord extends RecordedEvent {
   readonly status: string
 }
 
+/** A change of a checkpoint. */
 export interface CheckpointRecord extends RecordedEvent {
   readonly topic: 'checkpoint'
   readonly kind: string
@@ -39,6 +41,7 @@ export interface OutboxState {
   readonly prunedUpTo: bigint
 }
 
+/** Reads the generation and the pruned events. @throws Error if crawler.feed has no row */
 export async function readOutboxState(database: Database): Promise<OutboxState> {
   const [row] = await database.query<{ generation: string; pruned_up_to: string }>({
     name: 'feed_state',

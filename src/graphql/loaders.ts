@@ -32,6 +32,7 @@ export class Loaders {
  */
 export type LoadersOf = (reach: Reach) => Loaders
 
+/** The loaders of a database: one set for callers that may see all users, and one for each other reach. */
 export function createLoadersOf(database: Database): LoadersOf {
   const ofAll = new Loaders(database, 'all')
   const ofBound = new WeakMap<ReadonlySet<string>, Loaders>()

@@ -33,6 +33,7 @@ export interface RouterOptions {
   readonly tracer?: RequestTracer | undefined
 }
 
+/** Routes GraphQL, GraphiQL and the health checks; answers 404 to other paths. @param answerGraphQL serves /graphql */
 export function createRouter(
   { log, isReady, findRefusal, graphiql, cors, streams, observer, tracer }: RouterOptions,
   answerGraphQL: GraphQLEndpoint,

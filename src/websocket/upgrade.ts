@@ -4,6 +4,7 @@ import { isOwnOrigin } from '../http/requests/page-origin.ts'
 import { RefusedRequest } from '../http/requests/refused-request.ts'
 import { pathOf } from '../http/requests/request-path.ts'
 
+/** Whether an upgrade request asks for a WebSocket, and not for another protocol. */
 export function asksForWebSocket({ headers: { upgrade } }: IncomingMessage): boolean {
   return upgrade?.toLowerCase() === 'websocket'
 }

@@ -5,7 +5,7 @@ export type ContentCoding = 'br' | 'gzip' | 'identity'
 
 /** The codings that a client accepts. */
 export interface AcceptedCodings {
-  /** The best accepted coding that makes an answer smaller; undefined: none is accepted. */
+  /** The best accepted coding that makes an answer smaller; undefined: none is accepted, or the client prefers none. */
   readonly smaller: 'br' | 'gzip' | undefined
   readonly gzip: boolean
   /** Whether an uncompressed answer is accepted. */

@@ -11,6 +11,7 @@ export function markRevalidated(response: ServerResponse): void {
   addVary(response, 'accept, accept-encoding')
 }
 
+/** Adds header names to Vary. @param names in lower case, separated by commas */
 export function addVary(response: ServerResponse, names: string): void {
   const given = response.getHeader('vary')
   response.setHeader('vary', given === undefined ? names : `${String(given)}, ${names}`)

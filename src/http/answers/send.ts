@@ -10,6 +10,7 @@ export function sendJson(
   sendText(response, status, 'application/json; charset=utf-8', JSON.stringify(body), headers)
 }
 
+/** Answers with a text. A HEAD request gets the headers only. */
 export function sendText(
   response: ServerResponse,
   status: number,

@@ -12,7 +12,7 @@ const statusOf: Partial<Record<FaultCode, number>> = {
 
 /**
  * Admits the caller before anything of the request is read, so a caller without access learns nothing about it.
- * @throws RefusedRequest 401, 429 or 503
+ * @throws RefusedRequest 401 or 503
  */
 export function admitRequest(admit: Admit, credentials: Credentials): Admitted | Promise<Admitted> {
   try {

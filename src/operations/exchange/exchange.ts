@@ -79,6 +79,7 @@ export interface Exchange extends RequestInfo {
   cursor: string | undefined
 }
 
+/** Starts the record of a request, and its time. @param streams the open streams of its transport */
 export function beginExchange(requestId: string, departure: Departure, streams: LiveStreams): Exchange {
   return {
     requestId,
