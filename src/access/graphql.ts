@@ -2,24 +2,25 @@ import { builder } from '../graphql/builder.ts'
 import type { Principal } from '../identity/principal.ts'
 
 const ViewerType = builder.objectRef<Principal>('Viewer').implement({
-  description: 'Who calls, as the server sees it.',
+  description: 'The caller, as the server knows it.',
   fields: (t) => ({
     subject: t.exposeString('subject', {
-      description: '"local", "key:<client>" or "jwt:<subject>"; the actor of what it changes.',
+      description:
+        'The name of the caller: "local", "key:<client>" or "jwt:<subject>". The history keeps it as `actor`.',
     }),
     scopes: t.stringList({
-      description: 'What it may do: read, crawl, operate, admin.',
+      description: 'What the caller may do: read, crawl, operate, admin.',
       resolve: ({ scopes }) => [...scopes],
     }),
     userIds: t.stringList({
       nullable: true,
-      description: 'The only users that exist for it; null: everybody.',
+      description: 'The users whose data the caller can reach. Null: all users.',
       resolve: ({ userIds }) => (userIds === 'all' ? null : [...userIds].sort()),
     }),
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When its key or token runs out; null: never.',
+      description: "When the caller's key or token expires. Null: never.",
     }),
   }),
 })
@@ -28,7 +29,7 @@ builder.queryField('viewer', (t) =>
   t.field({
     type: ViewerType,
     scope: 'none',
-    description: 'Who you are here. Needs no scope.',
+    description: 'The caller of this request. Needs no scope.',
     resolve: (_parent, _args, { caller }) => caller,
   }),
 )

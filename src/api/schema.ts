@@ -1,4 +1,4 @@
-import { lexicographicSortSchema, printSchema } from 'graphql'
+import { GraphQLSchema, lexicographicSortSchema, printSchema } from 'graphql'
 import '../access/graphql.ts'
 import '../crawl/checkpoint/graphql.ts'
 import '../crawl/activity/graphql.ts'
@@ -17,8 +17,13 @@ import '../user/graphql.ts'
 import { builder } from '../graphql/builder.ts'
 import '../graphql/errors.ts'
 
+const DESCRIPTION =
+  'Waymark keeps the place of every crawl. A checkpoint is the position of a crawl of one list (stream) of one user; ' +
+  'a session is one run of a crawler. A crawler calls startSession, then saveCheckpoint after each page, then ' +
+  'completeSession. `userId`, `stream`, `sessionId` and item IDs are natural keys; `id` is opaque and global.'
+
 /** The API, made of what each domain adds to the builder. */
-export const schema = builder.toSchema()
+export const schema = new GraphQLSchema({ ...builder.toSchema().toConfig(), description: DESCRIPTION })
 
 /** The API as SDL, sorted: what schema.graphql holds. */
 export function printApi(): string {

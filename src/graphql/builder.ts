@@ -9,6 +9,7 @@ import type { Context } from './context.ts'
 import { getDatamodel } from './generated/pothos-types.ts'
 import type PrismaTypes from './generated/pothos-types.ts'
 import { decodeNodeId, encodeNodeId } from './node-id.ts'
+import { pageDescriptions } from './page-descriptions.ts'
 import { DateTime } from './scalars.ts'
 import ScopePlugin from './scope-plugin.ts'
 
@@ -34,29 +35,26 @@ export const builder = new SchemaBuilder<{
   relay: {
     clientMutationId: 'omit',
     cursorType: 'String',
-    edgesFieldOptions: { nullable: { list: false, items: false } },
-    nodesOnConnection: true,
+    ...pageDescriptions,
     encodeGlobalID: encodeNodeId,
     decodeGlobalID: decodeNodeId,
     nodeQueryOptions: {
       scope: 'read',
-      description: 'Any object by its `id`. null: there is no such object (any more).',
+      args: { id: { description: 'The `id` of an object, as an earlier answer gave it.' } },
+      description: 'The object with this `id`. Null: there is none, or not any more.',
     },
     nodesQueryOptions: {
       scope: 'read',
+      args: { ids: { description: `The ids of the objects, at most ${NODES_AT_ONCE}.` } },
       validate: z.looseObject({
         ids: z.array(z.unknown()).max(NODES_AT_ONCE, `must not be more than ${NODES_AT_ONCE} at once`),
       }),
-      description: `Several objects by their ids, at most ${NODES_AT_ONCE}, in the order asked; null where there is none.`,
+      description:
+        'The objects with these ids, in the order of the ids. Null in a place: there is none, or not any more.',
     },
-    nodeTypeOptions: { description: 'What has an `id` of its own.' },
-    pageInfoTypeOptions: { description: 'Where a page of a list stands in it.' },
-    hasNextPageFieldOptions: {
-      description: 'Whether there is more after this page. When paging backward: whether `before` was given.',
-    },
-    hasPreviousPageFieldOptions: {
-      description: 'Whether there is more before this page. When paging forward: whether `after` was given.',
-    },
+    idFieldOptions: { description: 'An opaque ID, unique among all objects of this API. It never changes.' },
+    nodeTypeOptions: { description: 'An object with an `id`, by which `node` reads it again.' },
+    pageInfoTypeOptions: { description: 'The place of a page in its list.' },
   },
   validation: {
     validationError: ({ issues }) => new Fault('BAD_USER_INPUT', issues.map(describeIssue).join('; ')),
@@ -72,13 +70,18 @@ builder.addScalarType('DateTime', DateTime)
 builder.globalConnectionField('totalCount', (t) =>
   t.int({
     description:
-      'How many there are in all, whatever the page. Counted only where it is selected; on large lists that is the dear part.',
+      'The number of nodes in the whole list. Select it only where you need it: counting takes time in proportion to ' +
+      'the rows.',
     resolve: ({ totalCount }) => totalCount(),
   }),
 )
-builder.queryType({ description: 'Everything that can be asked. Reads change nothing.' })
+builder.queryType({ description: 'All reads. They change nothing.' })
 builder.mutationType({
   description:
-    'Everything that can be changed. What a caller can expect is a member of the result union; ask for `... on UserError { code message }`.',
+    'All writes. An expected refusal is a member of the result union: select `... on UserError { code message }` ' +
+    'everywhere. Other failures are top-level errors with `extensions.code`.',
 })
-builder.subscriptionType({ description: 'Changes as they happen.' })
+builder.subscriptionType({
+  description:
+    'All feeds of changes. With `after`, a feed continues where a list was read or an earlier subscription ended.',
+})

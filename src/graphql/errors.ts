@@ -4,15 +4,19 @@ import { builder } from './builder.ts'
 
 /** Has the codes of all errors that were passed to userError. */
 const ErrorCode = builder.enumType('ErrorCode', {
-  description: 'What kept an operation from succeeding. May grow: treat an unknown code as a failure with a message.',
+  description: 'The kind of a refusal. More kinds may come: treat an unknown one as a failure, and show its message.',
   values: [] as readonly string[],
 })
 
 const UserErrorInterface = builder.interfaceRef<DomainError>('UserError').implement({
-  description: 'Something that a caller can expect. Nothing was written.',
+  description: 'An expected refusal. Nothing was written.',
   fields: (t) => ({
-    code: t.field({ type: ErrorCode, resolve: (error) => error.code }),
-    message: t.exposeString('message', { description: 'What was wrong and what to do.' }),
+    code: t.field({
+      type: ErrorCode,
+      description: 'The kind of the refusal, for programs.',
+      resolve: (error) => error.code,
+    }),
+    message: t.exposeString('message', { description: 'What was wrong and what to do, for people.' }),
   }),
 })
 
@@ -41,13 +45,13 @@ export function userError({
 }
 
 const InputIssueType = builder.objectRef<InputIssue>('InputIssue').implement({
-  description: 'One wrong value.',
+  description: 'One wrong value of an input.',
   fields: (t) => ({
     path: t.stringList({
-      description: 'Where it stands in the arguments, e.g. ["input", "itemId"].',
+      description: 'The place of the value in the arguments, e.g. ["input", "itemId"].',
       resolve: ({ path }) => [...path],
     }),
-    message: t.exposeString('message', { description: 'What is wrong with it.' }),
+    message: t.exposeString('message', { description: 'What is wrong with the value.' }),
   }),
 })
 
@@ -55,12 +59,13 @@ builder.objectType(InvalidInputError, {
   ...userError({
     name: 'InvalidInputError',
     code: 'INVALID_INPUT',
-    meaning: 'A value is wrong; `issues` names each.',
-    description: 'One or more values are wrong.',
+    meaning: 'A value of the input is wrong. `issues` names each.',
+    description: 'A value of the input is wrong. Correct each that `issues` names.',
   }),
   fields: (t) => ({
     issues: t.field({
       type: [InputIssueType],
+      description: 'All values that are wrong.',
       // Priced as one: more are rare, and each of ten thousand saves may have issues (limits/cost.ts).
       extensions: { pricedItems: 1 },
       resolve: ({ issues }) => [...issues],

@@ -5,14 +5,16 @@ import { GraphQLDateTime } from 'graphql-scalars'
 const EARLIEST = new Date('0001-01-01T00:00:00Z')
 
 const NOT_RFC_3339 =
-  'DateTime must be an RFC 3339 date and time with its offset, as a string: "2026-11-24T07:33:00Z" or "2026-11-24T08:33:00.123+01:00"'
+  'DateTime must be an RFC 3339 date and time with its offset, as a string: ' +
+  '"2026-11-24T07:33:00Z" or "2026-11-24T08:33:00.123+01:00"'
 
 /** The DateTime of graphql-scalars, for variables and literals, without the dates that PostgreSQL does not have. */
 export const DateTime = new GraphQLScalarType<Date, string>({
   ...GraphQLDateTime.toConfig(),
   name: 'DateTime',
   description:
-    'A moment as RFC 3339 has it, in UTC, with milliseconds: 2026-11-24T07:33:00.000Z. Other offsets are taken and converted.',
+    'A time in RFC 3339, in UTC with milliseconds: 2026-11-24T07:33:00.000Z. Inputs may have another offset. From ' +
+    'the year 1 to the year 9999.',
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
   serialize: (value) => {
     if (value instanceof Date && !Number.isNaN(value.getTime())) return textOf(value)

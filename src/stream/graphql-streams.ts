@@ -6,38 +6,40 @@ import { allStreams, configureStream } from './service.ts'
 import { findStreams } from './settings-store.ts'
 
 const ItemOrderingEnum = builder.enumType('ItemOrdering', {
-  description: 'Whether the item IDs that are saved in a stream must grow.',
+  description: 'The order that the item IDs of successive saves must keep.',
   values: {
     NONE: {
       value: 'none',
-      description:
-        'They need not. Bookmark lists are in the order of bookmarking: an old tweet bookmarked now has a lower ID.',
+      description: 'No order. Right for bookmark lists: a tweet that is bookmarked today may be old and have a low ID.',
     },
     ASCENDING: {
       value: 'ascending',
       description:
-        "A save below the stored item is ORDER_VIOLATION, compared as the platform's IDs compare. INVALID_INPUT where they don't.",
+        'Rising. A save whose item ID is below the stored one is ORDER_VIOLATION. Not possible on platforms whose ' +
+        'IDs have no order (YOUTUBE and OTHER).',
     },
   } as const,
 })
 
 export const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
-  description: 'A list that is crawled, of however many users.',
-  id: { resolve: ({ name }) => name, description: 'Opaque and global; the natural key is the name.' },
+  description: 'A list of a platform that is crawled, for any number of users.',
+  id: { resolve: ({ name }) => name, description: 'An opaque global ID. The natural key is `name`.' },
   loadManyWithoutCache: async (names, { database, caller }) => {
     const found = new Map((await findStreams(database, caller.userIds, names)).map((stream) => [stream.name, stream]))
     return names.map((name) => found.get(name))
   },
   fields: (t) => ({
-    name: t.exposeString('name', { description: '"<platform>/<list>", e.g. twitter/bookmarks, reddit/saved.' }),
+    name: t.exposeString('name', {
+      description: 'The natural key: "<platform>/<list>" in lower case, at most 255 characters, e.g. reddit/saved.',
+    }),
     platform: t.field({
       type: PlatformEnum,
-      description: 'Read from the name.',
+      description: 'The platform that the name begins with.',
       resolve: ({ name }) => platformOf(name).name,
     }),
     ordering: t.expose('ordering', {
       type: ItemOrderingEnum,
-      description: 'NONE until configureStream says otherwise.',
+      description: 'The order that saves must keep. NONE until configureStream sets it.',
     }),
   }),
 })
@@ -46,26 +48,40 @@ builder.queryField('streams', (t) =>
   t.field({
     type: [StreamType],
     scope: 'read',
-    description: 'Each stream that has a checkpoint, a session or a setting, by name.',
+    description: 'All streams that have a checkpoint, a session or a setting, in the order of their names.',
     resolve: (_parent, _args, { database, caller }) => allStreams(database, caller),
   }),
 )
 
 const ConfigureStreamInputType = builder.inputType('ConfigureStreamInput', {
-  description: 'What a stream demands of its saves.',
+  description: 'The settings of a stream.',
   fields: (t) => ({
-    name: t.string({ required: true, description: 'It need not have been crawled yet.' }),
-    ordering: t.field({ type: ItemOrderingEnum, required: true }),
+    name: t.string({
+      required: true,
+      description:
+        'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks. It need not have been crawled.',
+    }),
+    ordering: t.field({
+      type: ItemOrderingEnum,
+      required: true,
+      description: 'The order that saves must keep from now on.',
+    }),
   }),
 })
 
 const ConfigureStreamSuccess = builder.objectRef<{ stream: Stream }>('ConfigureStreamSuccess').implement({
-  description: 'Saves from now on are judged by it; what is stored stays.',
-  fields: (t) => ({ stream: t.field({ type: StreamType, resolve: ({ stream }) => stream }) }),
+  description: 'The settings hold for saves from now on. Stored data stay as they are.',
+  fields: (t) => ({
+    stream: t.field({
+      type: StreamType,
+      description: 'The stream with its new settings.',
+      resolve: ({ stream }) => stream,
+    }),
+  }),
 })
 
 const ConfigureStreamResult = builder.errorUnion('ConfigureStreamResult', {
-  description: 'What became of configureStream.',
+  description: 'The result of configureStream.',
   types: [ConfigureStreamSuccess, InvalidInputError],
   resolveType: () => 'ConfigureStreamSuccess',
 })
@@ -74,8 +90,10 @@ builder.mutationField('configureStream', (t) =>
   t.field({
     type: ConfigureStreamResult,
     scope: 'operate',
-    description: 'Sets what a stream demands of its saves, for all users.',
-    args: { input: t.arg({ type: ConfigureStreamInputType, required: true }) },
+    description: 'Sets which order the saves of a stream must keep, for all users.',
+    args: {
+      input: t.arg({ type: ConfigureStreamInputType, required: true, description: 'The stream and its settings.' }),
+    },
     resolve: async (_parent, { input }, { database, caller }) => {
       const configured = await configureStream(database, caller, input)
       return configured instanceof Error ? configured : { stream: configured }

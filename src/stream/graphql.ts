@@ -2,15 +2,17 @@ import { builder } from '../graphql/builder.ts'
 import { namedPlatforms, other, type PlatformName } from './platforms/platform.ts'
 
 export const PlatformEnum = builder.enumType('Platform', {
-  description: 'The platform that a stream belongs to: the part of its name before the slash.',
+  description: 'A platform: the part of a stream name before the slash. It decides which item IDs are valid.',
   values: {
-    TWITTER: { description: 'Twitter (X): item IDs are tweet IDs.' },
-    REDDIT: { description: 'Reddit.' },
-    LINKEDIN: { description: 'LinkedIn.' },
-    MASTODON: { description: 'Mastodon.' },
-    BLUESKY: { description: 'Bluesky.' },
-    YOUTUBE: { description: 'YouTube.' },
-    OTHER: { description: 'Any other: item IDs are any text.' },
+    TWITTER: { description: 'Twitter (X). An item ID is a tweet ID, e.g. 1790000000000000007.' },
+    REDDIT: { description: 'Reddit. An item ID is a fullname, e.g. t3_1abcde.' },
+    LINKEDIN: {
+      description: 'LinkedIn. An item ID is a URN, e.g. urn:li:activity:7180000000000000000, or its number.',
+    },
+    MASTODON: { description: 'Mastodon. An item ID is the number of a status.' },
+    BLUESKY: { description: 'Bluesky. An item ID is an AT URI with a DID, or its TID.' },
+    YOUTUBE: { description: 'YouTube. An item ID is a video ID of 11 characters.' },
+    OTHER: { description: 'Any other platform. An item ID is any text of 1 to 255 characters.' },
   } satisfies Record<PlatformName, { description: string }>,
 })
 

@@ -12,12 +12,12 @@ import { registerUser } from './service.ts'
 import { countUsers } from './store.ts'
 
 export const UserType = builder.prismaNode('User', {
-  description: 'Somebody whose lists are crawled.',
-  id: { resolve: ({ userId }) => userId, description: 'Opaque and global; the natural key is userId.' },
+  description: 'A person whose lists are crawled.',
+  id: { resolve: ({ userId }) => userId, description: 'An opaque global ID. The natural key is `userId`.' },
   findUnique: (userId, { caller }) => ({ userId, ...reachWhere(caller.userIds) }),
   nullable: true,
   fields: (t) => ({
-    userId: t.exposeString('userId', { description: "The natural key: public.user's id." }),
+    userId: t.exposeString('userId', { description: 'The natural key: the `id` in the table public.user.' }),
   }),
 })
 
@@ -25,8 +25,8 @@ builder.objectType(UserNotFoundError, {
   ...userError({
     name: 'UserNotFoundError',
     code: 'USER_NOT_FOUND',
-    meaning: 'There is no such user.',
-    description: 'There is no such user: register it first.',
+    meaning: 'The user does not exist.',
+    description: 'The user does not exist. Call registerUser first.',
   }),
 })
 
@@ -35,8 +35,8 @@ builder.queryField('user', (t) =>
     type: UserType,
     scope: 'read',
     nullable: true,
-    description: 'A user by their ID. null: there is none.',
-    args: { userId: t.arg.string({ required: true }) },
+    description: 'The user with this ID. Null: there is none.',
+    args: { userId: t.arg.string({ required: true, description: 'The natural key of the user.' }) },
     resolve: (_parent, { userId }, { loaders }) =>
       loaders.of(createUserLoaders).byId.load(requireIdentifier('userId', userId)),
   }),
@@ -44,7 +44,7 @@ builder.queryField('user', (t) =>
 
 const UserConnection = builder.connectionObject(
   { type: UserType, name: 'UserConnection', description: 'A page of users.' },
-  { name: 'UserEdge', description: 'A user in a page.' },
+  { name: 'UserEdge', description: 'A user in a page, with its cursor.' },
 )
 
 builder.queryField('users', (t) =>
@@ -52,7 +52,7 @@ builder.queryField('users', (t) =>
     {
       type: UserType,
       scope: 'read',
-      description: 'All users, by ID.',
+      description: 'All users that the caller can reach, in the order of `userId`.',
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, context, info) => {
         const { user } = context.database.prisma
@@ -70,25 +70,28 @@ builder.queryField('users', (t) =>
 )
 
 const RegisterUserInputType = builder.inputType('RegisterUserInput', {
-  description: 'A user to be known.',
+  description: 'The user to register.',
   fields: (t) => ({
-    userId: t.string({ required: true, description: '1 to 255 characters, no control characters.' }),
+    userId: t.string({
+      required: true,
+      description: 'The natural key: 1 to 255 characters, none of them a control character.',
+    }),
   }),
 })
 
 const RegisterUserSuccess = builder.objectRef<{ user: { userId: string } }>('RegisterUserSuccess').implement({
-  description: 'The user is known.',
+  description: 'The user is registered.',
   fields: (t) => ({
     user: t.field({
       type: UserType,
       resolve: ({ user }) => user,
-      description: 'Registering a known user again returns it.',
+      description: 'The user, new or known before.',
     }),
   }),
 })
 
 const RegisterUserResult = builder.errorUnion('RegisterUserResult', {
-  description: 'What became of registerUser.',
+  description: 'The result of registerUser.',
   types: [RegisterUserSuccess, InvalidInputError],
   resolveType: () => 'RegisterUserSuccess',
 })
@@ -97,8 +100,9 @@ builder.mutationField('registerUser', (t) =>
   t.field({
     type: RegisterUserResult,
     scope: 'operate',
-    description: 'Makes a user known, so that their lists can be crawled. Again for a known one: returns it.',
-    args: { input: t.arg({ type: RegisterUserInputType, required: true }) },
+    description:
+      'Registers a user, so that the lists of this user can be crawled. Registering a known user changes nothing.',
+    args: { input: t.arg({ type: RegisterUserInputType, required: true, description: 'The user to register.' }) },
     resolve: async (_parent, { input }, { caller, database }) => {
       const user = await registerUser(database, caller, input)
       return user instanceof Error ? user : { user }

@@ -11,29 +11,36 @@ declare module '../../graphql/context.ts' {
 }
 
 const TimeBucketEnum = builder.enumType('TimeBucket', {
-  description: 'How long a bucket of a chart is.',
+  description: 'The length of a bucket of a chart.',
   values: {
-    MINUTE: { description: 'From one whole minute to the next.' },
-    HOUR: { description: 'From one whole hour to the next, in UTC.' },
-    DAY: { description: 'From midnight to midnight, in UTC.' },
+    MINUTE: { description: 'One whole minute.' },
+    HOUR: { description: 'One whole hour in UTC.' },
+    DAY: { description: 'One whole day in UTC.' },
   } satisfies Record<TimeBucket, { description: string }>,
 })
 
 const ActivityBucketType = builder.objectRef<ActivityBucket>('ActivityBucket').implement({
-  description: 'What happened from its start to the next one.',
+  description: 'One bucket of a chart: counts from `start` to the start of the next bucket.',
   fields: (t) => ({
-    start: t.expose('start', { type: 'DateTime' }),
+    start: t.expose('start', {
+      type: 'DateTime',
+      description: 'The beginning of the bucket: a whole UTC minute, hour or day.',
+    }),
     bookmarksAdded: t.exposeFloat('bookmarksAdded', {
-      description: 'Growth of bookmarksCount, of all checkpoints asked for; shrinking counts 0.',
+      description: 'How much `bookmarksCount` of the checkpoints grew. One that shrank counts 0.',
     }),
     saves: t.exposeInt('saves', {
       description:
-        'Changes of a checkpoint by a save, an import or another program. A save that changes nothing is none.',
+        'Changes of checkpoints by a save, an import or another program. A save that changes nothing does not count.',
     }),
-    sessionsStarted: t.exposeInt('sessionsStarted'),
-    sessionsCompleted: t.exposeInt('sessionsCompleted', { description: 'By completedAt, as the next two.' }),
-    sessionsStopped: t.exposeInt('sessionsStopped'),
-    sessionsFailed: t.exposeInt('sessionsFailed', { description: 'Those with a status that we don’t know, too.' }),
+    sessionsStarted: t.exposeInt('sessionsStarted', { description: 'Sessions that started in the bucket.' }),
+    sessionsCompleted: t.exposeInt('sessionsCompleted', {
+      description: 'Sessions that ended as COMPLETED in the bucket.',
+    }),
+    sessionsStopped: t.exposeInt('sessionsStopped', { description: 'Sessions that ended as STOPPED in the bucket.' }),
+    sessionsFailed: t.exposeInt('sessionsFailed', {
+      description: 'Sessions that ended in the bucket as FAILED, or in an unknown status.',
+    }),
   }),
 })
 
@@ -42,14 +49,23 @@ builder.queryField('activity', (t) =>
     type: [ActivityBucketType],
     scope: 'read',
     description:
-      'What happened in each bucket that holds a moment from `from` up to, but not including, `to`; whole UTC buckets, empty ones included, at most 500. `from` must be within the retention of history. Pruned sessions are not counted.',
+      'What happened between `from` and `to`, in whole UTC buckets, empty ones included. At most 500 buckets, and ' +
+      '`from` within the retention of the history. Pruned sessions are not counted.',
     extensions: { pricedItems: 500 },
     args: {
-      from: t.arg({ type: 'DateTime', required: true }),
-      to: t.arg({ type: 'DateTime', required: true, description: 'Exclusive; may be in the future.' }),
-      bucket: t.arg({ type: TimeBucketEnum, required: true }),
-      userId: t.arg.string({ description: 'Of this user only.' }),
-      stream: t.arg.string({ description: 'Of this stream only.' }),
+      from: t.arg({
+        type: 'DateTime',
+        required: true,
+        description: 'The beginning, rounded down to the start of its bucket.',
+      }),
+      to: t.arg({
+        type: 'DateTime',
+        required: true,
+        description: 'The end, which is not included. It may be in the future.',
+      }),
+      bucket: t.arg({ type: TimeBucketEnum, required: true, description: 'The length of each bucket.' }),
+      userId: t.arg.string({ description: 'Count only this user.' }),
+      stream: t.arg.string({ description: 'Count only this stream.' }),
     },
     resolve: (_parent, { from, to, bucket, userId, stream }, context) =>
       activity(context, context.caller, {

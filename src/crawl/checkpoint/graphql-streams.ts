@@ -7,7 +7,9 @@ builder.objectField(StreamType, 'oldestCheckpoint', (t) =>
   t.field({
     type: CheckpointType,
     nullable: true,
-    description: "By lastCrawledAt, of all users: the stream's lag. null: it has no checkpoint.",
+    description:
+      'The checkpoint of any user with the earliest `lastCrawledAt`. Its age is the lag of the stream. Null: there ' +
+      'is no checkpoint.',
     resolve: ({ name }, _args, { loaders }) => loaders.of(createCheckpointLoaders).oldestOfStream.load(name),
   }),
 )

@@ -4,6 +4,7 @@ import { requireIdentifier } from '../../graphql/arguments.ts'
 import { builder } from '../../graphql/builder.ts'
 import type { Context } from '../../graphql/context.ts'
 import { userError } from '../../graphql/errors.ts'
+import { feedCursorOptions } from '../../graphql/feed-options.ts'
 import { checkpointNodeKey, parseCheckpointNodeKey } from './graphql-node-id.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../../graphql/paging.ts'
 import { PlatformEnum, platformOfEnum } from '../../stream/graphql.ts'
@@ -39,8 +40,10 @@ export function fromState<Answer>(
 
 /** Its resolvers get the columns of crawl_checkpoint; what else there is comes by fromState. */
 export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
-  description: 'How far the crawls of a (user, stream) have got. One per (user, stream).',
-  id: { resolve: checkpointNodeKey, description: 'Opaque and global; the natural key is (userId, stream).' },
+  description:
+    'The position of a crawl: how far the crawls of one user and stream have got. There is at most one for each user ' +
+    'and stream.',
+  id: { resolve: checkpointNodeKey, description: 'An opaque global ID. The natural key is `userId` with `stream`.' },
   findUnique: (id, { caller }) => ({ userId_stream: parseCheckpointNodeKey(id), ...reachWhere(caller.userIds) }),
   nullable: true,
   include: {
@@ -60,63 +63,79 @@ export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
   fields: (t) => ({
     user: t.field({
       type: UserType,
-      description: 'Whose list it is.',
+      description: 'The user whose list it is.',
       // The foreign key promises that there is one, and its ID is all there is to know: no statement.
       resolve: ({ userId }) => ({ userId }),
     }),
-    userId: t.exposeString('userId', { description: "The user's natural key." }),
-    stream: t.exposeString('stream', { description: '"<platform>/<list>", e.g. twitter/bookmarks, reddit/saved.' }),
+    userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
+    stream: t.exposeString('stream', {
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+    }),
     platform: t.field({
       type: PlatformEnum,
-      description: 'Read from the stream.',
+      description: 'The platform that the stream name begins with.',
       resolve: ({ stream }) => platformOf(stream).name,
     }),
     lastItemId: t.exposeString('lastItemId', {
-      description: 'The last item processed, as the platform names it. Always a string: tweet IDs exceed 2^53.',
+      description: 'The ID of the last item that was processed. Always a string: tweet IDs exceed 2^53.',
     }),
     lastTweetId: t.string({
       nullable: true,
-      description: 'The same value where platform is TWITTER, else null.',
+      description: 'The same ID on TWITTER. Null: another platform.',
       resolve: ({ stream, lastItemId }) => (platformOf(stream).name === 'TWITTER' ? lastItemId : null),
     }),
-    lastCrawledAt: t.expose('lastCrawledAt', { type: 'DateTime', description: 'When the last save was made.' }),
-    bookmarksCount: t.exposeInt('bookmarksCount', { description: 'Bookmarks processed so far, repeats included.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the first save was made.' }),
+    lastCrawledAt: t.expose('lastCrawledAt', {
+      type: 'DateTime',
+      description: 'When the list was last crawled: `crawledAt` of the last save.',
+    }),
+    bookmarksCount: t.exposeInt('bookmarksCount', {
+      description: 'The number of bookmarks processed so far, repeats included.',
+    }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'When the checkpoint was created, by the clock of the database.',
+    }),
     version: t.int({
       description:
-        '1, 2, 3 ... per (user, stream); survives a clear. Raised when item, count, token, head, anchors or completeness change.',
+        'The number of the version: 1, 2, 3 and so on for each user and stream, also after a clear. A change of ' +
+        'item, count, token, head, anchors or `complete` raises it.',
       resolve: fromState((state) => state?.version ?? 0),
     }),
     epoch: t.int({
-      description: 'Of the session that wrote it last; 0: written without one.',
+      description: 'The epoch of the session that wrote the checkpoint last. 0: written without a session.',
       resolve: fromState((state) => state?.writtenEpoch ?? 0),
     }),
     pageToken: t.string({
       nullable: true,
-      description: "The platform's own, as the last save gave it.",
+      description: "The platform's token of the next page, as the last save sent it. Null: there is none.",
       resolve: fromState((state) => state?.pageToken ?? null),
     }),
     headItemIds: t.stringList({
-      description: 'The newest items when the crawl that is not complete yet began, newest first.',
+      description:
+        'The newest items of the list when the unfinished crawl began, newest first, at most 50. Empty: none were ' +
+        'sent, or the crawl is complete.',
       resolve: fromState((state, { database }) => loadItemList(database, state?.headListId)),
     }),
     anchorItemIds: t.stringList({
-      description: 'The head of the last crawl that completed: where an incremental crawl may stop.',
+      description:
+        'The head of the last crawl that completed, newest first. An incremental crawl may stop there. Empty: crawl ' +
+        'to the end.',
       resolve: fromState((state, { database }) => loadItemList(database, state?.anchorListId)),
     }),
     complete: t.boolean({
-      description: 'The crawl that wrote it has completed.',
+      description: 'Whether the crawl that wrote the checkpoint reached its end.',
       resolve: fromState((state) => state?.complete ?? false),
     }),
     lastItemPublishedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'Read from the item ID where the platform encodes it (Snowflake, TID, URN).',
+      description:
+        'When the last item was published, read from its ID (Snowflake, TID or URN). Null: the ID contains no time.',
       resolve: ({ stream, lastItemId }) => platformOf(stream).itemIds.publishedAt(lastItemId),
     }),
     updatedAt: t.expose('updatedAt', {
       type: 'DateTime',
-      description: 'When the row last changed; kept by the database.',
+      description: 'When the row last changed, by the clock of the database.',
     }),
   }),
 })
@@ -125,8 +144,8 @@ builder.objectType(CheckpointNotFoundError, {
   ...userError({
     name: 'CheckpointNotFoundError',
     code: 'CHECKPOINT_NOT_FOUND',
-    meaning: 'There is no such checkpoint.',
-    description: 'There has never been one.',
+    meaning: 'There has never been such a checkpoint.',
+    description: 'The user and stream have never had a checkpoint, so there is nothing to roll back to.',
   }),
 })
 
@@ -134,30 +153,36 @@ builder.objectType(VersionConflictError, {
   ...userError({
     name: 'VersionConflictError',
     code: 'VERSION_CONFLICT',
-    meaning: 'The checkpoint is at another version than expected.',
-    description: 'The checkpoint is at another version than expected: read it again.',
+    meaning: 'The checkpoint has another version than expected.',
+    description: 'The checkpoint has another version than `expectedVersion`. Read it again, then decide.',
   }),
-  fields: (t) => ({ currentVersion: t.exposeInt('currentVersion', { description: '0: there is no checkpoint.' }) }),
+  fields: (t) => ({
+    currentVersion: t.exposeInt('currentVersion', {
+      description: 'The version that the checkpoint has. 0: there is no checkpoint.',
+    }),
+  }),
 })
 
 builder.objectType(OrderViolationError, {
   ...userError({
     name: 'OrderViolationError',
     code: 'ORDER_VIOLATION',
-    meaning: 'The stream asks for growing item IDs, and this one is lower.',
-    description: 'The stream is ASCENDING and is further already.',
+    meaning: 'The stream is ASCENDING, and the item ID is below the stored one.',
+    description: 'The stream is ASCENDING, and the item is below the stored one. Continue after `lastItemId`.',
   }),
-  fields: (t) => ({ lastItemId: t.exposeString('lastItemId', { description: 'Where it is.' }) }),
+  fields: (t) => ({ lastItemId: t.exposeString('lastItemId', { description: 'The ID of the stored item.' }) }),
 })
 
 builder.objectType(HistoryExpiredError, {
   ...userError({
     name: 'HistoryExpiredError',
     code: 'HISTORY_EXPIRED',
-    meaning: 'That revision is past the retention of the history.',
-    description: 'That revision was pruned.',
+    meaning: 'The history does not hold that revision any more.',
+    description: 'The history does not hold that revision any more. Choose `oldestVersion` or a later one.',
   }),
-  fields: (t) => ({ oldestVersion: t.exposeInt('oldestVersion', { description: 'The oldest that is kept.' }) }),
+  fields: (t) => ({
+    oldestVersion: t.exposeInt('oldestVersion', { description: 'The oldest version that the history holds.' }),
+  }),
 })
 
 /**
@@ -174,8 +199,13 @@ builder.objectField(UserType, 'checkpoint', (t) =>
     type: CheckpointType,
     nullable: true,
     scope: 'read',
-    description: "The user's checkpoint of a stream. null: none saved.",
-    args: { stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
+    description: 'The checkpoint of this user and a stream. Null: none is saved, so crawl from the top.',
+    args: {
+      stream: t.arg.string({
+        defaultValue: DEFAULT_STREAM,
+        description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      }),
+    },
     resolve: ({ userId }, args, { loaders }, info) =>
       loaders.of(createCheckpointLoaders).byKey[checkpointReadingOf(info)].load({
         userId,
@@ -187,7 +217,7 @@ builder.objectField(UserType, 'checkpoint', (t) =>
 builder.prismaObjectField(UserType, 'checkpoints', (t) =>
   t.relation('checkpoints', {
     scope: 'read',
-    description: "All of the user's checkpoints, by stream.",
+    description: 'All checkpoints of the user, in the order of the stream names.',
     query: (_args, { caller }) => ({ where: reachWhere(caller.userIds), orderBy: { stream: 'asc' } }),
     // Of users that Prisma has not read.
     resolve: async (query, { userId }, _args, { database }) => {
@@ -202,8 +232,15 @@ builder.queryField('checkpoint', (t) =>
     type: CheckpointType,
     nullable: true,
     scope: 'read',
-    description: 'The checkpoint of a user and stream: where the next run resumes. null: none saved.',
-    args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
+    description:
+      'The checkpoint of a user and stream: where the next crawl resumes. Null: none is saved, so crawl from the top.',
+    args: {
+      userId: t.arg.string({ required: true, description: 'The natural key of the user.' }),
+      stream: t.arg.string({
+        defaultValue: DEFAULT_STREAM,
+        description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      }),
+    },
     resolve: (_parent, { userId, stream }, { loaders }, info) =>
       loaders.of(createCheckpointLoaders).byKey[checkpointReadingOf(info)].load({
         userId: requireIdentifier('userId', userId),
@@ -213,21 +250,21 @@ builder.queryField('checkpoint', (t) =>
 )
 
 export const CheckpointFilterInput = builder.inputType('CheckpointFilter', {
-  description: 'Which checkpoints; all that is given must hold.',
+  description: 'Conditions on checkpoints. All that are given must hold; null is no condition.',
   fields: (t) => ({
-    userId: t.string({ description: 'Of this user.' }),
-    stream: t.string({ description: 'Of this stream.' }),
-    platform: t.field({ type: PlatformEnum, description: 'Of any stream of this platform.' }),
-    crawledBefore: t.field({ type: 'DateTime', description: 'lastCrawledAt earlier than this.' }),
-    crawledAfter: t.field({ type: 'DateTime', description: 'lastCrawledAt later than this.' }),
+    userId: t.string({ description: 'Checkpoints of this user.' }),
+    stream: t.string({ description: 'Checkpoints of this stream.' }),
+    platform: t.field({ type: PlatformEnum, description: 'Checkpoints of all streams of this platform.' }),
+    crawledBefore: t.field({ type: 'DateTime', description: 'Checkpoints whose `lastCrawledAt` is earlier.' }),
+    crawledAfter: t.field({ type: 'DateTime', description: 'Checkpoints whose `lastCrawledAt` is later.' }),
   }),
 })
 
 const CheckpointOrderEnum = builder.enumType('CheckpointOrder', {
-  description: 'The order of a list of checkpoints; equal times are ordered by user and stream.',
+  description: 'The order of a list of checkpoints. Equal times are ordered by user and stream.',
   values: {
-    LAST_CRAWLED_AT_DESC: { value: 'DESC', description: 'The latest crawled first.' },
-    LAST_CRAWLED_AT_ASC: { value: 'ASC', description: 'The longest not crawled first.' },
+    LAST_CRAWLED_AT_DESC: { value: 'DESC', description: 'By `lastCrawledAt`, latest first.' },
+    LAST_CRAWLED_AT_ASC: { value: 'ASC', description: 'By `lastCrawledAt`, earliest first.' },
   } as const,
 })
 
@@ -237,14 +274,10 @@ const CheckpointConnection = builder.connectionObject(
     name: 'CheckpointConnection',
     description: 'A page of checkpoints.',
     fields: (t) => ({
-      feedCursor: t.string({
-        description:
-          'Hand the first page\u2019s to `after` of the subscription: it goes on exactly where this list was read. Read no later than the list itself.',
-        resolve: ({ feedCursor }) => feedCursor ?? '',
-      }),
+      feedCursor: t.string(feedCursorOptions),
     }),
   },
-  { name: 'CheckpointEdge', description: 'A checkpoint in a page.' },
+  { name: 'CheckpointEdge', description: 'A checkpoint in a page, with its cursor.' },
 )
 
 builder.queryField('checkpoints', (t) =>
@@ -253,10 +286,11 @@ builder.queryField('checkpoints', (t) =>
       type: CheckpointType,
       scope: 'read',
       description:
-        'Checkpoints of all users. One that is saved while the list is paged moves in it, and may be missed or met twice.',
+        'Checkpoints of all users that the caller can reach. One that is saved while you read the pages moves in the ' +
+        'list, and may appear twice or not at all.',
       args: {
-        filter: t.arg({ type: CheckpointFilterInput }),
-        orderBy: t.arg({ type: CheckpointOrderEnum, defaultValue: 'DESC' }),
+        filter: t.arg({ type: CheckpointFilterInput, description: 'Which checkpoints. Default: all.' }),
+        orderBy: t.arg({ type: CheckpointOrderEnum, defaultValue: 'DESC', description: 'The order of the list.' }),
       },
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database, feed }, info) => {

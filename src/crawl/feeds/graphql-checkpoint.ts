@@ -1,5 +1,6 @@
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
+import { afterOptions } from '../../graphql/feed-options.ts'
 import { checkpointNodeId } from '../checkpoint/graphql-node-id.ts'
 import { SessionType } from '../session/graphql.ts'
 import type { CHECKPOINT_EVENT_KINDS } from './checkpoint-feed.ts'
@@ -9,43 +10,52 @@ import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
 import { createSessionLoaders } from '../session/loaders.ts'
 
 const CheckpointEventKindEnum = builder.enumType('CheckpointEventKind', {
-  description: 'What happened to a checkpoint. May grow.',
+  description: 'What happened to a checkpoint. More kinds may come.',
   values: {
-    SAVED: { description: 'By a save, a completion, an import, or a write straight to the table.' },
-    CLEARED: { description: 'By a clear, or a deletion straight in the table.' },
-    ROLLED_BACK: { description: 'By a rollback; to a clear where lastItemId is null.' },
+    SAVED: { description: 'It changed: by a save, a completion, an import or another program.' },
+    CLEARED: { description: 'It was cleared, or another program deleted its row.' },
+    ROLLED_BACK: { description: 'It was rolled back. `lastItemId` is null if it was rolled back to a clear.' },
   } satisfies Record<(typeof CHECKPOINT_EVENT_KINDS)[number], { description: string }>,
 })
 
 const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent').implement({
-  description: 'A new version of a checkpoint, whoever made it: this API, psql, another program, a cascade.',
+  description: 'A new version of a checkpoint, whoever wrote it: this API or another SQL client.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Opaque; names this event.' }),
-    kind: t.field({ type: CheckpointEventKindEnum, resolve: ({ kind }) => kind }),
-    occurredAt: t.expose('occurredAt', { type: 'DateTime', description: "By the database's clock." }),
+    cursor: t.exposeString('cursor', {
+      description: 'The place of this event in the feed. Send it as `after` to continue behind it.',
+    }),
+    kind: t.field({ type: CheckpointEventKindEnum, description: 'What happened.', resolve: ({ kind }) => kind }),
+    occurredAt: t.expose('occurredAt', {
+      type: 'DateTime',
+      description: 'When it was written, by the clock of the database.',
+    }),
     nodeId: t.id({
-      description: "The checkpoint's id, also once it is gone.",
+      description: 'The `id` of the checkpoint, also after a clear.',
       resolve: (event) => checkpointNodeId(event),
     }),
-    userId: t.exposeString('userId'),
-    stream: t.exposeString('stream'),
-    version: t.exposeInt('version', { description: 'That this event made.' }),
+    userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
+    stream: t.exposeString('stream', {
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+    }),
+    version: t.exposeInt('version', { description: 'The version that this event made.' }),
     lastItemId: t.exposeString('lastItemId', {
       nullable: true,
-      description: 'As of this event; null where it was cleared.',
+      description: 'The ID of the last item, as of this event. Null: the checkpoint was cleared.',
     }),
-    bookmarksCount: t.exposeInt('bookmarksCount', { description: 'As of this event.' }),
+    bookmarksCount: t.exposeInt('bookmarksCount', { description: 'The number of bookmarks, as of this event.' }),
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
-      description: 'Read when the event is delivered; null once cleared.',
+      description:
+        'The checkpoint, read when the event is delivered: it may be newer than the event. Null: it is cleared by now.',
       resolve: ({ userId, stream }, _args, { loaders }) =>
         loaders.of(createCheckpointLoaders).byKey.all.load({ userId, stream }),
     }),
     session: t.field({
       type: SessionType,
       nullable: true,
-      description: 'That wrote it: live progress. Read when the event is delivered.',
+      description:
+        'The session that wrote it, read when the event is delivered. Null: none wrote it, or it is deleted by now.',
       resolve: ({ sessionId }, _args, { loaders }) =>
         sessionId === null ? null : loaders.of(createSessionLoaders).byId.load(sessionId),
     }),
@@ -56,12 +66,14 @@ builder.subscriptionField('checkpointChanged', (t) =>
   t.field({
     type: CheckpointEventType,
     scope: 'read',
-    description: 'Each new version of a checkpoint, in the order in which they were made.',
+    description:
+      'Delivers each new version of a checkpoint. Events of one checkpoint come in the order of their commits.',
     args: {
-      filter: t.arg({ type: CheckpointFilterInput, description: 'Only these; times are BAD_USER_INPUT here.' }),
-      after: t.arg.string({
-        description: "Goes on after this cursor of an event or a list's feedCursor; null: from now on.",
+      filter: t.arg({
+        type: CheckpointFilterInput,
+        description: 'Which checkpoints. Default: all. Conditions on times are refused with BAD_USER_INPUT.',
       }),
+      after: t.arg.string(afterOptions),
     },
     subscribe: (_parent, { filter, after }, { feed, caller, lastEventId }) => {
       if (filter?.crawledBefore != null || filter?.crawledAfter != null) {

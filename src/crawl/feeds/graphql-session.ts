@@ -1,5 +1,6 @@
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
+import { afterOptions } from '../../graphql/feed-options.ts'
 import { encodeNodeId } from '../../graphql/node-id.ts'
 import type { SESSION_EVENT_KINDS } from './session-feed.ts'
 import { type SessionStatusEvent, watchSessions } from './session-feed.ts'
@@ -8,43 +9,51 @@ import { SessionFilterInput, toSessionFilter } from '../session/graphql-lists.ts
 import { createSessionLoaders } from '../session/loaders.ts'
 
 const SessionEventKindEnum = builder.enumType('SessionEventKind', {
-  description: 'What happened to a session. May grow.',
+  description: 'What happened to a session. More kinds may come.',
   values: {
-    STARTED: { description: 'It is there now.' },
-    STATUS_CHANGED: { description: 'It has another status.' },
-    DELETED: { description: 'It is gone.' },
-    STOP_REQUESTED: { description: 'Somebody asked it to stop; its status is unchanged.' },
+    STARTED: { description: 'It was created.' },
+    STATUS_CHANGED: { description: 'Its status changed.' },
+    DELETED: { description: 'It was deleted.' },
+    STOP_REQUESTED: { description: 'It was asked to stop. Its status did not change.' },
   } satisfies Record<(typeof SESSION_EVENT_KINDS)[number], { description: string }>,
 })
 
 const SessionStatusEventType = builder.objectRef<SessionStatusEvent>('SessionStatusEvent').implement({
-  description: 'A change of a session, whoever made it: this API, psql, another program, a cascade.',
+  description: 'A change of a session, whoever made it: this API or another SQL client.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Opaque; names this event.' }),
-    kind: t.field({ type: SessionEventKindEnum, resolve: ({ kind }) => kind }),
-    occurredAt: t.expose('occurredAt', { type: 'DateTime', description: "By the database's clock." }),
+    cursor: t.exposeString('cursor', {
+      description: 'The place of this event in the feed. Send it as `after` to continue behind it.',
+    }),
+    kind: t.field({ type: SessionEventKindEnum, description: 'What happened.', resolve: ({ kind }) => kind }),
+    occurredAt: t.expose('occurredAt', {
+      type: 'DateTime',
+      description: 'When it was written, by the clock of the database.',
+    }),
     nodeId: t.id({
-      description: "The session's id, also once it is gone.",
+      description: 'The `id` of the session, also after it was deleted.',
       resolve: ({ sessionId }) => encodeNodeId('CrawlSession', sessionId),
     }),
-    sessionId: t.exposeString('sessionId'),
-    userId: t.exposeString('userId'),
-    stream: t.exposeString('stream'),
+    sessionId: t.exposeString('sessionId', { description: 'The natural key of the session.' }),
+    userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
+    stream: t.exposeString('stream', {
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+    }),
     previousStatus: t.field({
       type: SessionStatusEnum,
       nullable: true,
-      description: 'null on STARTED.',
+      description: 'The status before this event. Null: the session has just been created.',
       resolve: ({ previousStatus }) => previousStatus,
     }),
     status: t.field({
       type: SessionStatusEnum,
-      description: 'As of this event; on DELETED the last one.',
+      description: 'The status as of this event. After DELETED: the last one.',
       resolve: ({ status }) => status,
     }),
     session: t.field({
       type: SessionType,
       nullable: true,
-      description: 'Read when the event is delivered; null once deleted.',
+      description:
+        'The session, read when the event is delivered: it may be newer than the event. Null: it is deleted by now.',
       resolve: ({ sessionId }, _args, { loaders }) => loaders.of(createSessionLoaders).byId.load(sessionId),
     }),
   }),
@@ -55,16 +64,16 @@ builder.subscriptionField('sessionStatusChanged', (t) =>
     type: SessionStatusEventType,
     scope: 'read',
     description:
-      'Each session that starts, changes its status or is deleted, from now on, in the order in which it happened to it.',
+      'Delivers each session that is created, changes its status, is asked to stop or is deleted. Events of one ' +
+      'session come in the order of their commits.',
     args: {
       filter: t.arg({
         type: SessionFilterInput,
         description:
-          'Only these. status matches the new or the previous status, so that a session is seen leaving; times are BAD_USER_INPUT here.',
+          'Which sessions. Default: all. `status` matches the new or the previous status, so you also see a session ' +
+          'leave it. Conditions on times and on `stalled` are refused with BAD_USER_INPUT.',
       }),
-      after: t.arg.string({
-        description: "Goes on after this cursor of an event or a list's feedCursor; null: from now on.",
-      }),
+      after: t.arg.string(afterOptions),
     },
     subscribe: (_parent, { filter, after }, { feed, caller, lastEventId }) => {
       const { startedBefore, startedAfter, completedBefore, completedAfter, stalled } = filter ?? {}

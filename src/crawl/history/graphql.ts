@@ -19,42 +19,62 @@ const SOURCES = ['SAVE', 'CLEAR', 'COMPLETE', 'ROLLBACK', 'IMPORT', 'EXTERNAL'] 
 const RevisionSourceEnum = builder.enumType('RevisionSource', {
   description: 'What changed a checkpoint.',
   values: {
-    SAVE: { description: 'saveCheckpoint or saveCheckpoints.' },
-    CLEAR: { description: 'clearCheckpoint.' },
-    COMPLETE: { description: 'A session completed: the head became the anchors.' },
-    ROLLBACK: { description: 'rollbackCheckpoint.' },
-    IMPORT: { description: 'saveCheckpoints with import.' },
-    EXTERNAL: { description: 'Written straight to the table, not through this API.' },
+    SAVE: { description: 'A save: saveCheckpoint or saveCheckpoints.' },
+    CLEAR: { description: 'A clear: clearCheckpoint.' },
+    COMPLETE: { description: 'The end of a crawl: the head became the anchors.' },
+    ROLLBACK: { description: 'A rollback: rollbackCheckpoint.' },
+    IMPORT: { description: 'An import: saveCheckpoints with `import`.' },
+    EXTERNAL: { description: 'Another program, which wrote to the table.' },
   } satisfies Record<(typeof SOURCES)[number], { description: string }>,
 })
 
 const RevisionType = builder.prismaNode('CheckpointRevision', {
-  description: 'One change of a checkpoint, by anybody: how it stood from then on.',
-  id: { resolve: revisionNodeKey, description: 'Opaque and global; the natural key is (userId, stream, version).' },
+  description: 'One version of a checkpoint in its history, and who wrote it.',
+  id: {
+    resolve: revisionNodeKey,
+    description: 'An opaque global ID. The natural key is `userId` with `stream` and `version`.',
+  },
   findUnique: (id, { caller }) => ({ userId_stream_version: parseRevisionNodeKey(id), ...reachWhere(caller.userIds) }),
   nullable: true,
   fields: (t) => ({
-    userId: t.exposeString('userId'),
-    stream: t.exposeString('stream'),
-    version: t.exposeInt('version', { description: '1, 2, 3 ... per (user, stream), without a gap.' }),
+    userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
+    stream: t.exposeString('stream', {
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+    }),
+    version: t.exposeInt('version', {
+      description: 'The number of the version: 1, 2, 3 and so on for each user and stream, without a gap.',
+    }),
     source: t.field({
       type: RevisionSourceEnum,
-      description: 'What changed it.',
+      description: 'What made this version.',
       resolve: ({ source }) => SOURCES.find((known) => known === source) ?? 'EXTERNAL',
     }),
-    actor: t.exposeString('actor', { nullable: true, description: 'Who called; null: EXTERNAL.' }),
-    lastItemId: t.exposeString('lastItemId', { nullable: true, description: 'null where it was cleared.' }),
-    bookmarksCount: t.exposeInt('bookmarksCount'),
-    pageToken: t.exposeString('pageToken', { nullable: true }),
-    headItemIds: t.stringList({ resolve: ({ headListId }, _args, { database }) => loadItemList(database, headListId) }),
+    actor: t.exposeString('actor', {
+      nullable: true,
+      description: 'The `subject` of the caller that wrote it. Null: another program (EXTERNAL).',
+    }),
+    lastItemId: t.exposeString('lastItemId', {
+      nullable: true,
+      description: 'The ID of the last item in this version. Null: it was cleared.',
+    }),
+    bookmarksCount: t.exposeInt('bookmarksCount', { description: 'The number of bookmarks in this version.' }),
+    pageToken: t.exposeString('pageToken', {
+      nullable: true,
+      description: "The platform's token of the next page in this version. Null: there is none.",
+    }),
+    headItemIds: t.stringList({
+      description: 'The head in this version: the newest items when its crawl began, newest first.',
+      resolve: ({ headListId }, _args, { database }) => loadItemList(database, headListId),
+    }),
     anchorItemIds: t.stringList({
+      description: 'The anchors in this version: the head of the last crawl that had completed, newest first.',
       resolve: ({ anchorListId }, _args, { database }) => loadItemList(database, anchorListId),
     }),
-    complete: t.exposeBoolean('complete'),
+    complete: t.exposeBoolean('complete', { description: 'Whether the crawl was complete in this version.' }),
     session: t.relation('session', {
       type: SessionType,
       nullable: true,
-      description: 'That wrote it; null where none did, or it was pruned.',
+      description: 'The session that wrote it. Null: none wrote it, or it was pruned.',
       query: (_args, { caller }) => ({ where: reachWhere(caller.userIds) }),
       // Of revisions that Prisma has not read: a rollback's.
       resolve: (query, { sessionId }, _args, { caller, database }) =>
@@ -62,14 +82,19 @@ const RevisionType = builder.prismaNode('CheckpointRevision', {
           ? null
           : database.prisma.crawlSession.findUnique({ ...query, where: { sessionId, ...reachWhere(caller.userIds) } }),
     }),
-    epoch: t.exposeInt('epoch', { description: '0 where no session wrote it.' }),
-    recordedAt: t.expose('recordedAt', { type: 'DateTime', description: "By the database's clock." }),
+    epoch: t.exposeInt('epoch', {
+      description: 'The epoch of the session that wrote it. 0: written without a session.',
+    }),
+    recordedAt: t.expose('recordedAt', {
+      type: 'DateTime',
+      description: 'When it was written, by the clock of the database.',
+    }),
   }),
 })
 
 const RevisionConnection = builder.connectionObject(
   { type: RevisionType, name: 'CheckpointRevisionConnection', description: 'A page of a history.' },
-  { name: 'CheckpointRevisionEdge', description: 'A revision in a page.' },
+  { name: 'CheckpointRevisionEdge', description: 'A revision in a page, with its cursor.' },
 )
 
 builder.queryField('checkpointHistory', (t) =>
@@ -78,8 +103,15 @@ builder.queryField('checkpointHistory', (t) =>
       type: RevisionType,
       scope: 'read',
       description:
-        'Every change of a checkpoint, the newest first; also where it has been cleared. Kept as long as the settings say.',
-      args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
+        'The versions of a checkpoint, newest first, also after a clear. The server prunes those that are older than ' +
+        'its retention.',
+      args: {
+        userId: t.arg.string({ required: true, description: 'The natural key of the user.' }),
+        stream: t.arg.string({
+          defaultValue: DEFAULT_STREAM,
+          description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+        }),
+      },
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, context, info) => {
         const { checkpointRevision } = context.database.prisma
@@ -103,46 +135,55 @@ builder.queryField('checkpointHistory', (t) =>
 )
 
 const RollbackCheckpointInputType = builder.inputType('RollbackCheckpointInput', {
-  description: 'Where to roll back to: exactly one of toVersion and toTime.',
+  description: 'The checkpoint to roll back, and to which version: exactly one of `toVersion` and `toTime`.',
   fields: (t) => ({
-    userId: t.string({ required: true }),
-    stream: t.string({ required: true }),
-    toVersion: t.int({ description: 'Above the current one is INVALID_INPUT; the current one changes nothing.' }),
+    userId: t.string({ required: true, description: 'The natural key of the user.' }),
+    stream: t.string({
+      required: true,
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+    }),
+    toVersion: t.int({
+      description: 'The version to restore. The current one changes nothing; a higher one is INVALID_INPUT.',
+    }),
     toTime: t.field({
       type: 'DateTime',
-      description: 'To the revision that was current then; before the first is INVALID_INPUT.',
+      description:
+        'Restores the version that was current at this time. A time before the first version is INVALID_INPUT.',
     }),
-    dryRun: t.boolean({ defaultValue: false, description: 'true: say what would be, and write nothing.' }),
-    expectedVersion: t.int({ description: 'Compare-and-set; 0 means: there must be no checkpoint.' }),
+    dryRun: t.boolean({ defaultValue: false, description: 'True: tell what would happen, and write nothing.' }),
+    expectedVersion: t.int({
+      description:
+        'The version that the checkpoint must have; another one is VERSION_CONFLICT. 0: there must be no checkpoint.',
+    }),
   }),
 })
 
 const RollbackCheckpointSuccess = builder.objectRef<RolledBackCheckpoint>('RollbackCheckpointSuccess').implement({
-  description: 'The checkpoint is what it was; nothing of the history was rewritten.',
+  description: 'The checkpoint is restored, as a new version. The history keeps all versions in between.',
   fields: (t) => ({
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
-      description: 'As it is now (dryRun: as it would be); null: rolled back to a clear.',
+      description: 'The checkpoint as it is now; in a dry run, as it would be. Null: the restored version is a clear.',
       resolve: ({ checkpoint }) => checkpoint,
     }),
     target: t.field({
       type: RevisionType,
       scope: 'read',
-      description: 'What it was rolled back to.',
+      description: 'The version that was restored.',
       resolve: ({ target }) => target,
     }),
     revision: t.field({
       type: RevisionType,
       nullable: true,
-      description: 'The new version that the rollback made; null in a dry run, and where nothing changed.',
+      description: 'The new version. Null: a dry run, or nothing changed.',
       resolve: ({ revision }) => revision,
     }),
   }),
 })
 
 const RollbackCheckpointResult = builder.errorUnion('RollbackCheckpointResult', {
-  description: 'What became of rollbackCheckpoint.',
+  description: 'The result of rollbackCheckpoint.',
   types: [
     RollbackCheckpointSuccess,
     InvalidInputError,
@@ -159,8 +200,15 @@ builder.mutationField('rollbackCheckpoint', (t) =>
     type: RollbackCheckpointResult,
     scope: 'operate',
     description:
-      'Makes a checkpoint what it was at a version or a time, with token, head, anchors and count, over everybody’s writes. Appends a version.',
-    args: { input: t.arg({ type: RollbackCheckpointInputType, required: true }) },
+      'Restores an earlier version of a checkpoint, with its token, head, anchors and count, whoever wrote since. It ' +
+      'becomes a new version. Refused while a live session owns the stream.',
+    args: {
+      input: t.arg({
+        type: RollbackCheckpointInputType,
+        required: true,
+        description: 'The checkpoint and the version to restore.',
+      }),
+    },
     resolve: (_parent, { input }, { database, caller }) => rollbackCheckpoint(database, caller, input),
   }),
 )

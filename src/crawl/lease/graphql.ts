@@ -24,39 +24,48 @@ import {
   stopSession,
 } from './service.ts'
 
-const TOTAL_SO_FAR = "The session's total so far; a lower one than stored changes nothing."
+const TOTAL_SO_FAR = 'The total of the session so far, 0 to 2^31 - 1. One that is lower than stored changes nothing.'
 
 const StartSessionInputType = builder.inputType('StartSessionInput', {
-  description: 'A run of a crawler that begins.',
+  description: 'A run of a crawler to start.',
   fields: (t) => ({
-    userId: t.string({ required: true, description: 'Whose list; the user must be known.' }),
-    stream: t.string({ defaultValue: DEFAULT_STREAM, description: '"<platform>/<list>".' }),
-    sessionId: t.string({ description: 'Default: made by the server (UUIDv7).' }),
-    directImport: t.boolean({ defaultValue: false, description: 'Kept for whoever reads the session.' }),
-    enableSummarization: t.boolean({ defaultValue: false, description: 'Kept for whoever reads the session.' }),
-    outputFilePath: t.string({ description: 'Where the crawler writes.' }),
-    leaseSeconds: t.int({
-      description: 'How long the session owns the stream after each sign of life. Default 60; 5 to 3600.',
+    userId: t.string({ required: true, description: 'The user whose list it crawls. The user must be registered.' }),
+    stream: t.string({
+      defaultValue: DEFAULT_STREAM,
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
     }),
-    worker: t.string({ description: 'Host, pod or name, up to 255 characters.' }),
+    sessionId: t.string({
+      description:
+        'The natural key of the session: 1 to 255 characters. A caller that is bound to some users must send a UUID. ' +
+        'Default: the server makes a UUIDv7.',
+    }),
+    directImport: t.boolean({ defaultValue: false, description: 'A flag that Waymark only stores.' }),
+    enableSummarization: t.boolean({ defaultValue: false, description: 'A flag that Waymark only stores.' }),
+    outputFilePath: t.string({ description: 'The file that the crawler writes, at most 4,096 characters.' }),
+    leaseSeconds: t.int({
+      description: 'How many seconds the session owns the stream after each sign of life: 5 to 3600, default 60.',
+    }),
+    worker: t.string({ description: 'The host, pod or name of the crawler, at most 255 characters.' }),
     takeover: t.boolean({
       defaultValue: false,
-      description: 'true: end the present owner as FAILED (TAKEN_OVER) and own the stream.',
+      description: 'True: end the present owner as FAILED (TAKEN_OVER) and own the stream.',
     }),
     idempotencyKey: t.string({
-      description: 'A repeat after a lost answer returns the session it started while that runs.',
+      description:
+        'A key of at most 255 characters that makes a repeat safe: under it, a second call returns the session that ' +
+        'the first one started, while that runs.',
     }),
   }),
 })
 
 const StartSessionSuccess = builder.objectRef<StartedSession>('StartSessionSuccess').implement({
-  description: 'The session runs.',
+  description: 'The session runs and owns the stream of its user.',
   fields: (t) => ({
-    session: t.field({ type: SessionType, resolve: ({ session }) => session }),
+    session: t.field({ type: SessionType, description: 'The session that runs.', resolve: ({ session }) => session }),
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
-      description: 'Where to resume from; null: crawl from the beginning.',
+      description: 'The checkpoint to resume from. Null: crawl from the top.',
       resolve: ({ checkpoint }) => checkpoint,
     }),
     plan: t.field({
@@ -68,37 +77,43 @@ const StartSessionSuccess = builder.objectRef<StartedSession>('StartSessionSucce
 })
 
 const StartSessionResult = builder.errorUnion('StartSessionResult', {
-  description: 'What became of startSession.',
+  description: 'The result of startSession.',
   types: [StartSessionSuccess, InvalidInputError, UserNotFoundError, SessionExistsError, StreamBusyError],
   resolveType: () => 'StartSessionSuccess',
 })
 
 const HeartbeatInputType = builder.inputType('HeartbeatInput', {
-  description: 'A sign of life.',
+  description: 'A report that the crawler is alive, and its progress.',
   fields: (t) => ({
-    sessionId: t.string({ required: true }),
+    sessionId: t.string({ required: true, description: 'The session that is alive.' }),
     bookmarksProcessed: t.int({ description: TOTAL_SO_FAR }),
-    metrics: t.field({ type: CrawlMetricsInputType }),
+    metrics: t.field({ type: CrawlMetricsInputType, description: "The crawler's counts since its last report." }),
     rateLimitedUntil: t.field({
       type: 'DateTime',
-      description: 'When the platform lets the crawler go on; at most 24 h ahead. The lease lasts at least until then.',
+      description:
+        'When the platform lets the crawler continue, at most 24 hours ahead. The lease lasts at least until then. ' +
+        'Null: the crawler is not rate limited.',
     }),
   }),
 })
 
 const HeartbeatSuccess = builder.objectRef<{ session: CrawlSession }>('HeartbeatSuccess').implement({
-  description: 'The session runs.',
+  description: 'The lease of the session is renewed.',
   fields: (t) => ({
-    session: t.field({ type: SessionType, resolve: ({ session }) => session }),
+    session: t.field({
+      type: SessionType,
+      description: 'The session after this heartbeat.',
+      resolve: ({ session }) => session,
+    }),
     stopRequested: t.boolean({
-      description: 'true: finish the page, save, call stopSession.',
+      description: 'True: somebody asked the session to stop. Finish the page, save, then call stopSession.',
       resolve: ({ session }) => session.stopRequestedAt !== null,
     }),
   }),
 })
 
 const HeartbeatResult = builder.errorUnion('HeartbeatResult', {
-  description: 'What became of heartbeat.',
+  description: 'The result of heartbeat.',
   types: [HeartbeatSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError, StaleEpochError],
   resolveType: () => 'HeartbeatSuccess',
 })
@@ -106,37 +121,43 @@ const HeartbeatResult = builder.errorUnion('HeartbeatResult', {
 const CompleteSessionInputType = builder.inputType('CompleteSessionInput', {
   description: 'A session whose crawl reached the end.',
   fields: (t) => ({
-    sessionId: t.string({ required: true }),
+    sessionId: t.string({ required: true, description: 'The session to end.' }),
     bookmarksProcessed: t.int({ description: TOTAL_SO_FAR }),
-    outputFilePath: t.string({ description: 'Where the crawler wrote.' }),
+    outputFilePath: t.string({ description: 'The file that the crawler wrote, at most 4,096 characters.' }),
   }),
 })
 
 const StopSessionInputType = builder.inputType('StopSessionInput', {
-  description: 'A session that was asked to stop before the end.',
+  description: 'A session to end before its crawl reached the end.',
   fields: (t) => ({
-    sessionId: t.string({ required: true }),
+    sessionId: t.string({ required: true, description: 'The session to end.' }),
     bookmarksProcessed: t.int({ description: TOTAL_SO_FAR }),
   }),
 })
 
 const FailSessionInputType = builder.inputType('FailSessionInput', {
-  description: 'A session that could not go on.',
+  description: 'A session to end because it could not continue.',
   fields: (t) => ({
-    sessionId: t.string({ required: true }),
-    errorMessage: t.string({ required: true, description: 'Why, for whoever looks at the session later.' }),
+    sessionId: t.string({ required: true, description: 'The session to end.' }),
+    errorMessage: t.string({ required: true, description: 'The reason, at most 10,000 characters.' }),
     bookmarksProcessed: t.int({ description: TOTAL_SO_FAR }),
   }),
 })
 
 const EndSessionSuccess = builder.objectRef<{ session: CrawlSession }>('EndSessionSuccess').implement({
   description: 'The session has ended.',
-  fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
+  fields: (t) => ({
+    session: t.field({
+      type: SessionType,
+      description: 'The session that has ended.',
+      resolve: ({ session }) => session,
+    }),
+  }),
 })
 
 const EndSessionResult = builder.errorUnion('EndSessionResult', {
   description:
-    'What became of ending a session. Ending it in the status that it has already succeeds and changes nothing; in another one is SESSION_CLOSED.',
+    'The result of ending a session. The same end again succeeds and changes nothing; another end is SESSION_CLOSED.',
   types: [EndSessionSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError, StaleEpochError],
   resolveType: () => 'EndSessionSuccess',
 })
@@ -145,8 +166,9 @@ builder.mutationField('startSession', (t) =>
   t.field({
     type: StartSessionResult,
     scope: 'crawl',
-    description: 'Begins a run of a crawler, and says where it resumes.',
-    args: { input: t.arg({ type: StartSessionInputType, required: true }) },
+    description:
+      'Starts a run of a crawler: the new session owns the stream of its user, and the plan says where to resume.',
+    args: { input: t.arg({ type: StartSessionInputType, required: true, description: 'The run to start.' }) },
     resolve: (_parent, { input }, { database, caller }) => startSession(database, caller, input),
   }),
 )
@@ -155,8 +177,8 @@ builder.mutationField('heartbeat', (t) =>
   t.field({
     type: HeartbeatResult,
     scope: 'crawl',
-    description: 'Says that the crawler lives, and how far its session is.',
-    args: { input: t.arg({ type: HeartbeatInputType, required: true }) },
+    description: 'Reports that the crawler is alive, and its progress. Renews the lease.',
+    args: { input: t.arg({ type: HeartbeatInputType, required: true, description: 'The session and its progress.' }) },
     resolve: async (_parent, { input }, { database, clock, caller }) =>
       inSuccess(await heartbeat(database, clock, caller, input)),
   }),
@@ -166,8 +188,9 @@ builder.mutationField('completeSession', (t) =>
   t.field({
     type: EndSessionResult,
     scope: 'crawl',
-    description: 'Ends a session whose crawl reached the end.',
-    args: { input: t.arg({ type: CompleteSessionInputType, required: true }) },
+    description:
+      'Ends a session whose crawl reached the end. The head of the crawl becomes the anchors of the next one.',
+    args: { input: t.arg({ type: CompleteSessionInputType, required: true, description: 'The session to end.' }) },
     resolve: async (_parent, { input }, { database, caller }) =>
       inSuccess(await completeSession(database, caller, input)),
   }),
@@ -177,8 +200,10 @@ builder.mutationField('stopSession', (t) =>
   t.field({
     type: EndSessionResult,
     scope: 'crawl',
-    description: 'Ends a session that was asked to stop before the end.',
-    args: { input: t.arg({ type: StopSessionInputType, required: true }) },
+    description:
+      'Ends a session before its crawl reached the end, e.g. because it was asked to stop. The next session resumes ' +
+      'the crawl.',
+    args: { input: t.arg({ type: StopSessionInputType, required: true, description: 'The session to end.' }) },
     resolve: async (_parent, { input }, { database, caller }) => inSuccess(await stopSession(database, caller, input)),
   }),
 )
@@ -187,24 +212,32 @@ builder.mutationField('failSession', (t) =>
   t.field({
     type: EndSessionResult,
     scope: 'crawl',
-    description: 'Ends a session that could not go on.',
-    args: { input: t.arg({ type: FailSessionInputType, required: true }) },
+    description: 'Ends a session that could not continue, and keeps the reason. The next session resumes the crawl.',
+    args: {
+      input: t.arg({ type: FailSessionInputType, required: true, description: 'The session to end, and the reason.' }),
+    },
     resolve: async (_parent, { input }, { database, caller }) => inSuccess(await failSession(database, caller, input)),
   }),
 )
 
 const RequestStopInputType = builder.inputType('RequestStopInput', {
-  description: 'Which session is to stop.',
-  fields: (t) => ({ sessionId: t.string({ required: true }) }),
+  description: 'The session to stop.',
+  fields: (t) => ({ sessionId: t.string({ required: true, description: 'The natural key of the session.' }) }),
 })
 
 const RequestStopSuccess = builder.objectRef<{ session: CrawlSession }>('RequestStopSuccess').implement({
-  description: 'Its next save or heartbeat will say so.',
-  fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
+  description: 'The session is asked to stop. Its next save or heartbeat returns `stopRequested`.',
+  fields: (t) => ({
+    session: t.field({
+      type: SessionType,
+      description: 'The session, which still runs.',
+      resolve: ({ session }) => session,
+    }),
+  }),
 })
 
 const RequestStopResult = builder.errorUnion('RequestStopResult', {
-  description: 'What became of requestStop.',
+  description: 'The result of requestStop.',
   types: [RequestStopSuccess, InvalidInputError, SessionNotFoundError, SessionClosedError],
   resolveType: () => 'RequestStopSuccess',
 })
@@ -215,7 +248,7 @@ builder.mutationField('requestStop', (t) =>
     scope: 'operate',
     description:
       'Asks a running session to stop: it finishes its page, saves and ends as STOPPED. Asking again changes nothing.',
-    args: { input: t.arg({ type: RequestStopInputType, required: true }) },
+    args: { input: t.arg({ type: RequestStopInputType, required: true, description: 'The session to stop.' }) },
     resolve: async (_parent, { input }, { database, caller }) => inSuccess(await requestStop(database, caller, input)),
   }),
 )

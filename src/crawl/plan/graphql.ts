@@ -7,33 +7,46 @@ import type { ResumeMode, ResumePlan } from './model.ts'
 import { resumePlan } from './service.ts'
 
 const ResumeModeEnum = builder.enumType('ResumeMode', {
-  description: 'How the next crawl goes about a list that comes newest first.',
+  description: 'How the next crawl reads a list that comes newest first.',
   values: {
-    FULL: { description: 'No checkpoint: crawl from the top to the end.' },
-    RESUME: { description: 'It is incomplete: carry on after its position until an anchor is met, or the end.' },
-    INCREMENTAL: { description: 'It is complete: crawl from the top until an anchor is met.' },
+    FULL: { description: 'There is no checkpoint: crawl from the top to the end.' },
+    RESUME: {
+      description: 'The checkpoint is incomplete: continue after its position until an anchor is met, or to the end.',
+    },
+    INCREMENTAL: {
+      description: 'The checkpoint is complete: crawl from the top until an anchor is met, or to the end.',
+    },
   } satisfies Record<ResumeMode, { description: string }>,
 })
 
 export const ResumePlanType = builder.objectRef<ResumePlan>('ResumePlan').implement({
-  description: 'What the next crawl has to do, and why.',
+  description: 'The plan of a crawl: where it begins, where it may stop, and why.',
   fields: (t) => ({
-    mode: t.field({ type: ResumeModeEnum, resolve: ({ mode }) => mode }),
+    mode: t.field({ type: ResumeModeEnum, description: 'How to read the list.', resolve: ({ mode }) => mode }),
     afterItemId: t.exposeString('afterItemId', {
       nullable: true,
-      description: 'RESUME: the last item processed. Not met (unbookmarked): nothing may be skipped, start at the top.',
+      description:
+        'The last item that was processed. If the list does not contain it any more, skip nothing and start at the ' +
+        'top. Null: the mode is not RESUME.',
     }),
     pageToken: t.exposeString('pageToken', {
       nullable: true,
-      description: "RESUME: the platform's page token to hand back, if one was saved.",
+      description: "The platform's token of the page to fetch next. Null: the mode is not RESUME, or none was saved.",
     }),
     untilItemIds: t.stringList({
       description:
-        'The anchors; empty: to the end. One is met where two neighbours of the list are neighbours here in the same order (one, where this holds one): an old item bookmarked anew comes to the top alone and is none.',
+        'The anchors, newest first. Stop where two neighbours of the list are neighbours here, in the same order; if ' +
+        'there is only one anchor, stop at it. A single match proves nothing: an old item that is bookmarked again ' +
+        'comes to the top. Empty: crawl to the end.',
       resolve: ({ anchorListId }, _args, { database }) => loadItemList(database, anchorListId),
     }),
-    reason: t.exposeString('reason', { description: 'In words, for whoever reads the log.' }),
-    previousSession: t.field({ type: SessionType, nullable: true, resolve: ({ previousSession }) => previousSession }),
+    reason: t.exposeString('reason', { description: 'The reason for this plan. Write it to the log of the crawler.' }),
+    previousSession: t.field({
+      type: SessionType,
+      nullable: true,
+      description: 'The last session of this user and stream before this plan. Null: there was none.',
+      resolve: ({ previousSession }) => previousSession,
+    }),
   }),
 })
 
@@ -42,8 +55,14 @@ builder.queryField('resumePlan', (t) =>
     type: ResumePlanType,
     scope: 'read',
     nullable: true,
-    description: 'What the next crawl of a stream has to do, without starting it. null: no such user.',
-    args: { userId: t.arg.string({ required: true }), stream: t.arg.string({ defaultValue: DEFAULT_STREAM }) },
+    description: 'The plan of the next crawl of a user and stream. Starts nothing. Null: the user does not exist.',
+    args: {
+      userId: t.arg.string({ required: true, description: 'The natural key of the user.' }),
+      stream: t.arg.string({
+        defaultValue: DEFAULT_STREAM,
+        description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      }),
+    },
     resolve: (_parent, { userId, stream }, { database, caller }) =>
       resumePlan(database, caller, {
         userId: requireIdentifier('userId', userId),

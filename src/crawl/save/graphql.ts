@@ -24,64 +24,90 @@ declare module '../../graphql/context.ts' {
 }
 
 const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
-  description: 'How far a crawler has got; sent after each page.',
+  description: 'The progress of a crawl. Send it after each page.',
   fields: (t) => ({
-    userId: t.string({ required: true, description: 'Whose list.' }),
-    stream: t.string({ description: `Default: the named session's, else ${DEFAULT_STREAM}.` }),
+    userId: t.string({ required: true, description: 'The user whose list it is. The user must be registered.' }),
+    stream: t.string({
+      description: `The stream, as "<platform>/<list>". Default: that of the session, else ${DEFAULT_STREAM}.`,
+    }),
     itemId: t.string({
       required: true,
-      description: 'The last item processed; a tweet ID on Twitter. Always a string.',
+      description: 'The ID of the last item that was processed. Always a string: tweet IDs exceed 2^53.',
     }),
     bookmarksCount: t.int({
       description:
-        'The total processed so far, repeats included; safe to send again. At most one of this and bookmarksAdded; neither: unchanged.',
+        'The total of bookmarks processed so far, repeats included, 0 to 2^31 - 1. It can be sent again safely. Not ' +
+        'together with `bookmarksAdded`; without both, the total stays.',
     }),
-    bookmarksAdded: t.int({ description: 'Added to the stored total, atomically, and to the session’s.' }),
-    crawledAt: t.field({ type: 'DateTime', description: 'Default: now.' }),
+    bookmarksAdded: t.int({
+      description:
+        'The number of bookmarks to add to the totals of the checkpoint and the session, 0 to 2^31 - 1. Send an ' +
+        '`idempotencyKey` with it, so that a repeat counts once.',
+    }),
+    crawledAt: t.field({
+      type: 'DateTime',
+      description:
+        'When the page was crawled, from the year 2000 to 24 hours ahead. Default: now, by the clock of the database.',
+    }),
     sessionId: t.string({
       description:
-        'The session that saves: it must own the stream. Without it the save is refused while any session does.',
+        'The session that saves. It must own the stream. Without it, the save is refused while a live session owns ' +
+        'the stream.',
     }),
     pageToken: t.string({
-      description: "The platform's own; opaque, up to 8 KiB. A save without one clears the stored one.",
+      description: "The platform's token of the next page, at most 8 KiB. A save without it removes the stored one.",
     }),
     headItemIds: t.stringList({
       description:
-        'The newest items of this crawl, newest first, up to 50. Taken once, from the session that began the crawl; they become the anchors when it completes.',
+        'The newest items of the list, newest first, at most 50. Send them with the first page. Only the first ones ' +
+        'of the session that began the crawl count; they become the anchors when the crawl completes.',
     }),
-    expectedVersion: t.int({ description: 'Compare-and-set; 0 means: there must be none.' }),
+    expectedVersion: t.int({
+      description:
+        'The version that the checkpoint must have; another one is VERSION_CONFLICT. 0: there must be no checkpoint.',
+    }),
     idempotencyKey: t.string({
       description:
-        'A repeat of a success under the same key returns it and writes nothing; refusals are judged anew. Kept 24 h, per user and stream. With other content it is INVALID_INPUT.',
+        'A key of at most 255 characters that makes a repeat safe: under it, the save takes effect once and a repeat ' +
+        'returns its result. Kept for 24 hours for each user and stream. The same key with other content is ' +
+        'INVALID_INPUT. A refused save can be repeated.',
     }),
-    metrics: t.field({ type: CrawlMetricsInputType }),
+    metrics: t.field({ type: CrawlMetricsInputType, description: "The crawler's counts since its last report." }),
     rateLimitedUntil: t.field({
       type: 'DateTime',
-      description: 'When the platform lets the crawler go on; at most 24 h ahead. The lease lasts at least until then.',
+      description:
+        'When the platform lets the crawler continue, at most 24 hours ahead. The lease lasts at least until then. ' +
+        'Null: the crawler is not rate limited.',
     }),
   }),
 })
 
 const SaveCheckpointSuccess = builder.objectRef<SavedCheckpoint>('SaveCheckpointSuccess').implement({
-  description: 'Stored: committed and on disk.',
+  description: 'The save is committed and on disk.',
   fields: (t) => ({
-    checkpoint: t.field({ type: CheckpointType, resolve: ({ checkpoint }) => checkpoint }),
-    created: t.exposeBoolean('created', { description: 'false: an existing one was updated.' }),
+    checkpoint: t.field({
+      type: CheckpointType,
+      description: 'The checkpoint after this save.',
+      resolve: ({ checkpoint }) => checkpoint,
+    }),
+    created: t.exposeBoolean('created', {
+      description: 'Whether the save created the checkpoint. False: it updated one.',
+    }),
     session: t.field({
       type: SessionType,
       nullable: true,
-      description: 'The named one, as this save left it.',
+      description: 'The session that saved, as this save left it. Null: the save named none.',
       resolve: ({ session }) => session,
     }),
     stopRequested: t.boolean({
-      description: 'true: somebody asked this session to stop; call stopSession. false without a session.',
+      description: 'True: somebody asked the session to stop. Call stopSession. False also without a session.',
       resolve: ({ session }) => session !== undefined && session.stopRequestedAt !== null,
     }),
   }),
 })
 
 const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
-  description: 'What became of a save.',
+  description: 'The result of a save.',
   types: [
     SaveCheckpointSuccess,
     InvalidInputError,
@@ -100,8 +126,9 @@ builder.mutationField('saveCheckpoint', (t) =>
   t.field({
     type: SaveCheckpointResult,
     scope: 'crawl',
-    description: 'Moves the checkpoint of a user and stream to the last item processed. Makes it where there is none.',
-    args: { input: t.arg({ type: SaveCheckpointInputType, required: true }) },
+    description:
+      'Saves the position of a crawl: the last item that was processed. Creates the checkpoint if there is none.',
+    args: { input: t.arg({ type: SaveCheckpointInputType, required: true, description: 'The progress to save.' }) },
     resolve: (_parent, { input }, context) => saveCheckpoint(context, context.caller, input),
   }),
 )
@@ -111,13 +138,15 @@ builder.mutationField('saveCheckpoints', (t) =>
     type: [SaveCheckpointResult],
     scope: ({ import: importing }) => (importing ? 'operate' : 'crawl'),
     description:
-      'Up to 10,000 saves; each is judged alone, in order; a result each. A value of the wrong type still rejects the whole request.',
+      'Up to 10,000 saves. Each is judged alone, in order, and has a result of its own. A value of the wrong type ' +
+      'rejects the whole request.',
     args: {
-      inputs: t.arg({ type: [SaveCheckpointInputType], required: true }),
+      inputs: t.arg({ type: [SaveCheckpointInputType], required: true, description: 'The saves, at most 10,000.' }),
       import: t.arg.boolean({
         defaultValue: false,
         description:
-          'For operators: makes missing users, records IMPORT; headItemIds become the anchors and, where given, the checkpoint is complete.',
+          'True: an import by an operator. It registers missing users and records the source IMPORT. `headItemIds` ' +
+          'become the anchors, and make the checkpoint complete.',
       }),
     },
     resolve: (_parent, { inputs, import: importing }, context) =>
@@ -126,37 +155,43 @@ builder.mutationField('saveCheckpoints', (t) =>
 )
 
 const ClearCheckpointInputType = builder.inputType('ClearCheckpointInput', {
-  description: 'Which checkpoint to forget.',
+  description: 'The checkpoint to clear.',
   fields: (t) => ({
-    userId: t.string({ required: true }),
-    stream: t.string({ defaultValue: DEFAULT_STREAM }),
-    sessionId: t.string({ description: 'The session that clears; needed while one owns the stream.' }),
-    expectedVersion: t.int({ description: 'Compare-and-set; 0 means: there must be none.' }),
+    userId: t.string({ required: true, description: 'The natural key of the user.' }),
+    stream: t.string({
+      defaultValue: DEFAULT_STREAM,
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+    }),
+    sessionId: t.string({ description: 'The session that clears. Required while a live session owns the stream.' }),
+    expectedVersion: t.int({
+      description:
+        'The version that the checkpoint must have; another one is VERSION_CONFLICT. 0: there must be no checkpoint.',
+    }),
   }),
 })
 
 const ClearCheckpointSuccess = builder.objectRef<ClearedCheckpoint>('ClearCheckpointSuccess').implement({
-  description: 'There is no checkpoint now: the next crawl begins at the beginning.',
+  description: 'The checkpoint does not exist any more. The next crawl starts at the top.',
   fields: (t) => ({
     cleared: t.boolean({
-      description: 'false: there was none, which is no error.',
+      description: 'Whether there was a checkpoint. False: there was none, which is no error.',
       resolve: ({ checkpoint }) => checkpoint !== undefined,
     }),
     lastItemId: t.string({
       nullable: true,
-      description: 'What was cleared.',
+      description: 'The ID of the last item of the cleared checkpoint. Null: there was none.',
       resolve: ({ checkpoint }) => checkpoint?.lastItemId,
     }),
     nodeId: t.id({
       nullable: true,
-      description: 'Its id, so that caches can drop it.',
+      description: 'The `id` of the cleared checkpoint, so that caches can drop it. Null: there was none.',
       resolve: ({ key, checkpoint }) => (checkpoint ? checkpointNodeId(key) : null),
     }),
   }),
 })
 
 const ClearCheckpointResult = builder.errorUnion('ClearCheckpointResult', {
-  description: 'What became of clearCheckpoint.',
+  description: 'The result of clearCheckpoint.',
   types: [
     ClearCheckpointSuccess,
     InvalidInputError,
@@ -174,8 +209,10 @@ builder.mutationField('clearCheckpoint', (t) =>
     type: ClearCheckpointResult,
     // A crawler may clear with its own session, which must own the stream.
     scope: ({ input }) => (input.sessionId == null ? 'operate' : ['crawl', 'operate']),
-    description: 'Forgets the checkpoint of a user and stream.',
-    args: { input: t.arg({ type: ClearCheckpointInputType, required: true }) },
+    description:
+      'Deletes the checkpoint of a user and stream, with its token, head, anchors and count. The history stays, so ' +
+      'rollbackCheckpoint can restore it.',
+    args: { input: t.arg({ type: ClearCheckpointInputType, required: true, description: 'The checkpoint to clear.' }) },
     resolve: (_parent, { input }, { database, caller }) => clearCheckpoint(database, caller, input),
   }),
 )

@@ -1,5 +1,6 @@
 import { requireIdentifier } from '../../graphql/arguments.ts'
 import { builder } from '../../graphql/builder.ts'
+import { feedCursorOptions } from '../../graphql/feed-options.ts'
 import { requireStream } from '../../stream/model.ts'
 import { pageArgumentsSchema, toConnection, toKeysetPage } from '../../graphql/paging.ts'
 import { PlatformEnum, platformOfEnum } from '../../stream/graphql.ts'
@@ -15,20 +16,28 @@ import { createSessionCounts, createSessionLoaders } from './loaders.ts'
 const POSITIONS = { STARTED: ['time', 'text'], COMPLETED: ['time', 'time', 'text'] } as const
 
 export const SessionFilterInput = builder.inputType('CrawlSessionFilter', {
-  description: 'Which sessions; all that is given must hold.',
+  description: 'Conditions on sessions. All that are given must hold; null is no condition.',
   fields: (t) => ({
-    userId: t.string({ description: 'Of this user.' }),
-    stream: t.string({ description: 'Of this stream.' }),
-    platform: t.field({ type: PlatformEnum, description: 'Of any stream of this platform.' }),
+    userId: t.string({ description: 'Sessions of this user.' }),
+    stream: t.string({ description: 'Sessions of this stream.' }),
+    platform: t.field({ type: PlatformEnum, description: 'Sessions of all streams of this platform.' }),
     status: t.field({
       type: [SessionStatusEnum],
-      description: 'In one of these statuses; an empty list matches none.',
+      description: 'Sessions in one of these statuses. An empty list matches none.',
     }),
-    startedBefore: t.field({ type: 'DateTime', description: 'startedAt earlier than this.' }),
-    startedAfter: t.field({ type: 'DateTime', description: 'startedAt later than this.' }),
-    completedBefore: t.field({ type: 'DateTime', description: 'completedAt earlier than this; never a running one.' }),
-    completedAfter: t.field({ type: 'DateTime', description: 'completedAt later than this; never a running one.' }),
-    stalled: t.boolean({ description: 'Alive, but not moving: see CrawlSession.stalled.' }),
+    startedBefore: t.field({ type: 'DateTime', description: 'Sessions whose `startedAt` is earlier.' }),
+    startedAfter: t.field({ type: 'DateTime', description: 'Sessions whose `startedAt` is later.' }),
+    completedBefore: t.field({
+      type: 'DateTime',
+      description: 'Sessions whose `completedAt` is earlier. A running session never matches.',
+    }),
+    completedAfter: t.field({
+      type: 'DateTime',
+      description: 'Sessions whose `completedAt` is later. A running session never matches.',
+    }),
+    stalled: t.boolean({
+      description: 'True: sessions that are stalled (see CrawlSession.stalled). False: all others.',
+    }),
   }),
 })
 
@@ -39,11 +48,13 @@ const ORDERS = {
 } as const satisfies Record<string, SessionOrder>
 
 const SessionOrderEnum = builder.enumType('CrawlSessionOrder', {
-  description: 'The order of a list of sessions; equal times are ordered by sessionId.',
+  description: 'The order of a list of sessions. Equal times are ordered by `sessionId`.',
   values: {
-    STARTED_AT_DESC: { description: 'The newest first.' },
-    STARTED_AT_ASC: { description: 'The oldest first.' },
-    COMPLETED_AT_DESC: { description: 'The latest completed first; running ones last, by startedAt.' },
+    STARTED_AT_DESC: { description: 'By `startedAt`, latest first.' },
+    STARTED_AT_ASC: { description: 'By `startedAt`, earliest first.' },
+    COMPLETED_AT_DESC: {
+      description: 'By `completedAt`, latest first. Running sessions come last, ordered by `startedAt`.',
+    },
   } satisfies Record<keyof typeof ORDERS, { description: string }>,
 })
 
@@ -68,14 +79,10 @@ const SessionConnection = builder.connectionObject(
     name: 'CrawlSessionConnection',
     description: 'A page of sessions.',
     fields: (t) => ({
-      feedCursor: t.string({
-        description:
-          'Hand the first page\u2019s to `after` of the subscription: it goes on exactly where this list was read. Read no later than the list itself.',
-        resolve: ({ feedCursor }) => feedCursor ?? '',
-      }),
+      feedCursor: t.string(feedCursorOptions),
     }),
   },
-  { name: 'CrawlSessionEdge', description: 'A session in a page.' },
+  { name: 'CrawlSessionEdge', description: 'A session in a page, with its cursor.' },
 )
 
 builder.objectField(UserType, 'sessions', (t) =>
@@ -83,8 +90,8 @@ builder.objectField(UserType, 'sessions', (t) =>
     {
       type: SessionType,
       scope: 'read',
-      description: "The user's sessions, the newest first.",
-      args: { filter: t.arg({ type: SessionFilterInput }) },
+      description: 'The sessions of the user, latest start first.',
+      args: { filter: t.arg({ type: SessionFilterInput, description: 'Which sessions. Default: all.' }) },
       validate: pageArgumentsSchema,
       resolve: async ({ userId }, args, context, info) => {
         const { loaders, feed } = context
@@ -114,10 +121,14 @@ builder.queryField('sessions', (t) =>
     {
       type: SessionType,
       scope: 'read',
-      description: 'Sessions of all users.',
+      description: 'Sessions of all users that the caller can reach.',
       args: {
-        filter: t.arg({ type: SessionFilterInput }),
-        orderBy: t.arg({ type: SessionOrderEnum, defaultValue: 'STARTED_AT_DESC' }),
+        filter: t.arg({ type: SessionFilterInput, description: 'Which sessions. Default: all.' }),
+        orderBy: t.arg({
+          type: SessionOrderEnum,
+          defaultValue: 'STARTED_AT_DESC',
+          description: 'The order of the list.',
+        }),
       },
       validate: pageArgumentsSchema,
       resolve: async (_parent, args, { caller, database, feed }, info) => {
@@ -136,14 +147,16 @@ builder.queryField('sessions', (t) =>
 )
 
 const SessionStatsType = builder.objectRef<Awaited<ReturnType<typeof sessionStats>>>('CrawlSessionStats').implement({
-  description: 'How many sessions there are, by status.',
+  description: 'The number of sessions in each status.',
   fields: (t) => ({
-    total: t.exposeInt('total', { description: 'In any status.' }),
-    running: t.exposeInt('running'),
-    completed: t.exposeInt('completed'),
-    stopped: t.exposeInt('stopped'),
-    failed: t.exposeInt('failed'),
-    bookmarksProcessed: t.exposeFloat('bookmarksProcessed', { description: 'Their sum; exact to 2^53.' }),
+    total: t.exposeInt('total', { description: 'All sessions, in any status.' }),
+    running: t.exposeInt('running', { description: 'Sessions that are RUNNING.' }),
+    completed: t.exposeInt('completed', { description: 'Sessions that are COMPLETED.' }),
+    stopped: t.exposeInt('stopped', { description: 'Sessions that are STOPPED.' }),
+    failed: t.exposeInt('failed', { description: 'Sessions that are FAILED, those with an unknown status included.' }),
+    bookmarksProcessed: t.exposeFloat('bookmarksProcessed', {
+      description: 'The sum of their `bookmarksProcessed`, exact up to 2^53.',
+    }),
   }),
 })
 
@@ -151,8 +164,8 @@ builder.queryField('sessionStats', (t) =>
   t.field({
     type: SessionStatsType,
     scope: 'read',
-    description: 'Counts over all sessions that the filter matches.',
-    args: { filter: t.arg({ type: SessionFilterInput }) },
+    description: 'The counts of all sessions that match.',
+    args: { filter: t.arg({ type: SessionFilterInput, description: 'Which sessions. Default: all.' }) },
     resolve: (_parent, { filter }, { caller, database }) =>
       sessionStats(database, caller.userIds, toSessionFilter(filter ?? {})),
   }),

@@ -28,31 +28,31 @@ import { createSessionLoaders } from './loaders.ts'
 import { findSession } from './store.ts'
 
 export const SessionStatusEnum = builder.enumType('CrawlSessionStatus', {
-  description: 'How a session stands.',
+  description: 'The state of a session.',
   values: {
-    RUNNING: { value: 'running', description: 'Started and not ended.' },
-    COMPLETED: { value: 'completed', description: 'Reached the end of what there was to crawl.' },
-    STOPPED: { value: 'stopped', description: 'Was asked to stop before the end.' },
-    FAILED: { value: 'failed', description: 'Could not go on; errorMessage says why.' },
+    RUNNING: { value: 'running', description: 'It has started and not ended.' },
+    COMPLETED: { value: 'completed', description: 'It reached the end of what there was to crawl.' },
+    STOPPED: { value: 'stopped', description: 'It ended early, as it was asked to.' },
+    FAILED: { value: 'failed', description: 'It could not continue. `errorMessage` says why.' },
   } as const,
 })
 
 const END_REASONS = ['REPORTED', 'LEASE_EXPIRED', 'TAKEN_OVER'] as const
 
 const SessionEndReasonEnum = builder.enumType('SessionEndReason', {
-  description: 'Who ended a session.',
+  description: 'What ended a session.',
   values: {
-    REPORTED: { description: 'Its crawler said so.' },
-    LEASE_EXPIRED: { description: 'It gave no sign of life for as long as its lease.' },
+    REPORTED: { description: 'The crawler ended it.' },
+    LEASE_EXPIRED: { description: 'Its lease ran out without a sign of life.' },
     TAKEN_OVER: { description: 'Another session took the stream.' },
   } satisfies Record<(typeof END_REASONS)[number], { description: string }>,
 })
 
 export const CrawlMetricsInputType = builder.inputType('CrawlMetricsInput', {
-  description: 'What a crawler counted since its last report; added up.',
+  description: "A crawler's counts since its last report. Waymark adds them up.",
   fields: (t) => ({
-    apiRequests: t.int({ description: 'Requests to the platform.' }),
-    rateLimitHits: t.int({ description: 'Refusals by the platform.' }),
+    apiRequests: t.int({ description: 'Requests to the platform, 0 to 2^31 - 1.' }),
+    rateLimitHits: t.int({ description: 'Requests that the platform refused by its rate limit, 0 to 2^31 - 1.' }),
   }),
 })
 
@@ -80,127 +80,142 @@ type SummarySelect = Readonly<Record<keyof SessionSummary, true>>
 /** Its resolvers get the columns of a summary; what else there is comes by fromWhole. */
 export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, SummarySelect>('CrawlSession', {
   description: 'One run of a crawler over one stream of one user.',
-  id: { resolve: ({ sessionId }) => sessionId, description: 'Opaque and global; the natural key is sessionId.' },
+  id: { resolve: ({ sessionId }) => sessionId, description: 'An opaque global ID. The natural key is `sessionId`.' },
   findUnique: (sessionId, { caller }) => ({ sessionId, ...reachWhere(caller.userIds) }),
   nullable: true,
   fields: (t) => ({
-    sessionId: t.exposeString('sessionId', { description: 'The natural key.' }),
+    sessionId: t.exposeString('sessionId', { description: 'The natural key, unique among all sessions.' }),
     user: t.field({
       type: UserType,
-      description: 'Whose list it crawls.',
+      description: 'The user whose list it crawls.',
       // The foreign key promises that there is one, and its ID is all there is to know: no statement.
       resolve: ({ userId }) => ({ userId }),
     }),
-    userId: t.exposeString('userId', { description: "The user's natural key." }),
-    stream: t.exposeString('stream', { description: '"<platform>/<list>", e.g. twitter/bookmarks.' }),
+    userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
+    stream: t.exposeString('stream', {
+      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+    }),
     platform: t.field({
       type: PlatformEnum,
-      description: 'Read from the stream.',
+      description: 'The platform that the stream name begins with.',
       resolve: ({ stream }) => platformOf(stream).name,
     }),
-    startedAt: t.expose('startedAt', { type: 'DateTime', description: "By the database's clock." }),
+    startedAt: t.expose('startedAt', {
+      type: 'DateTime',
+      description: 'When it started, by the clock of the database.',
+    }),
     completedAt: t.expose('completedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it ended, in whatever status; null while it runs.',
+      description: 'When it ended, in any status. Null: it is running.',
     }),
     status: t.field({
       type: SessionStatusEnum,
-      description: 'A status that another program wrote and that is none of these reads as FAILED.',
+      description:
+        'The state of the run. A status that another program wrote and that is none of these reads as FAILED.',
       resolve: ({ status }) => statusFromColumn(status),
     }),
     bookmarksProcessed: t.exposeInt('bookmarksProcessed', {
-      description: 'The greater of: the sum of its saves’ bookmarksAdded; the greatest total it reported.',
+      description:
+        'The number of bookmarks that it processed: the sum of `bookmarksAdded` of its saves, or the highest total ' +
+        'that it reported if that is more.',
     }),
     directImport: t.boolean({
-      description: 'As told to startSession.',
+      description: 'The flag that startSession was given. Waymark only stores it.',
       resolve: fromWhole((session) => session.directImport),
     }),
     enableSummarization: t.boolean({
-      description: 'As told to startSession.',
+      description: 'The flag that startSession was given. Waymark only stores it.',
       resolve: fromWhole((session) => session.enableSummarization),
     }),
     outputFilePath: t.string({
       nullable: true,
-      description: 'Where the crawler writes, as it told.',
+      description: 'The file that the crawler writes, as it reported. Null: it reported none.',
       resolve: fromWhole((session) => session.outputFilePath),
     }),
     errorMessage: t.string({
       nullable: true,
-      description: 'Why it failed.',
+      description: 'The reason why it failed. Null: none was reported.',
       resolve: fromWhole((session) => session.errorMessage),
     }),
     epoch: t.int({
       description:
-        'Strictly grows with each startSession on the stream; never reused; 0: not started through this API.',
+        'The number of this start. It rises with each startSession of the user and stream, and none is used twice. ' +
+        '0: not started through this API.',
       resolve: fromWhole((session) => session.epoch),
     }),
     leaseSeconds: t.int({
       nullable: true,
-      description: 'How long it owns the stream after each sign of life.',
+      description: 'How many seconds it owns the stream after each sign of life. Null: not started through this API.',
       resolve: fromWhole((session) => session.leaseSeconds),
     }),
     leaseExpiresAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it loses the stream unless it renews; null once ended.',
+      description: 'When it loses the stream unless it renews the lease. Null: it has ended, or it has no lease.',
       resolve: fromWhole(({ status, leaseExpiresAt }) => (status === 'running' ? leaseExpiresAt : null)),
     }),
     heartbeatAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'Its last sign of life: a start, save or heartbeat.',
+      description:
+        'The time of its last sign of life: its start, a save or a heartbeat. Null: not started through this API.',
       resolve: fromWhole((session) => session.heartbeatAt),
     }),
     stopRequestedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When it was first asked to stop.',
+      description: 'When it was first asked to stop. Null: it was not asked.',
       resolve: fromWhole((session) => session.stopRequestedAt),
     }),
     rateLimitedUntil: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'As its last save or heartbeat told; the lease lasts at least until then.',
+      description:
+        'When the platform lets the crawler continue, as its last save or heartbeat reported. The lease lasts at ' +
+        'least until then. Null: not rate limited, or ended.',
       resolve: fromWhole(({ status, rateLimitedUntil }) => (status === 'running' ? rateLimitedUntil : null)),
     }),
     worker: t.string({
       nullable: true,
-      description: 'Host, pod or name, as told to startSession.',
+      description: 'The host, pod or name of the crawler, as startSession was given. Null: none was given.',
       resolve: fromWhole((session) => session.worker),
     }),
     endReason: t.field({
       type: SessionEndReasonEnum,
       nullable: true,
-      description: 'null while running, and where another program ended it.',
+      description: 'What ended it. Null: it is running, or another program ended it.',
       resolve: fromWhole(({ endReason }) => END_REASONS.find((reason) => reason === endReason) ?? null),
     }),
     attempt: t.int({
-      description: "1, or the resumed session's attempt + 1.",
+      description: 'How many sessions in a row have tried this crawl: 1, or one more than the session that it resumes.',
       resolve: fromWhole((session) => session.attempt),
     }),
     stalled: t.boolean({
-      description: 'Alive, but the position has not moved for 5 leases, and it is not rate limited.',
+      description: 'Whether it is alive and not rate limited, and its position has not moved for 5 leases.',
       resolve: fromWhole((session, { clock }) => isStalled(session, clock.now())),
     }),
-    commits: t.int({ description: 'Accepted saves.', resolve: fromWhole((session) => session.commits) }),
+    commits: t.int({
+      description: 'The number of its saves that were accepted.',
+      resolve: fromWhole((session) => session.commits),
+    }),
     bookmarksPerSecond: t.float({
       nullable: true,
-      description: 'From the first save to the last; null until there are two.',
+      description: 'The average rate from its first save to its last. Null: fewer than two saves.',
       resolve: fromWhole(bookmarksPerSecond),
     }),
     apiRequests: t.int({
-      description: 'Requests to the platform, as reported; added up.',
+      description: 'Requests to the platform: the sum of what it reported.',
       resolve: fromWhole((session) => session.apiRequests),
     }),
     rateLimitHits: t.int({
-      description: 'Refusals by the platform, as reported; added up.',
+      description: 'Requests that the platform refused by its rate limit: the sum of what it reported.',
       resolve: fromWhole((session) => session.rateLimitHits),
     }),
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
-      description: "The current checkpoint of the session's user and stream.",
+      description: 'The current checkpoint of its user and stream. Null: none is saved.',
       resolve: ({ userId, stream }, _args, { loaders }, info) =>
         loaders.of(createCheckpointLoaders).byKey[checkpointReadingOf(info)].load({ userId, stream }),
     }),
@@ -211,7 +226,7 @@ builder.prismaObjectField(SessionType, 'resumedFrom', (t) =>
   t.relation('resumed', {
     type: SessionType,
     nullable: true,
-    description: 'The unfinished session that this one carries on; null also where that was pruned.',
+    description: 'The unfinished session that this one continues. Null: it continues none, or that one was pruned.',
     query: (_args, { caller }) => ({ where: reachWhere(caller.userIds) }),
     // Of sessions that Prisma has not read.
     resolve: (query, session, args, context) =>
@@ -226,24 +241,35 @@ builder.objectType(SessionClosedError, {
     name: 'SessionClosedError',
     code: 'SESSION_CLOSED',
     meaning: 'The session has ended.',
-    description: 'The session has ended: start a new one, which carries on from the checkpoint.',
+    description: 'The session has ended. Start a new one: it continues from the checkpoint.',
   }),
-  fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
+  fields: (t) => ({
+    session: t.field({
+      type: SessionType,
+      description: 'The session that has ended.',
+      resolve: ({ session }) => session,
+    }),
+  }),
 })
 
 builder.objectType(StreamBusyError, {
   ...userError({
     name: 'StreamBusyError',
     code: 'STREAM_BUSY',
-    meaning: 'A live session owns the stream.',
-    description: 'A live session owns the stream.',
+    meaning: 'A live session owns the stream of this user.',
+    description:
+      'A live session owns the stream of this user. Wait until `retryAt`, ask it to stop, or start with `takeover`.',
   }),
   fields: (t) => ({
-    owner: t.field({ type: SessionType, resolve: ({ owner }) => owner }),
+    owner: t.field({
+      type: SessionType,
+      description: 'The session that owns the stream.',
+      resolve: ({ owner }) => owner,
+    }),
     retryAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: "When the owner's lease ends unless it is renewed.",
+      description: "When the owner's lease expires unless the owner renews it. Null: not known.",
       resolve: ({ owner }) => owner.leaseExpiresAt,
     }),
   }),
@@ -254,7 +280,7 @@ builder.objectType(SessionNotFoundError, {
     name: 'SessionNotFoundError',
     code: 'SESSION_NOT_FOUND',
     meaning: 'There is no such session of this user and stream.',
-    description: 'There is no such session of this user and stream.',
+    description: 'There is no such session of this user and stream. Check the three, or call startSession.',
   }),
 })
 
@@ -262,11 +288,11 @@ builder.objectType(StaleEpochError, {
   ...userError({
     name: 'StaleEpochError',
     code: 'STALE_EPOCH',
-    meaning: 'A later session has taken the stream.',
-    description: 'A later session has taken the stream: stop crawling.',
+    meaning: 'Another session has taken the stream.',
+    description: 'Another session has taken the stream. Stop crawling; what was saved before stands.',
   }),
   fields: (t) => ({
-    currentEpoch: t.exposeInt('currentEpoch', { description: 'Of the session that owns the stream since.' }),
+    currentEpoch: t.exposeInt('currentEpoch', { description: 'The epoch that the stream has now.' }),
   }),
 })
 
@@ -274,7 +300,7 @@ builder.objectField(CheckpointType, 'liveSession', (t) =>
   t.prismaField({
     type: SessionType,
     nullable: true,
-    description: "The stream's owner now.",
+    description: 'The live session that owns the stream of this user. Null: there is none.',
     resolve: (query, checkpoint, args, context) =>
       fromState(async (state, { caller, clock, database }) => {
         if (state?.ownerSessionId == null) return null
@@ -288,10 +314,16 @@ builder.objectType(SessionExistsError, {
   ...userError({
     name: 'SessionExistsError',
     code: 'SESSION_EXISTS',
-    meaning: 'A session with this ID was started already.',
-    description: 'A session with this ID was started already.',
+    meaning: 'A session with this ID already exists.',
+    description: 'A session with this ID already exists. Use it if it is yours and runs, or leave `sessionId` out.',
   }),
-  fields: (t) => ({ session: t.field({ type: SessionType, resolve: ({ session }) => session }) }),
+  fields: (t) => ({
+    session: t.field({
+      type: SessionType,
+      description: 'The session that has this ID.',
+      resolve: ({ session }) => session,
+    }),
+  }),
 })
 
 builder.queryField('session', (t) =>
@@ -299,8 +331,8 @@ builder.queryField('session', (t) =>
     type: SessionType,
     scope: 'read',
     nullable: true,
-    description: 'A session by its ID. null: there is none.',
-    args: { sessionId: t.arg.string({ required: true }) },
+    description: 'The session with this ID. Null: there is none.',
+    args: { sessionId: t.arg.string({ required: true, description: 'The natural key of the session.' }) },
     resolve: (_parent, { sessionId }, { loaders }) =>
       loaders.of(createSessionLoaders).byId.load(requireIdentifier('sessionId', sessionId)),
   }),
