@@ -28,6 +28,7 @@ import { schema } from './api/schema.ts'
 import type { Admitted } from './operations/exchange/admission.ts'
 import type { OperationInfo } from './operations/exchange/exchange.ts'
 import { type Readiness, shareReadiness } from './http/health.ts'
+import { LargeRequests } from './limits/large-requests.ts'
 import { type Load, watchLoad } from './limits/load.ts'
 import { readManifest } from './operations/documents/persisted-operations.ts'
 import { startHttpServer } from './http/server.ts'
@@ -128,7 +129,8 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       maxSetSize: MAX_SET_SIZE,
       isOutage: (error) => error instanceof Fault && error.code === 'SERVICE_UNAVAILABLE',
     })
-    const load = watchLoad({ statements: database.gate, saves }, log)
+    const largeRequests = new LargeRequests()
+    const load = watchLoad({ statements: database.gate, saves, bodies: largeRequests }, log)
     releasers.push(() => {
       load.close()
       return Promise.resolve()
@@ -172,6 +174,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
           operation.lastEventId,
         ),
       findOverload: load.findOverload,
+      largeRequests,
       admit: (credentials) => {
         const admitted = (principal: Principal): Admitted => ({
           principal,

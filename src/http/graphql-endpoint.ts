@@ -9,9 +9,10 @@ import { sendEvent, sendEventStream } from '../sse/event-stream.ts'
 import type { Exchange } from '../operations/exchange/exchange.ts'
 import type { Pipeline } from '../operations/pipeline.ts'
 import { readGraphQLRequest } from './requests/read-graphql-request.ts'
+import { LARGE_BYTES, type LargeRequests } from '../limits/large-requests.ts'
 import { isFromElsewhere } from './requests/page-origin.ts'
 import { type PreparedOperation, prepareOperation } from '../operations/prepare-operation.ts'
-import { readJsonObject } from './requests/read-body.ts'
+import { parseJsonObject, readBody } from './requests/read-body.ts'
 import { readUrlParameters } from './requests/read-url.ts'
 import { RefusedRequest } from './requests/refused-request.ts'
 import { safeName } from '../operations/exchange/request-log.ts'
@@ -39,6 +40,7 @@ interface Refused {
 interface EndpointOptions {
   readonly admit: Admit
   readonly peers: VanishedPeers
+  readonly largeRequests: LargeRequests
   readonly allowedOrigins: AllowedOrigins
   /** Whether large answers are compressed. */
   readonly compresses: boolean
@@ -51,7 +53,7 @@ interface EndpointOptions {
  */
 export function createGraphQLEndpoint(
   pipeline: Pipeline,
-  { admit, peers, allowedOrigins, compresses }: EndpointOptions,
+  { admit, peers, largeRequests, allowedOrigins, compresses }: EndpointOptions,
 ): GraphQLEndpoint {
   const presentErrors = (exchange: Exchange, errors: readonly GraphQLError[]) => pipeline.present(exchange, { errors })
 
@@ -64,12 +66,25 @@ export function createGraphQLEndpoint(
     exchange: Exchange,
     mediaTypes: readonly MediaType[],
   ): Promise<PreparedOperation | Refused> {
+    const body = request.method === 'POST' ? await readBody(request) : undefined
+    const bytes = body?.byteLength ?? request.url?.length ?? 0
+    const parse = () => parseRequest(request, exchange, mediaTypes, body)
+    if (bytes <= LARGE_BYTES) return parse()
+    return largeRequests.run(exchange.admitted?.principal.subject ?? '', bytes, parse).catch(refuse)
+  }
+
+  /** @param body undefined: what is asked is in the URL */
+  async function parseRequest(
+    request: IncomingMessage,
+    exchange: Exchange,
+    mediaTypes: readonly MediaType[],
+    body: Buffer | undefined,
+  ): Promise<PreparedOperation | Refused> {
     const { method, headers } = request
-    const isPost = method === 'POST'
-    const members = isPost ? await readJsonObject(request) : readUrlParameters(request)
+    const members = body ? parseJsonObject(body) : readUrlParameters(request)
     exchange.operationName = safeName(members['operationName'])
-    if (!isPost) exchange.lastEventId = textOf(headers['last-event-id'])
-    const asked = readGraphQLRequest(members, isPost ? 'body' : 'URL')
+    if (!body) exchange.lastEventId = textOf(headers['last-event-id'])
+    const asked = readGraphQLRequest(members, body ? 'body' : 'URL')
     const prepared = await prepareOperation(pipeline, exchange, asked)
     if (!('run' in prepared)) return { result: presentErrors(exchange, prepared) }
     const refusal = findRefusal(method, prepared, exchange, mediaTypes)

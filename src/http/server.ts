@@ -16,6 +16,7 @@ import type { Readiness } from './health.ts'
 import { CallerRates } from '../limits/caller-rates.ts'
 import { CallerStreams } from '../limits/caller-streams.ts'
 import type { PageSizes } from '../limits/cost.ts'
+import { LargeRequests } from '../limits/large-requests.ts'
 import { RECEIPT_TIMES, type ReceiptTimes } from '../limits/receipt-times.ts'
 import { LiveStreams } from '../operations/streams/live-streams.ts'
 import type { RequestObserver } from '../operations/exchange/observer.ts'
@@ -72,6 +73,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly observer?: RequestObserver | undefined
   /** Finds why the server is too busy to start anything new; undefined: it is not. Default: never too busy. */
   readonly findOverload?: () => Fault | undefined
+  /** The queue of large requests. Default: one of its own. */
+  readonly largeRequests?: LargeRequests
   /** Traces operations. Default: none. */
   readonly tracer?: RequestTracer | undefined
   /** Called for GET /ready. */
@@ -117,6 +120,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     graphiql = true,
     maxStreamsPerCaller = 1_000,
     findOverload = () => undefined,
+    largeRequests = new LargeRequests(),
     receiptTimes = RECEIPT_TIMES,
     compression: compresses = true,
   } = options
@@ -131,6 +135,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   const endpoint = createGraphQLEndpoint(pipeline, {
     admit,
     peers: new VanishedPeers(),
+    largeRequests,
     allowedOrigins,
     compresses,
   })
@@ -143,6 +148,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   const webSockets = createWebSocketEndpoint(log, pipeline, {
     admit,
     inFlight,
+    largeRequests,
     initTimeoutMs: receiptTimes.initMs,
     streams: socketStreams,
     observer,

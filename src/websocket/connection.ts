@@ -20,6 +20,8 @@ export class WebSocketConnection {
   readonly #handling = new Set<Promise<void>>()
   #unsent = 0
   #isDraining = false
+  /** Whether a message waits for its turn. */
+  #isHeld = false
   readonly #countStreaming: () => number
   readonly #onSlow: () => void
   /** Whether a message was sent since the last ping. */
@@ -55,13 +57,13 @@ export class WebSocketConnection {
    * keep the process from ever noticing the close.
    */
   send(text: string): Promise<void> {
-    if (!this.#isOpen) return this.#closed
+    if (!this.isOpen) return this.#closed
     this.#unsent += 1
     return new Promise((resolve) => {
       this.#socket.send(text, () => {
         this.#unsent -= 1
         this.#hasSent = true
-        if (this.#socket.isPaused && !this.#isFull) this.#socket.resume()
+        this.#resume()
         resolve()
       })
       if (this.#isFull) this.#socket.pause()
@@ -72,11 +74,18 @@ export class WebSocketConnection {
     this.#socket.close(code, reason)
   }
 
+  /** Whether to read nothing from the client, because one of its messages waits for its turn. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld
+    if (isHeld) this.#socket.pause()
+    else this.#resume()
+  }
+
   /** @param handle resolves when all work for the message is done; for a subscription, when it is over */
   onMessage(handle: (data: Buffer) => Promise<void>): void {
     this.#socket.on('message', (data: Buffer) => {
       // Not executed, so the client can safely send it again to another server.
-      if (!this.#isOpen || this.#isDraining) return
+      if (!this.isOpen || this.#isDraining) return
       const handled = handle(data).finally(() => {
         this.#handling.delete(handled)
         if (this.#isDraining) this.#closeWhenQuiet()
@@ -103,11 +112,15 @@ export class WebSocketConnection {
     if (this.#handling.size === this.#countStreaming()) this.#socket.close(1001, 'Going away')
   }
 
+  #resume(): void {
+    if (this.#socket.isPaused && !this.#isHeld && !this.#isFull) this.#socket.resume()
+  }
+
   get #isFull(): boolean {
     return this.#unsent > MOST_UNSENT || this.#socket.bufferedAmount > MOST_UNSENT_BYTES
   }
 
-  get #isOpen(): boolean {
+  get isOpen(): boolean {
     return this.#socket.readyState === this.#socket.OPEN
   }
 

@@ -1,18 +1,21 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { CloseCode, makeServer } from 'graphql-ws'
+import { CloseCode, makeServer, MessageType } from 'graphql-ws'
 import type { Logger } from 'pino'
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws'
 import type { Admit } from '../operations/exchange/admission.ts'
+import { Fault } from '../errors/fault.ts'
 import { describeError } from '../errors/describe-error.ts'
 import type { Pipeline } from '../operations/pipeline.ts'
+import type { LargeRequests } from '../limits/large-requests.ts'
 import { bodyLimitBytes } from '../http/requests/read-body.ts'
 import { SLOW_CLIENT_CLOSE, slowClientReason } from '../operations/streams/slow-client.ts'
 import { WebSocketConnection } from './connection.ts'
 import { BAD_REQUEST, BadMessage, pongText, readMessage } from './message.ts'
-import { createSocketHooks, type SocketContext } from './hooks.ts'
+import { createSocketHooks, type SocketContext, TRY_AGAIN_LATER } from './hooks.ts'
 import { SocketOperations, type Watchers } from './operations.ts'
 import { chooseSubprotocol, SUBPROTOCOL_NOT_ACCEPTABLE, SUBPROTOCOL_REFUSAL } from './subprotocol.ts'
+import { type BegunMessage, MessageTurns } from './turns.ts'
 import { UnauthenticatedSockets } from './unauthenticated.ts'
 
 /** The most fragments of one message: each may keep some hundred bytes, however short it is. */
@@ -33,19 +36,19 @@ export interface WebSocketEndpoint {
   readonly size: number
 }
 
-/**
- * @param options.inFlight the work in progress, even after its client has left
- * @param options.initTimeoutMs how long a client may take to send connection_init, milliseconds
- */
+interface WebSocketOptions extends Watchers {
+  readonly admit: Admit
+  /** The work in progress, even after its client has left. */
+  readonly inFlight: Set<Promise<void>>
+  readonly largeRequests: LargeRequests
+  /** How long a client may take to send connection_init, milliseconds. */
+  readonly initTimeoutMs: number
+}
+
 export function createWebSocketEndpoint(
   log: Logger,
   pipeline: Pipeline,
-  {
-    admit,
-    inFlight,
-    initTimeoutMs,
-    ...watchers
-  }: { admit: Admit; inFlight: Set<Promise<void>>; initTimeoutMs: number } & Watchers,
+  { admit, inFlight, largeRequests, initTimeoutMs, ...watchers }: WebSocketOptions,
 ): WebSocketEndpoint {
   const protocol = makeServer<Record<string, unknown> | undefined, SocketContext>(
     createSocketHooks(pipeline, admit, initTimeoutMs),
@@ -78,23 +81,43 @@ export function createWebSocketEndpoint(
       if (door.hasPassed) connection.close(code, reason)
       else door.refuse(code, reason)
     }
+    let subject = ''
     const onMessage = (handle: (message: string) => Promise<void>) => {
+      const turns = new MessageTurns({
+        largeRequests,
+        subject: () => subject,
+        begin: (data) => begin(handle, data),
+        onWait: (waits) => {
+          connection.hold(waits)
+        },
+      })
       connection.onMessage((data) => {
-        const handled = handleMessage(handle, data)
-          .catch(fail)
-          .finally(() => inFlight.delete(handled))
+        const handling = turns.isFree(data.byteLength) ? handleNow(handle, data) : turns.handle(data)
+        const handled = handling.catch(fail).finally(() => inFlight.delete(handled))
         inFlight.add(handled)
         return handled
       })
     }
     // Not an async function: a waiting async function keeps its arguments, here a message for as long as its
     // subscription.
-    function handleMessage(handle: (message: string) => Promise<void>, data: Buffer): Promise<void> {
+    function handleNow(handle: (message: string) => Promise<void>, data: Buffer): Promise<void> {
       try {
         // graphql-ws calls its parseMessage with this, which also accepts a parsed message.
         return handle(readMessage(data, door.hasPassed) as unknown as string)
       } catch (error) {
         return Promise.reject(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+    function begin(handle: (message: string) => Promise<void>, data: Buffer): BegunMessage {
+      // Whoever has gone by now waits for no answer.
+      if (!connection.isOpen) return { handled: Promise.resolve(), forgotten: Promise.resolve() }
+      const message = readMessage(data, door.hasPassed)
+      const handled = handle(message as unknown as string)
+      const over = handled.catch(() => undefined)
+      const isOperation = message.type === MessageType.Subscribe
+      return {
+        handled,
+        forgotten: isOperation ? Promise.race([over, operations.untilPrepared(message.payload)]) : over,
       }
     }
     const { protocol: subprotocol } = connection
@@ -112,7 +135,8 @@ export function createWebSocketEndpoint(
         operations,
         credentials: { authorization },
         close,
-        onAdmitted: () => {
+        onAdmitted: (admitted) => {
+          subject = admitted.principal.subject
           door.pass()
         },
         onStream: () => {
@@ -139,6 +163,10 @@ export function createWebSocketEndpoint(
       if (error instanceof BadMessage) {
         log.debug({ reason: error.message }, 'a WebSocket client broke the protocol')
         close(BAD_REQUEST, error.message)
+        return
+      }
+      if (error instanceof Fault && error.code === 'OVERLOADED') {
+        close(TRY_AGAIN_LATER, 'Try again later')
         return
       }
       log.warn({ error: describeError(error, { stack: true }) }, 'could not handle a WebSocket message')

@@ -3,7 +3,7 @@ import { isAsyncIterable } from 'graphql-yoga'
 import { CloseCode, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import { Fault } from '../errors/fault.ts'
 import type { Credentials } from '../identity/principal.ts'
-import type { Admit } from '../operations/exchange/admission.ts'
+import type { Admit, Admitted } from '../operations/exchange/admission.ts'
 import { cursorOf } from '../operations/streams/event-cursor.ts'
 import type { Exchange } from '../operations/exchange/exchange.ts'
 import type { Pipeline } from '../operations/pipeline.ts'
@@ -19,7 +19,7 @@ const MOST_OPERATIONS = 100
  * Clients of graphql-ws reconnect after it:
  * https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
  */
-const TRY_AGAIN_LATER = 1013
+export const TRY_AGAIN_LATER = 1013
 
 /** The `extra` of the hooks' contexts. */
 export interface SocketContext {
@@ -28,7 +28,7 @@ export interface SocketContext {
   credentials: Credentials
   readonly close: (code: number, reason: string) => void
   /** Called when the client is authenticated. */
-  readonly onAdmitted: () => void
+  readonly onAdmitted: (admitted: Admitted) => void
   /** Called when one of the operations has become an event stream. */
   readonly onStream: () => void
 }
@@ -62,8 +62,7 @@ export function createSocketHooks(
       Object.assign(context, { connectionParams: undefined })
       if (typeof given === 'string') extra.credentials = { authorization: given }
       try {
-        await admit(extra.credentials)
-        extra.onAdmitted()
+        extra.onAdmitted(await admit(extra.credentials))
         return true
       } catch (error) {
         const isUnknown = error instanceof Fault && error.code === 'UNAUTHENTICATED'
@@ -80,6 +79,7 @@ export function createSocketHooks(
       const prepared = isTooMany ? [tooManyOperations()] : await prepare(exchange, payload, credentials)
       // graphql-ws keeps the payload as long as the operation runs, so it is emptied.
       for (const member of Object.keys(payload)) Reflect.deleteProperty(payload, member)
+      operations.onPrepared(payload)
       if ('run' in prepared) return prepared
       const errors = presentErrors(pipeline, exchange, prepared)
       operations.end(payload)

@@ -19,6 +19,7 @@ export class SocketOperations {
   readonly #observer: RequestObserver | undefined
   readonly #streams: LiveStreams
   readonly #open = new Map<SubscribePayload, Exchange>()
+  readonly #onPrepared = new WeakMap<SubscribePayload, () => void>()
 
   constructor(log: Logger, { observer, streams }: Watchers) {
     this.#log = log
@@ -48,6 +49,17 @@ export class SocketOperations {
 
   find(payload: SubscribePayload): Exchange | undefined {
     return this.#open.get(payload)
+  }
+
+  /** Resolves when the operation is prepared and its message is empty. Never, if it is refused before it begins. */
+  untilPrepared(payload: SubscribePayload): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onPrepared.set(payload, resolve)
+    })
+  }
+
+  onPrepared(payload: SubscribePayload): void {
+    this.#onPrepared.get(payload)?.()
   }
 
   /** Ends an operation: logs and counts it. A second call does nothing. */

@@ -33,6 +33,8 @@ export interface ServerProcess extends AsyncDisposable {
   readonly child: ChildProcess
   /** The lines it has written to stdout so far. */
   readonly lines: readonly string[]
+  /** What it has written to stderr so far: of a process that Node ended, the reason. */
+  readonly stderr: string
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
 }
 
@@ -65,6 +67,9 @@ export async function startServer(
     url,
     child,
     lines,
+    get stderr() {
+      return stderr
+    },
     exited,
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')

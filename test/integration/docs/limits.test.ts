@@ -15,6 +15,13 @@ import {
   MOST_DIRECTIVES_AT_ONE_PLACE,
   MOST_OF_ONE_NAME,
 } from '../../../src/limits/occurrences.ts'
+import {
+  LARGE_BYTES,
+  LARGE_PATIENCE_MS,
+  LONGEST_REST_MS,
+  MOST_WAITING_BYTES,
+} from '../../../src/limits/large-requests.ts'
+import { MOST_PIECES } from '../../../src/http/requests/read-body.ts'
 import { MOST_CHARACTERS, MOST_TOKENS } from '../../../src/limits/parse-tokens.ts'
 import { RECEIPT_TIMES } from '../../../src/limits/receipt-times.ts'
 import { MOST_ROOT_FIELDS } from '../../../src/limits/root-fields.ts'
@@ -46,6 +53,16 @@ describe('docs/limits.md', () => {
     const text = sectionOf(document, 'What is kept of a request').replaceAll('\n', ' ')
     expect(text).toContain(`Together they take at most ${inMiB(MOST_DOCUMENT_BYTES)} of memory`)
     expect(text).toContain(`A document that would take more than ${inMiB(LARGEST_DOCUMENT_BYTES)} is parsed`)
+  })
+
+  it('gives the limits of large requests', () => {
+    const rows = new Map(tableRows(document, 'Table').map(([limit, figure]) => [limit, figure]))
+    const kib = `${LARGE_BYTES / 1024} KiB`
+    expect(toNumber(rows.get('pieces in which a request body arrives'))).toBe(MOST_PIECES)
+    expect(rows.get(`requests above ${kib} that are parsed at once`)).toBe('1')
+    expect(rows.get(`wait of a request above ${kib} for its turn`)).toBe(`${LARGE_PATIENCE_MS / 1_000} s`)
+    expect(rows.get('bytes of one caller that wait for their turn')).toBe(`${MOST_WAITING_BYTES / 1024 ** 2} MiB`)
+    expect(sectionOf(document, 'Load')).toContain(`(at most ${LONGEST_REST_MS} ms)`)
   })
 
   it('gives the times that a client has to say what it wants', () => {
