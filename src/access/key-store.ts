@@ -2,7 +2,7 @@ import { mapColumns } from '../database/columns.ts'
 import type { Database } from '../database/database.ts'
 import { SCOPES, type Scope } from '../identity/principal.ts'
 
-/** A key as it is stored: everything but its secret. */
+/** A stored key: everything but its secret. */
 export interface ApiKey {
   readonly keyId: string
   readonly client: string
@@ -28,7 +28,10 @@ const COLUMNS = mapColumns<KeyRow>({
   revokedAt: { time: 'revoked_at' },
 }).selected('k')
 
-/** Judged in one statement, under a lock by client. @returns false: the client has two live keys already */
+/**
+ * Stores a key. One statement counts the client's live keys and inserts, under a lock for the client.
+ * @returns false: the client has two live keys already, and nothing was stored
+ */
 export async function insertKey(
   database: Database,
   key: Pick<ApiKey, 'keyId' | 'client' | 'scopes' | 'userIds' | 'expiresAt' | 'createdBy'> & { readonly hash: Buffer },
@@ -41,7 +44,9 @@ export async function insertKey(
   return row?.created ?? false
 }
 
-/** The stored ones among the IDs, revoked and expired ones too, in no order, each with its hash. */
+/**
+ * The keys that exist with these IDs, each with its hash, including revoked and expired ones; in no particular order.
+ */
 export async function findKeys(
   database: Database,
   keyIds: readonly string[],
@@ -54,7 +59,7 @@ export async function findKeys(
   return rows.map((row) => ({ ...toKey(row), hash: row.hash }))
 }
 
-/** All of them, by client, the newest first. */
+/** All keys, ordered by client, the newest first. */
 export async function listKeys(database: Database): Promise<ApiKey[]> {
   const rows = await database.query<KeyRow>({
     name: 'api_keys',
@@ -64,7 +69,7 @@ export async function listKeys(database: Database): Promise<ApiKey[]> {
   return rows.map(toKey)
 }
 
-/** The first revocation stands. @returns undefined: there is no such key */
+/** Revokes a key. The time of the first revocation is kept. @returns undefined: there is no such key */
 export async function markRevoked(database: Database, keyId: string): Promise<ApiKey | undefined> {
   const rows = await database.query<KeyRow>({
     name: 'api_key_revoke',
@@ -75,6 +80,6 @@ export async function markRevoked(database: Database, keyId: string): Promise<Ap
 }
 
 function toKey(row: KeyRow): ApiKey {
-  // A later version's scope gives nothing here.
+  // A scope of a later version grants nothing here.
   return { ...row, scopes: SCOPES.filter((scope) => row.scopes.includes(scope)) }
 }

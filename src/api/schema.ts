@@ -22,10 +22,10 @@ const DESCRIPTION =
   'a session is one run of a crawler. A crawler calls startSession, then saveCheckpoint after each page, then ' +
   'completeSession. `userId`, `stream`, `sessionId` and item IDs are natural keys; `id` is opaque and global.'
 
-/** The API, made of what each domain adds to the builder. */
+/** The schema of the API: what each domain added to the builder. */
 export const schema = new GraphQLSchema({ ...builder.toSchema().toConfig(), description: DESCRIPTION })
 
-/** The API as SDL, sorted: what schema.graphql holds. */
+/** The API as sorted SDL, which schema.graphql holds. */
 export function printApi(): string {
   return `${printSchema(lexicographicSortSchema(schema))}\n`
 }

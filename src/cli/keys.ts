@@ -20,9 +20,10 @@ const MOST_DAYS = 36_500
 
 /**
  * Runs `key create`, `key list` or `key revoke`.
- * @param mayMigrate a key can be made before the server starts for the first time
- * @returns the exit code: 1 where the key was not made, or is not there
- * @throws StartupError where the database is not ready
+ * @param mayMigrate whether to migrate first, so that a key can be made before the server's first start
+ * @param print called with each line of the answer
+ * @returns the exit code: 1 if the key was not made, or does not exist
+ * @throws StartupError if the database is not ready
  */
 export async function runKeyCommand(
   databaseUrl: string,
@@ -52,7 +53,7 @@ export async function runKeyCommand(
           localOperator,
           {
             client: name,
-            // What is no scope is refused with the names of those that are.
+            // createKey refuses unknown scopes, and names the known ones.
             scopes: scopes as Scope[],
             userIds: users,
             expiresAt: days === undefined ? undefined : new Date(now.getTime() + days * DAY_MS),
@@ -74,14 +75,14 @@ export async function runKeyCommand(
 
 export interface KeyArguments {
   readonly command: 'create' | 'list' | 'revoke'
-  /** The client, or the key's ID. */
+  /** The client, or the ID of the key. */
   readonly name: string
   readonly scopes: readonly string[]
   readonly users: readonly string[] | undefined
   readonly days: number | undefined
 }
 
-/** @param args what follows `key` @throws StartupError where they are wrong */
+/** Reads the arguments after `key`. @throws StartupError if they are wrong */
 export function readKeyArguments(args: readonly string[]): KeyArguments {
   const { positionals, values } = parse(args)
   const [command, name, ...rest] = positionals

@@ -1,13 +1,13 @@
-/** Runs something whenever it is asked for, one run at a time; what is asked for during a run becomes one more run. */
+/** Runs something on request, one run at a time. Requests that arrive during a run cause one more run. */
 export interface Coalesced {
   readonly trigger: () => void
-  /** Resolves when nothing runs and nothing more will. */
+  /** Resolves when nothing runs and no run is due. */
   readonly settled: () => Promise<void>
 }
 
 /**
  * @param run must not reject
- * @param pauseMs between one run and the next: what a storm of triggers costs at the most
+ * @param pauseMs the time between two runs, milliseconds, which bounds the cost of many triggers
  */
 export function coalesce(run: () => Promise<void>, pauseMs: number): Coalesced {
   let running: Promise<void> | undefined

@@ -1,9 +1,9 @@
 import type { Database } from './database.ts'
 
-/** The database's time, known from a measured offset to this process' clock, so that asking it costs no round trip. */
+/** The database's time. It follows from this process's clock and a measured offset, so that it costs no round trip. */
 export interface DatabaseClock {
   now(): Date
-  /** Measures again; the true offset is within half a round trip of the measured one. */
+  /** Measures the offset again. The true offset is within half a round trip of the measured one. */
   measure(): Promise<void>
 }
 

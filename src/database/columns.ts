@@ -1,8 +1,8 @@
 import { toTime } from './time-column.ts'
 
 /**
- * The column of each field of an entity. A time and a bigint are named apart, since JSON has neither: the compiler
- * refuses a Date field whose column is not given as a time, and an entity with a field that has no column.
+ * The column of each field of an entity. Times and bigints are marked, since JSON has neither. The compiler rejects a
+ * Date field whose column is not marked as a time, and an entity with a field that has no column.
  */
 export type ColumnsOf<Entity> = {
   readonly [Field in keyof Entity]-?: NonNullable<Entity[Field]> extends Date
@@ -12,37 +12,40 @@ export type ColumnsOf<Entity> = {
       : string
 }
 
-/** A row of an entity's table as to_jsonb gives it, by the names of the columns. */
+/** A row of an entity's table as to_jsonb returns it, by the names of the columns. */
 export interface JsonRow<Entity> {
   readonly [column: string]: unknown
-  /** Never there: it keeps the row of one entity from being read as another. */
+  /** Never present. It keeps the row of one entity from being read as another entity's. */
   readonly ' of'?: Entity
 }
 
-/** What statements and their rows need of an entity's columns. */
+/** What statements need of an entity's columns. */
 export interface EntityColumns<Entity> {
   /**
-   * `s.session_id AS "sessionId", ...`: each row of a statement that selects this is an entity as it comes, because the
-   * pool reads times as toTime does. To map 28 columns again took 2 µs a row.
-   * @throws Error for an entity with a bigint, which the driver gives as text: read it by fromJson
+   * `s.session_id AS "sessionId", ...`. Each row of a statement that selects this is an entity without further mapping,
+   * because the pool reads times as toTime does. To map 28 columns again took 2 µs a row.
+   * @throws Error for an entity with a bigint, which the driver returns as text: read it with fromJson
    */
   selected(alias: string): string
-  /** `s.session_id, ...`: for the inner part of a statement, so that the outer one can sort by the columns. */
+  /** `s.session_id, ...`: for the inner part of a statement, so that the outer part can sort by the columns. */
   named(alias: string): string
-  /** A row of to_jsonb, which may have more columns, as an entity. */
+  /** Turns a row of to_jsonb, which may have more columns, into an entity. */
   fromJson(row: JsonRow<Entity>): Entity
-  /** Some of the fields. */
+  /** The same for some of the fields. */
   pick<Field extends keyof Entity & string>(...fields: readonly Field[]): EntityColumns<Pick<Entity, Field>>
 }
 
 interface FieldColumn {
   readonly field: string
   readonly column: string
-  /** From what JSON has; undefined: as it is. */
+  /** Converts the value from JSON; undefined: the value is used as it is. */
   readonly read: ((value: never) => unknown) | undefined
 }
 
-/** One map from field to column, from which SELECT lists, the types of rows and the reading of JSON follow. */
+/**
+ * Makes an entity's columns from one map of field to column. SELECT lists, row types and the reading of JSON follow
+ * from it.
+ */
 export function mapColumns<Entity extends object>(columns: ColumnsOf<Entity>): EntityColumns<Entity> {
   return columnsFrom(
     Object.entries<string | { readonly time: string } | { readonly bigint: string }>(columns).map(([field, column]) => {
@@ -68,7 +71,7 @@ function columnsFrom<Entity>(columns: readonly FieldColumn[]): EntityColumns<Ent
         const value = row[column] ?? null
         entity[field] = read === undefined || value === null ? value : read(value as never)
       }
-      // The columns are all that the entity has (ColumnsOf), and their values what PostgreSQL's types promise.
+      // ColumnsOf ensures that the columns are all of the entity's fields, and the table's types ensure the values.
       return entity as Entity
     },
     pick: (...fields) => columnsFrom(columns.filter(({ field }) => fields.some((wanted) => wanted === field))),

@@ -2,17 +2,17 @@ import pg from 'pg'
 import type { Database } from './database.ts'
 import { sqlState } from './errors.ts'
 
-/** How many IDs a partition of crawler.feed_event or crawler.idempotency_key has room for (migrations 005 and 006). */
+/** How many IDs a partition of crawler.feed_event or crawler.idempotency_key can hold (migrations 005 and 006). */
 export const IDS_PER_PARTITION = 100_000_000_000n
 
-/** A table that only grows, partitioned by an ID from a sequence; its partitions are in crawler.log_partition. */
+/** A table that only grows. It is partitioned by an ID from a sequence; crawler.log_partition lists its partitions. */
 export interface GrowingTable {
   readonly name: 'feed_event' | 'idempotency_key'
-  /** How long what was written has to be kept. */
+  /** How long rows have to be kept. */
   readonly keepHours: number
-  /** For how long one partition is written; so much longer is kept, at the most. */
+  /** How long one partition is written to. Rows are kept for at most this much longer. */
   readonly partitionHours: number
-  /** Asked before a partition that is old enough is retired; false: not yet. Default: always. */
+  /** Asked before a partition that is old enough is retired; false: not yet. Default: always true. */
   readonly mayRetire?: (partition: Partition) => Promise<boolean>
 }
 
@@ -22,15 +22,16 @@ export interface Partition {
   readonly endId: bigint
 }
 
-/** A detach may wait so long for transactions that use the table; it holds nobody up meanwhile. */
+/** How long a detach waits for transactions that use the table, milliseconds. Nobody waits for it meanwhile. */
 const DETACH_WAIT_MS = 3_000
 const DROP_WAIT_MS = 1_000
 
 /**
- * Opens the next partition when it is time, makes the one after it ahead, and retires those in which everything is old
- * enough: detached CONCURRENTLY, then dropped. Readers and writers of the table go on throughout, whatever
- * transactions are open. What an earlier run left half done (a crash, a transaction that was waited for too long) is
- * finished. Any number of replicas may call it; one at a time retires.
+ * Opens the next partition when it is time, makes the one after it in advance, and retires the partitions in which
+ * everything is old enough: it detaches them CONCURRENTLY, then drops them. Readers and writers of the table are never
+ * blocked, whatever transactions are open. It finishes what an earlier run left incomplete (a crash, a wait for a
+ * transaction that took too long). Any number of replicas may call it; one at a time retires.
+ * @param signal ends it after the current partition
  * @returns how many partitions were dropped
  */
 export async function keepPartitions(database: Database, table: GrowingTable, signal?: AbortSignal): Promise<number> {
@@ -69,7 +70,10 @@ interface OldPartition {
   readonly detaching: boolean
 }
 
-/** The oldest first. What was written last in one was written before the next was opened. */
+/**
+ * The partitions in which every row is old enough, the oldest first. A partition's last row is older than the opening
+ * of the next partition.
+ */
 function findOld(database: Database, { name, keepHours }: GrowingTable): Promise<OldPartition[]> {
   return database.query<OldPartition>({
     text: `SELECT p.name, p.first_id, p.end_id, coalesce(c.relispartition, false) AS attached,
@@ -84,13 +88,13 @@ function findOld(database: Database, { name, keepHours }: GrowingTable): Promise
   })
 }
 
-/** What was begun is finished, whatever is said of it now. */
+/** Whether a partition may be retired. A retirement that has begun is finished in any case. */
 async function isReady({ mayRetire }: GrowingTable, partition: OldPartition): Promise<boolean> {
   if (!mayRetire || !partition.attached || partition.detaching) return true
   return mayRetire({ firstId: BigInt(partition.first_id), endId: BigInt(partition.end_id) })
 }
 
-/** @returns false where it has to wait for another run */
+/** @returns false: it has to wait for another run */
 async function retire(client: pg.Client, table: GrowingTable, partition: OldPartition): Promise<boolean> {
   try {
     if (partition.attached) await detach(client, table.name, partition)
@@ -106,9 +110,9 @@ async function retire(client: pg.Client, table: GrowingTable, partition: OldPart
 }
 
 /**
- * DETACH ... CONCURRENTLY waits for every transaction that has used the table, so one that stays open keeps it
- * waiting. Given up, it leaves the partition detached for every new statement, and FINALIZE does the rest: that waits
- * for the statements of before only.
+ * DETACH ... CONCURRENTLY waits for every transaction that has used the table, so an open transaction can delay it for
+ * long. When it gives up, new statements no longer see the partition, and FINALIZE does the rest. FINALIZE waits only
+ * for statements that began earlier.
  */
 async function detach(client: pg.Client, parent: string, { name, detaching }: OldPartition): Promise<void> {
   const statement = `ALTER TABLE crawler.${pg.escapeIdentifier(parent)} DETACH PARTITION crawler.${pg.escapeIdentifier(name)}`

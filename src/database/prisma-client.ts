@@ -8,14 +8,14 @@ import { tellTimes } from './told-times.ts'
 
 export type Prisma = ReturnType<typeof gatePrisma>
 
-/** Prisma's client over a pool, with times as the API tells them. */
+/** Prisma's client over a pool. It reads times as toTime does. */
 export function createPrismaClient(pool: pg.Pool): PrismaClient {
   return new PrismaClient({ adapter: new TellingPg(pool, { disposeExternalPool: false }) })
 }
 
 /**
- * A client for what callers ask: its errors are faults where a caller may see them. What is asked for by its key
- * (findUnique) at the same time is one statement, whoever asks.
+ * A client for the statements of callers. Its errors are faults where a caller may see them. Reads by key (findUnique)
+ * at the same time share one statement, whoever asks.
  * @param enter runs a statement once the gate has room for it
  */
 export function gatePrisma(

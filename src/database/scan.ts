@@ -1,14 +1,14 @@
 import type { QueryResultRow } from 'pg'
 import type { Database, Statement } from './database.ts'
 
-/** How long all scans of an operation may wait together, milliseconds: two run at a time, and each may take a while. */
+/** How long all scans of an operation may wait together, milliseconds. Two run at a time, and each may take long. */
 export const SCAN_PATIENCE_MS = 2_000
 
 /**
- * Runs a statement that reads more than it answers, such as a count. It waits behind all other statements, and
- * Database.onScanned is told how long the database worked on it. The database measures that, so that neither a busy
- * event loop nor the network counts.
- * @param statement a SELECT whose columns are numbers and text: rows arrive as JSON
+ * Runs a statement that reads more than it returns, such as a count. It waits behind all other statements.
+ * Database.onScanned gets the time that the database worked on it. The database measures that time, so a busy event
+ * loop and the network do not count.
+ * @param statement a SELECT whose columns are numbers and text, because rows arrive as JSON
  * @throws what Database.query throws
  */
 export async function scan<Row extends QueryResultRow>(
@@ -17,7 +17,7 @@ export async function scan<Row extends QueryResultRow>(
 ): Promise<Row[]> {
   const [answer] = await database.query<{ rows: Row[]; ms: number }>({
     ...(name !== undefined && { name }),
-    // The time is read after the last row: an aggregate needs them all.
+    // The time is read after the last row, because the aggregate needs all rows.
     text: `SELECT coalesce(json_agg(counted), '[]') AS rows,
         (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8 AS ms
       FROM (${text}) AS counted`,

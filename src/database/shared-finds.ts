@@ -1,6 +1,6 @@
 import { createSharedReads, type Reads, type ReadTracer } from '../concurrency/shared-reads.ts'
 
-/** A findUnique of Prisma's. */
+/** A findUnique of Prisma. */
 export interface Find {
   readonly model: string
   readonly args: FindArguments
@@ -13,7 +13,7 @@ interface FindArguments {
 
 type Row = Readonly<Record<string, unknown>>
 
-/** The fields of each model's key; several are named in a query by their names with "_" between them. */
+/** The fields of each model's key. Prisma names a key of several fields by joining their names with "_". */
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   User: ['userId'],
   Checkpoint: ['userId', 'stream'],
@@ -24,9 +24,9 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
 }
 
 /**
- * Answers findUnique by findMany: what is asked for at the same time, of one model and in the same way, is one
- * statement, whoever asks. Prisma itself joins only what a single request asks within one tick. See createSharedReads.
- * Callers of different reach have different conditions beside the key, and never share a statement.
+ * Answers findUnique with findMany: reads of one model with the same arguments at the same time are one statement,
+ * whoever asks. Prisma itself merges only the reads of one request in one tick. See createSharedReads.
+ * Callers with different reach have different conditions beside the key, so they never share a statement.
  */
 export function createSharedFinds(
   findMany: (model: string, args: object) => Promise<unknown>,
@@ -63,7 +63,7 @@ function keyOf(model: string): readonly string[] {
   return fields
 }
 
-/** What the condition says of the key, and the rest of it: the caller's reach. */
+/** Splits a condition into the key and the rest, which is the caller's reach. */
 function splitKey(model: string, { where }: FindArguments): { key: readonly unknown[]; rest: Row } {
   const fields = keyOf(model)
   const name = fields.join('_')
@@ -83,12 +83,12 @@ function argumentsFor(
     fields.length === 1 && only !== undefined
       ? { [only]: { in: alike.map(({ key }) => key[0]) } }
       : { OR: alike.map(({ key }) => Object.fromEntries(fields.map((field, place) => [field, key[place]]))) }
-  // The rows are told apart by their keys.
+  // The key tells the rows apart, so it is always selected.
   const select = args.select ? { select: { ...args.select, ...Object.fromEntries(fields.map((f) => [f, true])) } } : {}
   return { ...args, ...select, where: { AND: [rest, isOneOf] } }
 }
 
-/** Equal for what is asked equally: planned queries have their properties in one order. */
+/** The same text for the same query, because planned queries have their properties in one order. */
 function textOf(value: unknown): string {
   return JSON.stringify(value, (_name, part: unknown) => (typeof part === 'bigint' ? `${part}n` : part))
 }

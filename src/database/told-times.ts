@@ -4,19 +4,19 @@ import { toTime } from './time-column.ts'
 type Adapter = Awaited<ReturnType<PrismaPg['connect']>>
 type ResultSet = Awaited<ReturnType<Adapter['queryRaw']>>
 
-/** Of @prisma/driver-adapter-utils' ColumnTypeEnum. */
+/** Values of ColumnTypeEnum in @prisma/driver-adapter-utils. */
 const DATE_TIME = 10
 const JSON_TEXT = 11
 
-/** Each DateTime field of prisma/schema.prisma has such a name, and no other field has: a unit test holds it. */
+/** Every DateTime field of prisma/schema.prisma has such a name, and no other field has. A unit test checks that. */
 export const TIME_FIELD = /(At|Until)$/
 
-/** In a JSON text, a value that may be a time that a JavaScript Date cannot read. */
+/** Matches a JSON text that may hold a time that a JavaScript Date cannot read. */
 const MAY_BE_ODD = /"-?infinity"| BC"|"\d{5,}-/
 
 /**
- * Makes an adapter give times as toTime does. Prisma makes an Invalid Date of `infinity`, of years before Christ and of
- * those above 9999, in columns as in the JSON of joined relations, and then nobody can say which it was.
+ * Makes an adapter return times as toTime does. From `infinity`, years before Christ and years above 9999, Prisma would
+ * make an Invalid Date, in columns and in the JSON of joined relations, and the value would be lost.
  */
 export function tellTimes(adapter: Adapter): void {
   const queryRaw = adapter.queryRaw.bind(adapter)
@@ -36,7 +36,7 @@ function told(result: ResultSet): ResultSet {
   return result
 }
 
-/** As it is, where a Date can read it. */
+/** Returns a time unchanged if a Date can read it. */
 function toldTime(text: string): string {
   return text[4] === '-' && !text.endsWith(' BC') ? text : toTime(text).toISOString()
 }

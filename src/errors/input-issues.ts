@@ -2,8 +2,8 @@ import type { z } from 'zod'
 import type { InputIssue } from './domain-error.ts'
 
 /**
- * zod's findings in the contract's shape.
- * @param path where the checked value stands in the operation's arguments
+ * Turns zod's issues into the contract's.
+ * @param path where the checked value is in the operation's arguments
  */
 export function issuesOf(result: z.ZodSafeParseResult<unknown>, path: readonly string[]): InputIssue[] {
   if (result.success) return []

@@ -7,11 +7,11 @@ const TICK_MS = 1_000
 export interface ReaperState {
   /** Sessions that this process has ended. */
   readonly ended: number
-  /** Whether the last try failed. */
+  /** Whether the last attempt failed. */
   readonly isFailing: boolean
 }
 
-/** Ends sessions whose lease has run out. Every replica runs one; the database lets one at a time do it. */
+/** Ends sessions whose lease has run out. Every replica runs one; the database lets one at a time work. */
 export interface Reaper {
   state(): ReaperState
   close(): Promise<void>

@@ -16,7 +16,7 @@ export const PlatformEnum = builder.enumType('Platform', {
   } satisfies Record<PlatformName, { description: string }>,
 })
 
-/** The platform that the enum's value names. */
+/** The platform of a value of the enum. */
 export function platformOfEnum(name: PlatformName) {
   return namedPlatforms.find((platform) => platform.name === name) ?? other
 }

@@ -4,7 +4,7 @@ import type { Reach } from '../identity/principal.ts'
 import type { User } from './model.ts'
 import { findUsers } from './store.ts'
 
-/** Like the checkpoints' loaders they are shared and keep nothing. */
+/** User loaders. Like the loaders of checkpoints, they share statements and cache nothing. */
 export function createUserLoaders(database: Database, reach: Reach) {
   return {
     byId: createSharedReads<string, User | null>(

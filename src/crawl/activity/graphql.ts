@@ -5,7 +5,7 @@ import { activity, type ActivityBucket, type TimeBucket } from './activity.ts'
 
 declare module '../../graphql/context.ts' {
   interface Context {
-    /** How far back the history is promised to reach. */
+    /** How many days of history are promised. */
     readonly historyRetentionDays: number
   }
 }

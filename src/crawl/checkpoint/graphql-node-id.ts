@@ -10,7 +10,7 @@ export function checkpointNodeKey({ userId, stream }: CheckpointKey): string {
   return JSON.stringify([userId, stream])
 }
 
-/** @throws Fault BAD_USER_INPUT where the key is not one that checkpointNodeKey made */
+/** @throws Fault BAD_USER_INPUT if checkpointNodeKey did not make the key */
 export function parseCheckpointNodeKey(key: string): CheckpointKey {
   const parsed = z.tuple([keyText, keyText]).safeParse(parseJson(key))
   if (!parsed.success) throw noIdOf('Checkpoint')
@@ -22,7 +22,7 @@ export function revisionNodeKey(revision: RevisionKey): string {
   return JSON.stringify([revision.userId, revision.stream, revision.version])
 }
 
-/** @throws Fault BAD_USER_INPUT where the key is not one that revisionNodeKey made */
+/** @throws Fault BAD_USER_INPUT if revisionNodeKey did not make the key */
 export function parseRevisionNodeKey(key: string): RevisionKey {
   const parsed = z.tuple([keyText, keyText, z.int32()]).safeParse(parseJson(key))
   if (!parsed.success) throw noIdOf('CheckpointRevision')

@@ -24,9 +24,9 @@ import { type CheckpointFilter, countCheckpoints, listCheckpoints } from './stor
 import { createCheckpointLoaders } from './loaders.ts'
 
 /**
- * Resolves a field from what a checkpoint knows beyond its own columns. Where these alone were read, because nothing
- * else seemed to be selected (graphql-reading.ts), the state is read by its key.
- * @param answer gets null where there is no state, or no checkpoint any more
+ * Resolves a field from the state of a checkpoint. If only the columns of crawl_checkpoint were read, because no other
+ * field seemed to be selected (graphql-reading.ts), the state is read by its key.
+ * @param answer gets null if there is no state, or no checkpoint any more
  */
 export function fromState<Answer>(
   answer: (state: CheckpointState | null, context: Context) => Answer | Promise<Answer>,
@@ -38,7 +38,7 @@ export function fromState<Answer>(
   }
 }
 
-/** Its resolvers get the columns of crawl_checkpoint; what else there is comes by fromState. */
+/** Its resolvers get the columns of crawl_checkpoint. Fields of the state use fromState. */
 export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
   description:
     'The position of a crawl: how far the crawls of one user and stream have got. There is at most one for each user ' +
@@ -64,7 +64,7 @@ export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
     user: t.field({
       type: UserType,
       description: 'The user whose list it is.',
-      // The foreign key promises that there is one, and its ID is all there is to know: no statement.
+      // The foreign key guarantees that the user exists, and the ID is all that a user has: no statement is needed.
       resolve: ({ userId }) => ({ userId }),
     }),
     userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
@@ -186,8 +186,8 @@ builder.objectType(HistoryExpiredError, {
 })
 
 /**
- * The items of a head or of anchors; none where there is no list. No caller names one: its ID comes from a row within
- * reach.
+ * The items of a head or of anchors; empty if there is no list. No reach is checked: the list's ID comes from a row
+ * within reach, never from a caller.
  */
 export async function loadItemList({ prisma }: Database, listId: bigint | null | undefined): Promise<string[]> {
   if (listId == null) return []
@@ -219,7 +219,7 @@ builder.prismaObjectField(UserType, 'checkpoints', (t) =>
     scope: 'read',
     description: 'All checkpoints of the user, in the order of the stream names.',
     query: (_args, { caller }) => ({ where: reachWhere(caller.userIds), orderBy: { stream: 'asc' } }),
-    // Of users that Prisma has not read.
+    // For users that Prisma has not read.
     resolve: async (query, { userId }, _args, { database }) => {
       const user = await database.prisma.user.findUnique({ where: { userId }, select: { checkpoints: query } })
       return user?.checkpoints ?? []
@@ -307,7 +307,7 @@ builder.queryField('checkpoints', (t) =>
   ),
 )
 
-/** @throws Fault BAD_USER_INPUT where a name in it is malformed */
+/** @throws Fault BAD_USER_INPUT if a name in it is malformed */
 export function toCheckpointFilter(input: typeof CheckpointFilterInput.$inferInput): CheckpointFilter {
   return {
     userId: input.userId == null ? undefined : requireIdentifier('filter.userId', input.userId),

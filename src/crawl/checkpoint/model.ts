@@ -4,16 +4,16 @@ import { DomainError } from '../../errors/domain-error.ts'
 import { identifierSchema } from '../../identity/identifier.ts'
 import { streamNameSchema } from '../../stream/model.ts'
 
-/** What a checkpoint knows beyond the literal columns, and who owns its stream. */
+/** What is known of a checkpoint beyond crawl_checkpoint, and which session owns its stream. */
 export type CheckpointState = Pick<
   CrawlState,
   'version' | 'epoch' | 'writtenEpoch' | 'ownerSessionId' | 'pageToken' | 'headListId' | 'anchorListId' | 'complete'
 >
 
-/** How far the crawls of one (user, stream) got: the columns of its own table, without its state. */
+/** How far the crawls of one user's stream have got: the columns of crawl_checkpoint, without the state. */
 export type LiteralCheckpoint = CheckpointColumns
 
-/** With its state, which is null only for the moment before a foreign writer's trigger has made it. */
+/** A checkpoint with its state. The state is null only until the trigger for a foreign writer's row has made it. */
 export type Checkpoint = LiteralCheckpoint & { state: CheckpointState | null }
 
 export interface CheckpointKey {
@@ -41,7 +41,7 @@ export class VersionConflictError extends DomainError {
   }
 }
 
-/** Nothing was written: the stream asks for growing item IDs. */
+/** Nothing was written: the stream requires ascending item IDs. */
 export class OrderViolationError extends DomainError {
   readonly code = 'ORDER_VIOLATION'
 
@@ -61,7 +61,7 @@ export class CheckpointNotFoundError extends DomainError {
   }
 }
 
-/** The revision asked for was pruned. */
+/** The requested revision was pruned. */
 export class HistoryExpiredError extends DomainError {
   readonly code = 'HISTORY_EXPIRED'
 

@@ -1,7 +1,7 @@
 import { type JsonRow, mapColumns } from '../../database/columns.ts'
 import type { Checkpoint, CheckpointState, LiteralCheckpoint } from './model.ts'
 
-/** Of crawler.crawl_checkpoint. */
+/** The columns of crawler.crawl_checkpoint. */
 export const literalColumns = mapColumns<LiteralCheckpoint>({
   userId: 'user_id',
   stream: 'stream',
@@ -12,7 +12,7 @@ export const literalColumns = mapColumns<LiteralCheckpoint>({
   updatedAt: { time: 'updated_at' },
 })
 
-/** Of crawler.crawl_state. */
+/** The columns of crawler.crawl_state. */
 const stateColumns = mapColumns<CheckpointState>({
   version: 'version',
   epoch: 'epoch',
@@ -24,20 +24,20 @@ const stateColumns = mapColumns<CheckpointState>({
   complete: 'complete',
 })
 
-/** What is read of checkpoints: their own columns, or crawler.crawl_state too. */
+/** What to read of checkpoints: the columns of crawl_checkpoint, or those of crawl_state too. */
 export type CheckpointReading = 'literal' | 'all'
 
 interface WithState {
   readonly state: JsonRow<CheckpointState> | null
 }
 
-/** A row of a statement that selects what READINGS.all says. */
+/** A row of a statement that selects READINGS.all. */
 export type CheckpointRow = LiteralCheckpoint & WithState
 
 /** A row of crawl_checkpoint with its state, as crawler.checkpoint_json makes it. */
 export type CheckpointJson = JsonRow<LiteralCheckpoint> & WithState
 
-/** What a statement selects and joins to crawl_checkpoint AS c. */
+/** What a statement selects and joins to crawl_checkpoint AS c, for each reading. */
 export const READINGS: Readonly<Record<CheckpointReading, { readonly columns: string; readonly join: string }>> = {
   literal: { columns: literalColumns.selected('c'), join: '' },
   all: {

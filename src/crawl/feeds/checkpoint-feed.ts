@@ -9,7 +9,7 @@ import type { CheckpointFilter } from '../checkpoint/store.ts'
 export const CHECKPOINT_EVENT_KINDS = ['SAVED', 'CLEARED', 'ROLLED_BACK'] as const
 export type CheckpointEventKind = (typeof CHECKPOINT_EVENT_KINDS)[number]
 
-/** What happened to a checkpoint, as of then; the checkpoint itself is read when the event is delivered. */
+/** What happened to a checkpoint, as it was then. The checkpoint itself is read when the event is delivered. */
 export interface CheckpointEvent {
   readonly cursor: string
   readonly kind: CheckpointEventKind
@@ -17,19 +17,19 @@ export interface CheckpointEvent {
   readonly userId: string
   readonly stream: string
   readonly version: number
-  /** null where it was cleared. */
+  /** null: it was cleared. */
   readonly lastItemId: string | null
   readonly bookmarksCount: number
-  /** That wrote it. */
+  /** The session that wrote it; null: none. */
   readonly sessionId: string | null
 }
 
-/** What a subscriber may ask for: times make no sense of a feed, which is about now. */
+/** The filters of a feed. Filters by time are left out, because a feed delivers what happens now. */
 export type CheckpointFeedFilter = Pick<CheckpointFilter, 'userId' | 'stream' | 'platform'>
 
 /**
- * Every new version of a checkpoint that the filter matches, in commit order per checkpoint.
- * @param after the cursor to go on from; undefined: from now on
+ * Every new version of a checkpoint that the filter matches, in commit order for each checkpoint.
+ * @param after the cursor to continue after; undefined: begin now
  * @throws Fault as Feed.resolve does
  */
 export async function watchCheckpoints(
@@ -50,7 +50,7 @@ function select(feed: Feed, event: FeedEvent, filter: CheckpointFeedFilter): Che
 
 const toCheckpointEvent = onePerEvent((feed, event: CheckpointRecord): CheckpointEvent | undefined => {
   const kind = CHECKPOINT_EVENT_KINDS.find((known) => known === event.kind)
-  // A later version's, which this one has no name for.
+  // A kind of a later version, which this version does not know.
   if (!kind) return undefined
   const { occurredAt, userId, stream, version, lastItemId, bookmarksCount, sessionId } = event
   return {

@@ -10,7 +10,7 @@ import type { SessionFilter } from '../session/filter-store.ts'
 export const SESSION_EVENT_KINDS = ['STARTED', 'STATUS_CHANGED', 'DELETED', 'STOP_REQUESTED'] as const
 export type SessionEventKind = (typeof SESSION_EVENT_KINDS)[number]
 
-/** What happened to a session, as of then; the session itself is read when the event is delivered. */
+/** What happened to a session, as it was then. The session itself is read when the event is delivered. */
 export interface SessionStatusEvent {
   readonly cursor: string
   readonly kind: SessionEventKind
@@ -22,12 +22,12 @@ export interface SessionStatusEvent {
   readonly status: SessionStatus
 }
 
-/** What a subscriber may ask for: times make no sense of a feed, which is about now. */
+/** The filters of a feed. Filters by time are left out, because a feed delivers what happens now. */
 export type SessionFeedFilter = Pick<SessionFilter, 'userId' | 'stream' | 'platform' | 'statuses'>
 
 /**
- * Every change of a session's status that the filter matches, in commit order per session.
- * @param after the cursor to go on from; undefined: from now on
+ * Every change of a session's status that the filter matches, in commit order for each session.
+ * @param after the cursor to continue after; undefined: begin now
  * @throws Fault as Feed.resolve does
  */
 export async function watchSessions(
@@ -36,7 +36,7 @@ export async function watchSessions(
   filter: SessionFeedFilter,
   after: string | undefined,
 ): Promise<FeedWatch<SessionStatusEvent>> {
-  // Taken now, not when the first event is asked for: what happens in between belongs to this subscriber.
+  // Taken now instead of when the first event is asked for, so that the subscriber gets what happens in between.
   const from = after === undefined ? feed.position() : await feed.resolve(after)
   return new FeedWatch(feed, from, (event) =>
     reaches(caller.userIds, event.userId) ? select(feed, event, filter) : undefined,
@@ -49,7 +49,7 @@ function select(feed: Feed, event: FeedEvent, filter: SessionFeedFilter): Sessio
 
 const toStatusEvent = onePerEvent((feed, event: SessionRecord): SessionStatusEvent | undefined => {
   const kind = SESSION_EVENT_KINDS.find((known) => known === event.kind)
-  // A later version's, which this one has no name for.
+  // A kind of a later version, which this version does not know.
   if (!kind) return undefined
   return {
     cursor: feed.cursor(event.eventId),
@@ -63,7 +63,7 @@ const toStatusEvent = onePerEvent((feed, event: SessionRecord): SessionStatusEve
   }
 })
 
-/** A status filter matches the new or the previous status, so that a row is seen leaving. */
+/** A status filter matches the new or the previous status, so that a list sees a session leave. */
 function matches(event: SessionRecord, filter: SessionFeedFilter): boolean {
   if (filter.userId !== undefined && filter.userId !== event.userId) return false
   if (filter.stream !== undefined && filter.stream !== event.stream) return false

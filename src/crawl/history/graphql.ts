@@ -76,7 +76,7 @@ const RevisionType = builder.prismaNode('CheckpointRevision', {
       nullable: true,
       description: 'The session that wrote it. Null: none wrote it, or it was pruned.',
       query: (_args, { caller }) => ({ where: reachWhere(caller.userIds) }),
-      // Of revisions that Prisma has not read: a rollback's.
+      // For revisions that Prisma has not read: those that a rollback returns.
       resolve: (query, { sessionId }, _args, { caller, database }) =>
         sessionId === null
           ? null

@@ -1,7 +1,7 @@
 import { mapColumns } from '../../database/columns.ts'
 import type { CheckpointRevision } from '../../database/generated/client.ts'
 
-/** Of crawler.checkpoint_revision, for what crawler.rollback_checkpoint returns; all others are read by Prisma. */
+/** The columns of crawler.checkpoint_revision, for the rows of crawler.rollback_checkpoint. Prisma reads all others. */
 export const revisionColumns = mapColumns<CheckpointRevision>({
   userId: 'user_id',
   stream: 'stream',

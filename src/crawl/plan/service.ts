@@ -26,7 +26,7 @@ export async function resumePlan(
     findCheckpoints(database, caller.userIds, [key]),
     findLatestSession(database, caller.userIds, key),
   ])
-  // Either one promises the user, by its foreign key.
+  // The foreign key of either one guarantees that the user exists.
   if (!checkpoint && !previous && !(await isUser(database, caller.userIds, key.userId))) return undefined
   return planOf(checkpoint, previous)
 }

@@ -14,7 +14,7 @@ export type ClearOutcome =
   | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
   | { readonly outcome: 'VERSION_CONFLICT'; readonly currentVersion: number }
 
-/** Judges and clears under the rows' locks, in one statement. */
+/** Judges and clears in one statement, under the rows' locks. */
 export async function clearCheckpointRow(
   database: Database,
   reach: Reach,

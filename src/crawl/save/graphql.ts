@@ -18,7 +18,7 @@ import {
 
 declare module '../../graphql/context.ts' {
   interface Context {
-    /** Hands a save to the set that is written next. */
+    /** Adds a save to the set that is written next. */
     readonly submitSave: Saving['submitSave']
   }
 }

@@ -7,7 +7,7 @@ import { type Principal, reaches } from '../../identity/principal.ts'
 import { type Metrics, metricsSchema, rateLimitProblem } from '../session/metrics.ts'
 import { platformOf, streamNameSchema } from '../../stream/model.ts'
 
-/** What a crawler sends after a page. null and undefined both mean: the default. */
+/** What a crawler sends after a page. null and undefined both mean the default. */
 export interface SaveCheckpointInput {
   readonly userId: string
   readonly stream?: string | null
@@ -24,35 +24,38 @@ export interface SaveCheckpointInput {
   readonly rateLimitedUntil?: Date | null
 }
 
-/** A save whose values are known to be good; what only the rows can tell is judged where it is written. */
+/** A save whose values are valid. What depends on stored rows is checked where the save is written. */
 export interface SaveCommand {
   readonly userId: string
   readonly stream: string
   readonly itemId: string
-  /** Sets the total; at most one of these two. */
+  /** Sets the total. At most one of bookmarksCount and bookmarksAdded is given. */
   readonly bookmarksCount: number | undefined
   /** Adds to the total. */
   readonly bookmarksAdded: number | undefined
-  /** undefined: the database's time when it is written. */
+  /** undefined: the database's time when the save is written. */
   readonly crawledAt: Date | undefined
   readonly sessionId: string | undefined
   readonly pageToken: string | undefined
   readonly headItemIds: readonly string[] | undefined
-  /** Compare-and-set; 0: there must be no checkpoint. */
+  /** Compare-and-set: the version that the checkpoint must have; 0: there must be no checkpoint. */
   readonly expectedVersion: number | undefined
   readonly idempotencyKey: string | undefined
   readonly metrics: Metrics | undefined
   readonly rateLimitedUntil: Date | undefined
-  /** The head becomes the anchors, and the revision says IMPORT. */
+  /** Whether the head becomes the anchors, and the revision's source is IMPORT. */
   readonly importing: boolean
-  /** Who saves, for the history. */
+  /** The caller's name in the history. */
   readonly actor: string
-  /** Its user doesn't exist for whoever saves. */
+  /** Whether the user does not exist for the caller. */
   readonly outOfReach: boolean
 }
 
 const EARLIEST_CRAWL = new Date('2000-01-01T00:00:00Z')
-/** A crawler's clock may be wrong; a crawl of tomorrow would hide the stream's lag. */
+/**
+ * How far crawledAt may be ahead of the database's time. A crawler's clock may be wrong, but a crawl dated tomorrow
+ * would hide that the stream lags.
+ */
 const CRAWLED_AT_TOLERANCE_MS = 24 * 60 * 60 * 1000
 const MAX_PAGE_TOKEN_BYTES = 8 * 1024
 const MAX_HEAD_ITEMS = 50
@@ -88,7 +91,7 @@ export function toSaveCommand(
     crawledAt: input.crawledAt ?? undefined,
     sessionId: input.sessionId ?? undefined,
     pageToken: input.pageToken ?? undefined,
-    // An empty head tells nothing.
+    // An empty head has no information, so it counts as not sent.
     headItemIds: input.headItemIds?.length ? input.headItemIds : undefined,
     expectedVersion: input.expectedVersion ?? undefined,
     idempotencyKey: input.idempotencyKey ?? undefined,
@@ -101,9 +104,9 @@ export function toSaveCommand(
 }
 
 /**
- * Checks everything about a save that needs no row, and names every value that is wrong.
+ * Checks everything about a save that needs no stored row, and reports every value that is wrong.
  * @param now the database's time, for IDs and times
- * @param path where the input stands in the operation's arguments
+ * @param path where the input is in the operation's arguments
  */
 export function saveIssues(command: SaveCommand, now: Date, path: readonly string[]): InputIssue[] {
   const issues: InputIssue[] = issuesOf(saveSchema.safeParse(command), path)
@@ -129,7 +132,7 @@ export function saveIssues(command: SaveCommand, now: Date, path: readonly strin
   return issues
 }
 
-/** What a repeat under the same idempotency key must have in common with the first. */
+/** The hash of what a repeat under the same idempotency key must have in common with the first save. */
 export function fingerprintOf(command: SaveCommand): string {
   const content = [
     command.itemId,

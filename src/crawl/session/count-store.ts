@@ -12,7 +12,7 @@ export async function countSessions(database: Database, reach: Reach, filter: Se
   return row?.count ?? 0
 }
 
-/** How many sessions of each user match, in one statement. */
+/** How many sessions of each user match, in one statement. Users without a match are left out. */
 export async function countSessionsOfUsers(
   database: Database,
   reach: Reach,
@@ -33,14 +33,14 @@ export interface SessionStats {
   readonly completed: number
   readonly stopped: number
   readonly failed: number
-  /** A sum; exact to 2^53. */
+  /** A sum; exact up to 2^53. */
   readonly bookmarksProcessed: number
 }
 
 export async function sessionStats(database: Database, reach: Reach, filter: SessionFilter): Promise<SessionStats> {
   const [row] = await scan<{ [Field in keyof SessionStats]: number }>(
     database,
-    // A row for each status first: 155 ms for 1,000,000 sessions, where five looks at each of them took 295.
+    // Groups by status first: 155 ms for 1,000,000 sessions, where five counts over all of them took 295.
     Prisma.sql`SELECT coalesce(sum(c.sessions), 0)::integer AS total,
         ${Prisma.join(
           (['running', 'completed', 'stopped', 'failed'] as const).map(

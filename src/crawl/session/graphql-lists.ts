@@ -12,7 +12,7 @@ import { SessionStatusEnum, SessionType } from './graphql.ts'
 import { listSessions, type SessionOrder } from './list-store.ts'
 import { createSessionCounts, createSessionLoaders } from './loaders.ts'
 
-/** What the cursors of each order hold. */
+/** The types of the values in the cursors of each order. */
 const POSITIONS = { STARTED: ['time', 'text'], COMPLETED: ['time', 'time', 'text'] } as const
 
 export const SessionFilterInput = builder.inputType('CrawlSessionFilter', {
@@ -58,7 +58,7 @@ const SessionOrderEnum = builder.enumType('CrawlSessionOrder', {
   } satisfies Record<keyof typeof ORDERS, { description: string }>,
 })
 
-/** @throws Fault BAD_USER_INPUT where a name in it is malformed */
+/** @throws Fault BAD_USER_INPUT if a name in it is malformed */
 export function toSessionFilter(input: typeof SessionFilterInput.$inferInput): SessionFilter {
   return {
     userId: input.userId == null ? undefined : requireIdentifier('filter.userId', input.userId),

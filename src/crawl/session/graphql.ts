@@ -57,9 +57,9 @@ export const CrawlMetricsInputType = builder.inputType('CrawlMetricsInput', {
 })
 
 /**
- * Resolves a field from a whole session. Where a summary alone was read, because nothing else seemed to be selected
+ * Resolves a field from a whole session. If only a summary was read, because no other field seemed to be selected
  * (graphql-reading.ts), the session is read by its key.
- * @throws Fault SERVICE_UNAVAILABLE where it was deleted meanwhile
+ * @throws Fault SERVICE_UNAVAILABLE if the session was deleted meanwhile
  */
 function fromWhole<Answer>(answer: (session: CrawlSession, context: Context) => Answer | Promise<Answer>) {
   return (session: ListedSession, _args: unknown, context: Context): Answer | Promise<Answer> => {
@@ -74,10 +74,10 @@ function fromWhole<Answer>(answer: (session: CrawlSession, context: Context) => 
   }
 }
 
-/** For the type of what resolvers get, as Prisma's select has it. */
+/** The type of what resolvers get, in the form of Prisma's select. */
 type SummarySelect = Readonly<Record<keyof SessionSummary, true>>
 
-/** Its resolvers get the columns of a summary; what else there is comes by fromWhole. */
+/** Its resolvers get the columns of a summary. Other fields use fromWhole. */
 export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, SummarySelect>('CrawlSession', {
   description: 'One run of a crawler over one stream of one user.',
   id: { resolve: ({ sessionId }) => sessionId, description: 'An opaque global ID. The natural key is `sessionId`.' },
@@ -88,7 +88,7 @@ export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, Summa
     user: t.field({
       type: UserType,
       description: 'The user whose list it crawls.',
-      // The foreign key promises that there is one, and its ID is all there is to know: no statement.
+      // The foreign key guarantees that the user exists, and the ID is all that a user has: no statement is needed.
       resolve: ({ userId }) => ({ userId }),
     }),
     userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
@@ -228,7 +228,7 @@ builder.prismaObjectField(SessionType, 'resumedFrom', (t) =>
     nullable: true,
     description: 'The unfinished session that this one continues. Null: it continues none, or that one was pruned.',
     query: (_args, { caller }) => ({ where: reachWhere(caller.userIds) }),
-    // Of sessions that Prisma has not read.
+    // For sessions that Prisma has not read.
     resolve: (query, session, args, context) =>
       fromWhole(({ resumedFrom }) =>
         resumedFrom === null ? null : findSession(context.database, context.caller.userIds, resumedFrom, query),

@@ -7,12 +7,12 @@ import { listSessionsOfUsers, type SessionPage } from './list-store.ts'
 import type { CrawlSession, ListedSession } from './model.ts'
 import { findSessions } from './store.ts'
 
-/** One user's page of sessions. Those that ask for the same page of different users share a statement. */
+/** One user's page of sessions. Requests for the same page of different users share a statement. */
 export interface SessionsOfUser extends SessionPage {
   readonly userId: string
 }
 
-/** Like the checkpoints' loaders they batch and keep nothing. */
+/** Session loaders. Like the loaders of checkpoints, they share statements and cache nothing. */
 export function createSessionLoaders(database: Database, reach: Reach) {
   return {
     byId: createSharedReads<string, CrawlSession | null>(
@@ -37,7 +37,7 @@ export function createSessionLoaders(database: Database, reach: Reach) {
   }
 }
 
-/** How many sessions of a user match. For one operation: whoever asks pays for what is counted. */
+/** How many sessions of a user match. Made for one operation, so that its caller pays for the rows that are counted. */
 export function createSessionCounts(database: Database, reach: Reach) {
   return createSharedReads<Pick<SessionsOfUser, 'userId' | 'filter'>, number>(
     (asked) =>
@@ -60,7 +60,7 @@ interface Group<Asked, Answer> {
   answers: ReadonlyMap<string, Answer>
 }
 
-/** Runs one query for all users that are asked the same question, and puts the answers into the order of the asking. */
+/** Runs one query for all users with the same question, and returns the answers in the order of `asked`. */
 async function eachGroup<Asked extends { readonly userId: string }, Answer>(
   asked: readonly Asked[],
   questionOf: (item: Asked) => unknown,

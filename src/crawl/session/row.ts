@@ -1,7 +1,7 @@
 import { mapColumns } from '../../database/columns.ts'
 import { type CrawlSession, SUMMARY_FIELDS } from './model.ts'
 
-/** Of crawler.crawl_session. */
+/** The columns of crawler.crawl_session. */
 export const sessionColumns = mapColumns<CrawlSession>({
   sessionId: 'session_id',
   userId: 'user_id',
@@ -35,10 +35,10 @@ export const sessionColumns = mapColumns<CrawlSession>({
 
 export const summaryColumns = sessionColumns.pick(...SUMMARY_FIELDS)
 
-/** What is read of a list's sessions. */
+/** What to read of the sessions of a list. */
 export interface SessionReading {
-  /** Those of a summary are 7 of 28. */
+  /** A summary has 7 of the 28 columns. */
   readonly columns: 'summary' | 'all'
-  /** Whether to read their positions, of which cursors are made. That takes a seventh of the statement's time. */
+  /** Whether to read the positions that cursors are made of. That takes a seventh of the statement's time. */
   readonly positions: boolean
 }

@@ -1,14 +1,14 @@
 import { StartupError } from '../../errors/startup-error.ts'
 import type { Identity } from './identity.ts'
 
-/** Whether an error is one of the operating system's, of one of these codes (ENOENT, EEXIST, ...). */
+/** Whether an error is the operating system's, with one of these codes (ENOENT, EEXIST, ...). */
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
 }
 
 /**
- * One clear line for what the file system refuses in DATA_DIR.
- * @returns a StartupError; anything else is a fault and comes back as it is
+ * Explains an error of the file system in DATA_DIR in one line.
+ * @returns a StartupError; any other error is returned as it is
  */
 export function explainFileError(error: unknown, dataDir: string, identity: Identity | undefined): unknown {
   if (error instanceof StartupError || !isFileError(error)) return error
@@ -27,7 +27,7 @@ function explain(error: Error, user: string): readonly [what: string, remedy: st
   return ['cannot be used', another]
 }
 
-/** Of a file or folder; an error of a socket names an address. */
+/** Whether an error concerns a file or folder. An error of a socket has an address. */
 function isFileError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'syscall' in error && 'errno' in error && !('address' in error)
 }

@@ -10,7 +10,7 @@ import { endPostmaster } from './process.ts'
 
 export type Log = Pick<pino.Logger, 'info' | 'warn' | 'debug'>
 
-/** Keeps PostgreSQL running, on one port, and owned by this process, until stopped. */
+/** Keeps PostgreSQL running on one port and owned by this process, until it is stopped. */
 export class Owner {
   readonly #cluster: Cluster
   readonly #binaries: Binaries
@@ -41,7 +41,7 @@ export class Owner {
     })
   }
 
-  /** Goes on until it succeeds or is stopped: without its database the server can do nothing else. */
+  /** Retries until it succeeds or is stopped: without its database the server can do nothing else. */
   async #recover(): Promise<void> {
     const { signal } = this.#stopping
     const port = this.#port
@@ -59,7 +59,7 @@ export class Owner {
     }
   }
 
-  /** Ends PostgreSQL, if it is ours, and waits for its end. Idempotent. */
+  /** Ends PostgreSQL if this process owns it, and waits for its end. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
     return this.#stopped
@@ -71,11 +71,11 @@ export class Owner {
     const pidFile = await readPidFile(this.#cluster.clusterDir)
     if (pidFile.state === 'running') {
       const { pid, port } = pidFile.postmaster
-      // Stopped in the middle of a recovery: PostgreSQL may be up and unowned.
+      // If a recovery was interrupted, PostgreSQL may run without an owner.
       const client = this.#held?.client ?? (await takeLock(this.#cluster, port).catch(() => undefined))
       // Another Waymark took it over meanwhile.
       if (!client) return
-      // The lock goes down with PostgreSQL, not before: nobody can adopt a PostgreSQL that is about to end.
+      // The lock is released with PostgreSQL, not before, so that nobody can adopt a PostgreSQL that is about to end.
       if (!(await endPostmaster(pid, this.#cluster.clusterDir))) {
         this.#log.warn('the embedded PostgreSQL did not stop in 5 s and was ended at once: its next start recovers')
       }

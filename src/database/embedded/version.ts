@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { StartupError } from '../../errors/startup-error.ts'
 import { hasCode } from './errors.ts'
 
-/** The major version of the cluster in a folder ("18"); undefined where there is none. */
+/** The major version of the cluster in a folder ("18"); undefined: there is no cluster. */
 export async function readVersion(clusterDir: string): Promise<string | undefined> {
   try {
     return (await readFile(join(clusterDir, 'PG_VERSION'), 'utf8')).trim()
@@ -13,7 +13,7 @@ export async function readVersion(clusterDir: string): Promise<string | undefine
   }
 }
 
-/** @throws StartupError unless DATA_DIR is empty of clusters or has one of Waymark's, of our major version */
+/** @throws StartupError if DATA_DIR holds a cluster that Waymark did not make, or one of another major version */
 export async function checkVersion(dataDir: string, clusterDir: string, major: string): Promise<void> {
   const found = await readVersion(clusterDir)
   if (found !== undefined && found !== major) throw new StartupError(explainUpgrade(dataDir, clusterDir, found, major))
@@ -30,7 +30,10 @@ export async function checkVersion(dataDir: string, clusterDir: string, major: s
   )
 }
 
-/** The commands as they can be pasted, for the programs of the old version, which whoever has such data once had. */
+/**
+ * The commands are complete and can be pasted. They use the old version's programs, which the owner of such data once
+ * had.
+ */
 function explainUpgrade(dataDir: string, clusterDir: string, found: string, major: string): string {
   const oldDir = `${dataDir}-${found}`
   const oldCluster = quote(clusterDir.replace(dataDir, oldDir))

@@ -2,9 +2,8 @@ import pg from 'pg'
 import type { FoundObject, SchemaObject } from './catalog.ts'
 
 /**
- * What adopted tables may bring that stands in Waymark's way (obstacles), or that it reads in a way of its own
- * (notes).
- * @returns each in one sentence that says the remedy
+ * Finds what conflicts with Waymark in adopted tables (obstacles), and what Waymark reads differently (notes).
+ * @returns one sentence for each, with its remedy
  */
 export async function adoptionObstacles(
   client: pg.Client,
@@ -18,7 +17,7 @@ export async function adoptionObstacles(
   }
 }
 
-/** Only "id" of public."user" is Waymark's, and any text type will do. */
+/** Waymark uses only "id" of public."user". It may have any text type. */
 async function userTable(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query<{ type: string | null; present: boolean }>(
     `SELECT to_regclass('public."user"') IS NOT NULL AS present, (SELECT atttypid::regtype::text FROM pg_attribute
@@ -30,7 +29,7 @@ async function userTable(client: pg.Client): Promise<string[]> {
   return ['Column id of public."user" is missing: name the column with the users\' IDs id, which crawler.* refer to.']
 }
 
-/** Those that no write of Waymark could satisfy. */
+/** Foreign columns that Waymark's inserts cannot satisfy. */
 async function columnsInTheWay(
   client: pg.Client,
   expected: readonly SchemaObject[],
@@ -53,8 +52,8 @@ async function columnsInTheWay(
 }
 
 /**
- * The original project's foreign keys may not cascade. Waymark's own, beside them, do: all works but the deletion of a
- * user with rows.
+ * The original project's foreign keys may not cascade. Waymark's own keys stand beside them and do. So everything works
+ * except deleting a user with rows.
  */
 async function keysThatKeepUsers(client: pg.Client, tables: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ table: string; name: string }>(
@@ -86,7 +85,7 @@ async function unknownStatuses(client: pg.Client, found: readonly FoundObject[])
         `crawler.crawl_session holds status ${pg.escapeLiteral(status)} (rows: ${count}), which reads as failed: UPDATE crawler.crawl_session SET status = 'failed' WHERE status = ${pg.escapeLiteral(status)}.`,
     )
   } catch (error) {
-    // Without SELECT on the sessions the constraint, reported above as not valid, must do.
+    // Without the right to SELECT sessions, only the constraint is reported: above, as not valid.
     if (error instanceof pg.DatabaseError && error.code === '42501') return []
     throw error
   }

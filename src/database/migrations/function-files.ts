@@ -5,18 +5,18 @@ import { fileURLToPath } from 'node:url'
 import { StartupError } from '../../errors/startup-error.ts'
 import { readSql } from './migration-files.ts'
 
-/** One function, or one trigger (of one name, on one or more tables). */
+/** One function, or one trigger (with one name, on one or more tables). */
 export interface FunctionFile {
-  /** The file's name without .sql, which is that of the function or trigger. */
+  /** The file's name without .sql. It is also the name of the function or trigger. */
   readonly name: string
   readonly sql: string
-  /** Of the text with \n line ends, in hex. */
+  /** The hash of the text with \n line ends, in hex. */
   readonly sha256: string
 }
 
-/** The functions and triggers of this version, as their texts are now. */
+/** The functions and triggers of this version. */
 export interface FunctionSet {
-  /** Raised with each release whose set differs: a server refuses a database with a higher one. */
+  /** Raised with each release that changes the set. A server refuses a database with a higher number. */
   readonly number: number
   /** Functions first, then the triggers that call them. */
   readonly files: readonly FunctionFile[]
@@ -25,7 +25,10 @@ export interface FunctionSet {
 /** prisma/functions of this package. */
 export const packagedFunctions = fileURLToPath(new URL('../../../prisma/functions', import.meta.url))
 
-/** @throws StartupError where the folder or one of its files cannot be read, or set.json names no number */
+/**
+ * Reads the set of functions. @throws StartupError if the folder or one of its files cannot be read, or set.json has no
+ * number
+ */
 export async function readFunctions(directory: string = packagedFunctions): Promise<FunctionSet> {
   const files = await Promise.all(
     (await sqlFiles(directory)).map(async (file) => {
@@ -38,7 +41,7 @@ export async function readFunctions(directory: string = packagedFunctions): Prom
   return { number: await readNumber(join(directory, 'set.json')), files: ordered }
 }
 
-/** What set.json says of the texts that it was written for: a test fails where they were edited since. */
+/** The digest of all texts. set.json records it, and a test fails if the texts were edited since. */
 export function digestOf({ files }: Pick<FunctionSet, 'files'>): string {
   const hash = createHash('sha256')
   for (const { name, sha256 } of files) hash.update(`${name} ${sha256}\n`)

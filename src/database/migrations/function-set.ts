@@ -3,9 +3,9 @@ import { StartupError } from '../../errors/startup-error.ts'
 import type { FunctionFile, FunctionSet } from './function-files.ts'
 import { explain } from './migration-errors.ts'
 
-/** What a database has recorded of its functions and triggers. */
+/** What a database records of its functions and triggers. */
 export interface RecordedSet {
-  /** Of the set that was applied last; 0: none ever was. */
+  /** The number of the set that was applied last; 0: none. */
   readonly number: number
   readonly functions: readonly RecordedFunction[]
 }
@@ -13,11 +13,11 @@ export interface RecordedSet {
 interface RecordedFunction {
   readonly name: string
   readonly sha256: string
-  /** The number of the first set without it; null: it is in the set. */
+  /** The number of the first set without it; null: the applied set has it. */
   readonly left_out_by: number | null
 }
 
-/** Needs no more than SELECT. A database that was never migrated has none. */
+/** Reads what is recorded; it needs only SELECT. A database that was never migrated has an empty set. */
 export async function readRecordedSet(client: pg.ClientBase): Promise<RecordedSet> {
   try {
     const { rows: sets } = await client.query<{ number: number }>('SELECT number FROM crawler.function_set')
@@ -33,19 +33,20 @@ export async function readRecordedSet(client: pg.ClientBase): Promise<RecordedSe
   }
 }
 
-/** What is to be done to give a database this version's functions. */
+/** The changes that give a database this version's functions. */
 export interface SetChanges {
   readonly changed: readonly FunctionFile[]
-  /** Recorded, and not in this version's set. */
+  /** Recorded, but not in this version's set. */
   readonly leftOut: readonly string[]
-  /** Left out by an earlier set than this one: no server calls them any more. */
+  /** Left out by an earlier set than this one, so no server calls them any more. */
   readonly dropped: readonly string[]
   readonly isPending: boolean
 }
 
 /**
- * @throws StartupError where the database has a newer set: replacing it would take functions from the servers that
- * need them
+ * Compares this version's set with the recorded one.
+ * @throws StartupError if the database has a newer set: replacing it would take functions from the servers that need
+ *   them
  */
 export function compareSets(wanted: FunctionSet, recorded: RecordedSet): SetChanges {
   if (recorded.number > wanted.number) {
@@ -67,12 +68,12 @@ export function compareSets(wanted: FunctionSet, recorded: RecordedSet): SetChan
 }
 
 /**
- * Applies what differs, within the caller's transaction. Servers of the version before go on meanwhile: a function
- * that the set leaves out stays until a set with a higher number comes, and one whose signature changed is refused.
- * @throws StartupError for the first text that fails, naming its line
+ * Applies the changes in the caller's transaction. Servers of the previous version keep running: a function that the
+ * set leaves out stays until a set with a higher number is applied, and a function with a changed signature is refused.
+ * @throws StartupError for the first text that fails, with its line
  */
 export async function applyFunctions(client: pg.Client, { number }: FunctionSet, changes: SetChanges): Promise<void> {
-  // They may call each other in any order; validate() looks at the bodies once all are there.
+  // Functions may call each other in any order. validate() checks the bodies once all of them exist.
   await client.query(`SET LOCAL check_function_bodies = off`)
   for (const { name, sql, sha256 } of changes.changed) {
     const what = `Function ${name} failed, and no function was changed`
@@ -130,7 +131,7 @@ async function validate(client: pg.Client, name: string): Promise<void> {
   }
 }
 
-/** Also the triggers that a function has. */
+/** Drops a function with the triggers that call it, or a trigger. */
 async function drop(client: pg.Client, name: string): Promise<void> {
   const { rows } = await client.query<{ statement: string }>(
     `SELECT format('DROP FUNCTION %s CASCADE', oid::regprocedure) AS statement FROM pg_proc

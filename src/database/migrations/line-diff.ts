@@ -1,8 +1,8 @@
 const CONTEXT_LINES = 3
 
 /**
- * The lines that differ between two texts, as `diff -u` shows them: "-" only in the first, "+" only in the second, and
- * three lines around each. For texts of some hundred lines: takes time in proportion to the product of their lengths.
+ * The lines that differ between two texts, in the form of `diff -u`: "-" only in the first, "+" only in the second, and
+ * three lines around each. For texts of some hundred lines: the time grows with the product of their lengths.
  */
 export function lineDiff(before: string, after: string): string[] {
   const lines = markedLines(before.split('\n'), after.split('\n'))
@@ -16,7 +16,7 @@ export function lineDiff(before: string, after: string): string[] {
 }
 
 function markedLines(before: readonly string[], after: readonly string[]): string[] {
-  // longest[i][j]: how many lines before[i..] and after[j..] have in common, in order.
+  // longest[i][j]: how many lines before[i..] and after[j..] have in common, in the same order.
   const longest = Array.from({ length: before.length + 1 }, () => new Uint32Array(after.length + 1))
   const at = (i: number, j: number) => longest[i]?.[j] ?? 0
   for (let i = before.length - 1; i >= 0; i -= 1) {

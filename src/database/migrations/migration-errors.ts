@@ -2,10 +2,10 @@ import pg from 'pg'
 import { StartupError } from '../../errors/startup-error.ts'
 
 /**
- * Turns what PostgreSQL says into one line that names what failed, where in its text, and what to do.
+ * Turns an error of PostgreSQL into one line that names what failed, the line in its text, and what to do.
  * @param what e.g. "Migration 001_original_tables failed and changed nothing"
  * @param sql the text that was sent, for the number of the line
- * @returns other errors as they are
+ * @returns a StartupError; any other error is returned as it is
  */
 export function explain(error: unknown, what: string, sql?: string): unknown {
   if (!(error instanceof pg.DatabaseError)) return error

@@ -2,14 +2,14 @@ import pg from 'pg'
 import { explain } from './migration-errors.ts'
 import type { Migration } from './migration-files.ts'
 
-/** How long a step waits for transactions that are open. It holds nobody up meanwhile. */
+/** How long a step waits for open transactions, milliseconds. Nobody waits for the step meanwhile. */
 const STEP_WAIT_MS = 60_000
 
 /**
- * Runs the steps of a migration that are not done, each outside a transaction, and notes each when it is done. A step
- * that was cut off (the process was killed, the connection was lost) is run again by the next migrate, so each can be
- * repeated.
- * @param done how many are noted as done
+ * Runs the steps of a migration that are not done, each outside a transaction, and records each when it is done. A step
+ * that was interrupted (the process was killed, the connection was lost) is run again by the next migrate, so each step
+ * can be repeated.
+ * @param done how many steps are recorded as done
  * @throws StartupError for a step that fails; those before it stay done
  */
 export async function runSteps(client: pg.Client, { name, steps }: Migration, done: number): Promise<void> {
@@ -31,8 +31,8 @@ export async function runSteps(client: pg.Client, { name, steps }: Migration, do
 }
 
 /**
- * Runs one step. An index that an earlier attempt left unfinished is dropped first: IF NOT EXISTS would take it for
- * done.
+ * Runs one step. An index that an earlier attempt left unfinished is dropped first, because IF NOT EXISTS would count
+ * it as done.
  */
 export async function runStep(client: pg.Client, step: string): Promise<void> {
   const index = /\bINDEX CONCURRENTLY IF NOT EXISTS (\w+)/i.exec(step)?.[1]

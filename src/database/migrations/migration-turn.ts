@@ -5,12 +5,12 @@ import { StartupError } from '../../errors/startup-error.ts'
 const LOOK_AGAIN_MS = 100
 
 /**
- * Runs `use` while no other process migrates this database: the others wait for their turn. The turn is the session's,
- * so a process that is killed gives it up as soon as PostgreSQL has ended its statement. Whoever waits asks again and
- * again rather than waiting in a statement: CREATE INDEX CONCURRENTLY waits for every open snapshot, and a migrator
- * that waited in one for the turn would be waited for by the one that has it.
- * @param turnTimeoutMs how long to wait
- * @throws StartupError where another process had the turn for so long
+ * Runs `use` while no other process migrates this database: the others wait for their turn. The turn belongs to the
+ * session, so a killed process loses it as soon as PostgreSQL has ended its statement.
+ * A waiting process polls instead of waiting inside a statement. CREATE INDEX CONCURRENTLY waits for every open
+ * snapshot, so a process that waited for its turn in a statement would block the process that has the turn.
+ * @param turnTimeoutMs how long to wait for the turn, milliseconds
+ * @throws StartupError if another process has the turn for longer
  */
 export async function withTurn<Result>(
   client: pg.Client,

@@ -12,13 +12,12 @@ export interface WantedSchema {
   readonly functions: FunctionSet | undefined
 }
 
-/** Where the texts are. */
+/** The folders with the texts. */
 export interface SchemaFolders {
-  /** Where the NNN_name/migration.sql are; by default those of this package. */
+  /** The folder of the NNN_name/migration.sql. Default: this package's. */
   readonly directory?: string
   /**
-   * Where the <name>.sql of functions and triggers are; by default those of this package, and none where `directory`
-   * is given.
+   * The folder of the <name>.sql of functions and triggers. Default: this package's, or none if `directory` is given.
    */
   readonly functionsDirectory?: string
 }
@@ -32,19 +31,19 @@ export async function readWanted({ directory, functionsDirectory }: SchemaFolder
 }
 
 export interface Pending {
-  /** Recorded with all of their steps, in order. */
+  /** Migrations that are recorded with all of their steps, in order. */
   readonly applied: readonly string[]
-  /** Not recorded, or not all of their steps are; in order. */
+  /** Migrations that are not recorded, or not with all of their steps, in order. */
   readonly migrations: readonly Migration[]
-  /** undefined: nothing is wanted of functions. */
+  /** undefined: this version has no functions. */
   readonly functions: SetChanges | undefined
   readonly isPending: boolean
 }
 
 /**
- * What a database lacks. Needs no more than SELECT on what records it.
- * @throws StartupError where the recorded migrations are not the first so many of the wanted ones, unchanged; where a
- *   newer version was here
+ * Finds what a database lacks. It needs only SELECT on the tables that record it.
+ * @throws StartupError unless the recorded migrations are the first ones of the wanted, unchanged; and if a newer
+ *   version was applied
  */
 export async function readPending(client: pg.ClientBase, wanted: WantedSchema): Promise<Pending> {
   const recorded = await readRecorded(client)
@@ -61,10 +60,10 @@ export async function readPending(client: pg.ClientBase, wanted: WantedSchema): 
   }
 }
 
-/** In order; none where there is no schema crawler yet. */
+/** The recorded migrations, in order; none if there is no schema crawler yet. */
 export async function readRecorded(client: pg.ClientBase): Promise<RecordedMigration[]> {
   try {
-    // As JSON: before steps there was no such column.
+    // Read as JSON, because older databases lack the column steps_done.
     const { rows } = await client.query<{ row: RecordedMigration }>(
       'SELECT to_jsonb(m) AS row FROM crawler.schema_migration m ORDER BY name',
     )

@@ -3,9 +3,9 @@ import { readPending, readWanted } from './pending-migrations.ts'
 import { withSetupConnection } from './setup-connection.ts'
 
 /**
- * For a server that must not migrate (MIGRATE_ON_START=0): makes sure that somebody did. Changes nothing.
- * @throws StartupError naming the first migration that is missing, or the set of functions; or as migrate does, for an
- *   edited or unknown one
+ * For a server that must not migrate (MIGRATE_ON_START=0): checks that the database is migrated. Changes nothing.
+ * @throws StartupError that names the first missing migration or the set of functions; for an edited or unknown
+ *   migration as migrate does
  */
 export async function requireMigrated(options: { databaseUrl: string }): Promise<void> {
   const wanted = await readWanted()

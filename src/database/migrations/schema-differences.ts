@@ -2,23 +2,23 @@ import type { FoundObject, SchemaObject } from './catalog.ts'
 import { lineDiff } from './line-diff.ts'
 import { statementOf } from './schema-file.ts'
 
-/** What a database lacks, or has in another way. */
+/** An object that a database lacks or has differently. */
 export interface SchemaDifference {
-  /** One sentence that says the remedy. */
+  /** One sentence with the remedy. */
   readonly sentence: string
-  /** As a unified diff shows it: "-" as it should be, "+" as it is. */
+  /** In the form of a unified diff: "-" is expected, "+" was found. */
   readonly hunk: readonly string[]
 }
 
 export interface SchemaComparison {
   readonly differences: readonly SchemaDifference[]
-  /** What works but is worth knowing: what somebody else has added, a wider type. */
+  /** What works but is worth knowing: foreign objects, a wider type. */
   readonly notes: readonly string[]
 }
 
 /**
- * Compares a database with what it should be.
- * @param missingRemedy what to do about a missing object; by default the SQL that makes it
+ * Compares a database with the expected schema.
+ * @param missingRemedy what to do about a missing object. Default: the SQL that makes it
  */
 export function compareSchemas(
   expected: readonly SchemaObject[],
@@ -53,7 +53,10 @@ function tableNames(objects: readonly SchemaObject[]): Set<string> {
   return new Set(objects.filter(({ kind }) => kind === 'table').map(({ name }) => name))
 }
 
-/** An adopted table has the same key or check under a name of its own, which is as good. */
+/**
+ * The object in the database that corresponds to an expected one. An adopted table may have the same key or check under
+ * another name, which counts.
+ */
 function counterpartOf(
   object: SchemaObject,
   found: readonly FoundObject[],
@@ -86,12 +89,12 @@ function judge(
     return { sentence: `${label} is different${seen}: ${change(object, counterpart)}.`, isNote: false }
   }
   if (counterpart.inForce) return undefined
-  // It binds what is written from now on.
+  // Such a constraint still applies to new rows.
   const isNote = object.definition.startsWith('CHECK')
   return { sentence: `${label} is ${notInForce(object, counterpart)}.`, isNote }
 }
 
-/** A text without a bound where one has a bound. */
+/** Whether a column is a text without a limit where a limit is expected. */
 function isWider(expected: SchemaObject, found: SchemaObject): boolean {
   if (expected.kind !== 'column') return false
   const unbound = (definition: string) => definition.replace(/^character varying(\(\d+\))?/, 'text')
@@ -145,7 +148,7 @@ function creation({ kind, table, name, definition }: SchemaObject): string {
     case 'privilege':
       return definition
     case 'column':
-      // Of a partition the definition is only a default: the column comes from the parent.
+      // For a partition the definition is only a default: the column comes from the parent.
       return `ALTER TABLE ${table ?? ''} ADD COLUMN ${name} ${definition}`
     case 'constraint':
       return `ALTER TABLE ${table ?? ''} ADD CONSTRAINT ${name} ${definition}`

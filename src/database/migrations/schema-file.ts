@@ -2,20 +2,18 @@ import { fileURLToPath } from 'node:url'
 import type { SchemaObject } from './catalog.ts'
 import { readSql } from './migration-files.ts'
 
-/** prisma/schema.sql of this package: what an empty database is once it is migrated. */
+/** prisma/schema.sql of this package: the schema of an empty database after it was migrated. */
 export const schemaFile = fileURLToPath(new URL('../../../prisma/schema.sql', import.meta.url))
 
 const HEADER = `-- An empty database once it is migrated, as PostgreSQL 15 to 18 describe it. Printed by "npm run schema:sql"; don't edit.
 -- Not in it: public."user", which is somebody else's, and the partitions of feed_event and idempotency_key, which come and go.`
 
-/** @throws StartupError where the file is gone */
+/** Reads prisma/schema.sql. @throws StartupError if the file is missing */
 export async function readExpectedSchema(): Promise<readonly SchemaObject[]> {
   return parseSchema(await readSql(schemaFile))
 }
 
-/**
- * The objects as SQL, in the given order, in which each table is followed by its columns. parseSchema reads it back.
- */
+/** Prints objects as SQL, in the given order; each table has its columns. parseSchema reads it back. */
 export function printSchema(objects: readonly SchemaObject[]): string {
   const statements = objects
     .filter(({ kind }) => kind !== 'column')
@@ -26,7 +24,7 @@ export function printSchema(objects: readonly SchemaObject[]): string {
   return `${[HEADER, ...statements].join('\n\n')}\n`
 }
 
-/** One object as the file has it; a column as a line of its table. */
+/** One object as it is in the file; a column as a line of its table. */
 export function statementOf(object: SchemaObject): string {
   return object.kind === 'column' ? `  ${object.name}${spaced(object.definition)}` : print(object, [])
 }
@@ -58,11 +56,11 @@ function spaced(text: string): string {
   return text === '' ? '' : ` ${text}`
 }
 
-/** Each begins after an empty line; nothing in a function's body stands at the left so. */
+/** Each statement begins after an empty line. Nothing in a function's body begins so at the left edge. */
 const STATEMENT =
   /\n\n(?=CREATE (?:TABLE|SEQUENCE|(?:UNIQUE )?INDEX|(?:CONSTRAINT )?TRIGGER) |ALTER TABLE |REVOKE |-- crawler\.)/
 
-/** Reads what printSchema has printed. @throws Error for anything else */
+/** Reads what printSchema printed. @throws Error for anything else */
 export function parseSchema(text: string): SchemaObject[] {
   return text.trimEnd().split(STATEMENT).slice(1).flatMap(parse)
 }
@@ -115,7 +113,7 @@ function parse(statement: string): SchemaObject[] {
   const text = statement.replace(/;$/, '')
   for (const [pattern, read] of PATTERNS) {
     const found = pattern.exec(text)
-    // A group that took no part is undefined, for which the reader has a default.
+    // A group that did not match is undefined, so the reader uses its default.
     if (found) return read(found.slice(1))
   }
   throw new Error(`prisma/schema.sql has a statement that nothing prints: ${text.slice(0, 80)}`)

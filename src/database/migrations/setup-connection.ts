@@ -5,8 +5,8 @@ import { toPostgresUrl } from '../database-url.ts'
 const connectTimeoutMs = 10_000
 
 /**
- * Runs `use` on a connection of its own, and closes it. For what is done before there is a pool: migrating, verifying.
- * @throws StartupError when the database can't be reached; what `use` throws passes unchanged
+ * Runs `use` on a connection of its own, and closes it. For work before there is a pool: migrating, verifying.
+ * @throws StartupError if the database cannot be reached; what `use` throws passes unchanged
  */
 export async function withSetupConnection<Result>(
   databaseUrl: string,
@@ -17,7 +17,8 @@ export async function withSetupConnection<Result>(
     application_name: 'waymark setup',
     connectionTimeoutMillis: connectTimeoutMs,
   })
-  // A connection lost between two statements is reported by the next one; without a listener it would end the process.
+  // If the connection breaks between two statements, the next one reports it. Without a listener it would end the
+  // process.
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -33,7 +34,7 @@ export async function withSetupConnection<Result>(
 }
 
 function cannotConnect(client: pg.Client, cause: unknown): StartupError {
-  // An AggregateError (localhost is ::1 and 127.0.0.1) has an empty message of its own.
+  // An AggregateError (localhost is ::1 and 127.0.0.1) has an empty message.
   const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause
   const reason = first instanceof Error ? first.message : 'unknown reason'
   return new StartupError(

@@ -10,16 +10,16 @@ import { type Migration, readSql, type RecordedMigration } from './migration-fil
 
 const folder = fileURLToPath(new URL('../../../prisma/takeover', import.meta.url))
 
-/** The last commit with the thirteen migrations of before; it brings an earlier database to 013. */
+/** The last commit with the thirteen earlier migrations. It brings an earlier database to 013. */
 const LAST_COMMIT_BEFORE = 'e3be305'
-/** Of 001_original_tables as it was before. */
+/** The hash of the earlier 001_original_tables. */
 const FIRST_SHA256 = '99e2b1286e86c9ae1d4c150971a0b48e7d17e86ae3286374c89f02be8db40340'
-/** Of all thirteen, one "name sha256" a line. */
+/** The hash of all thirteen, as lines "name sha256". */
 const ALL_SHA256 = '2d8e4670c502e081782fcb76018c954355fe0e77e00f254e6d761136607bf368'
 
 /**
- * Whether a database has exactly the thirteen migrations that there were before they were written anew.
- * @throws StartupError where it has an earlier one's state, or another's: only 013 is taken over
+ * Whether a database has exactly the thirteen migrations from before they were rewritten.
+ * @throws StartupError if it has some of them, or others besides: only 013 can be taken over
  */
 export function isTakenOver(recorded: readonly RecordedMigration[]): boolean {
   if (recorded[0]?.sha256 !== FIRST_SHA256) return false
@@ -32,9 +32,9 @@ export function isTakenOver(recorded: readonly RecordedMigration[]): boolean {
 }
 
 /**
- * Turns a database at 013 into one with this version's migrations and functions, within the caller's transaction.
- * Every row is kept, and every cursor of the feeds.
- * @throws StartupError where that fails
+ * Turns a database at 013 into one with this version's migrations and functions, in the caller's transaction. It keeps
+ * every row, and every cursor of the feeds.
+ * @throws StartupError if that fails
  */
 export async function takeOver(
   client: pg.Client,
@@ -55,7 +55,7 @@ export async function takeOver(
   }
   await client.query('DELETE FROM crawler.schema_migration')
   for (const { name, sha256, steps } of migrations) {
-    // The indexes of the steps were there before.
+    // The database at 013 has the indexes that the steps make.
     await client.query('INSERT INTO crawler.schema_migration (name, sha256, steps_done) VALUES ($1, $2, $3)', [
       name,
       sha256,

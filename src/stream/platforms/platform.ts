@@ -10,14 +10,14 @@ export type PlatformName = 'TWITTER' | 'REDDIT' | 'LINKEDIN' | 'MASTODON' | 'BLU
 
 export interface Platform {
   readonly name: PlatformName
-  /** The part of a stream's name before the slash; undefined: every one that no other platform has. */
+  /** The part of a stream's name before the slash; undefined: any that is not another platform's. */
   readonly slug: string | undefined
   readonly itemIds: ItemIds
 }
 
 export const other: Platform = { name: 'OTHER', slug: undefined, itemIds: textItemIds }
 
-/** The platforms that have a name of their own in the contract. */
+/** The platforms that have their own name in the contract. */
 export const namedPlatforms: readonly (Platform & { readonly slug: string })[] = [
   { name: 'TWITTER', slug: 'twitter', itemIds: tweetIds },
   { name: 'REDDIT', slug: 'reddit', itemIds: redditFullnames },
@@ -29,12 +29,12 @@ export const namedPlatforms: readonly (Platform & { readonly slug: string })[] =
 
 const bySlug = new Map(namedPlatforms.map((platform) => [platform.slug, platform]))
 
-/** @param slug the part of a stream's name before the slash */
+/** The platform with this slug; OTHER for an unknown one. @param slug the part of a stream's name before the slash */
 export function platformNamed(slug: string): Platform {
   return bySlug.get(slug) ?? other
 }
 
-/** Whether the platform's item IDs compare at all: a stream of one where they don't can't be ASCENDING. */
+/** Whether the platform's item IDs have an order. Without one, its streams cannot be ASCENDING. */
 export function isOrdered(platform: Platform): boolean {
   return platform.itemIds.ordered
 }

@@ -1,6 +1,6 @@
 import { orderedItemIds } from './item-ids.ts'
 
-/** 36^12 < 2^63 < 36^13: what a 64-bit ID takes. */
+/** 36^12 < 2^63 < 36^13: a 64-bit ID has at most 13 digits. */
 const MAX_DIGITS = 13
 
 /** t1 comment, t2 account, t3 link, t4 message, t5 subreddit, t6 award (reddit.com/dev/api, "fullnames"). */

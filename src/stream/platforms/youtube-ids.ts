@@ -1,6 +1,6 @@
 import { type ItemIds, textItemIds } from './item-ids.ts'
 
-/** Video IDs: 11 characters of base64url that are random, so they have no order and no time. */
+/** Video IDs: 11 random characters of base64url. They have no order and carry no time. */
 export const youtubeIds: ItemIds = {
   ...textItemIds,
   problem(itemId) {
