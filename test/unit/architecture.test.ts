@@ -90,6 +90,19 @@ function importsOf(file: string): string[] {
   return imports.filter((imported) => !imported.includes('generated/'))
 }
 
+/** What is loaded together with a file: its imports that are neither of types alone nor calls of import(). */
+function modulesLoadedWith(file: string): string[] {
+  const source = ts.createSourceFile(file, readFileSync(join(src, file), 'utf8'), ts.ScriptTarget.Latest)
+  return source.statements.flatMap((node) =>
+    (ts.isImportDeclaration(node) && node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword) ||
+    ts.isExportDeclaration(node)
+      ? node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier)
+        ? [node.moduleSpecifier.text]
+        : []
+      : [],
+  )
+}
+
 const graph = new Map(files.map((file) => [file, importsOf(file)]))
 
 describe('src', () => {
@@ -125,17 +138,23 @@ describe('src', () => {
     const optional = ['observability/metrics/', 'observability/tracing/']
     const loadedAnyway = files
       .filter((file) => !optional.some((folder) => file.startsWith(folder)))
-      .filter((file) => {
-        const source = ts.createSourceFile(file, readFileSync(join(src, file), 'utf8'), ts.ScriptTarget.Latest)
-        return source.statements.some(
-          (node) =>
-            ts.isImportDeclaration(node) &&
-            node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword &&
-            ts.isStringLiteral(node.moduleSpecifier) &&
-            /\/metrics\/|\/tracing\/|^prom-client|^@opentelemetry/.test(node.moduleSpecifier.text),
-        )
-      })
+      .filter((file) =>
+        modulesLoadedWith(file).some((name) => /\/metrics\/|\/tracing\/|^prom-client|^@opentelemetry/.test(name)),
+      )
     expect(loadedAnyway).toEqual([])
+  })
+
+  it('loads neither the server nor a package before a command needs it', () => {
+    const loaded = new Set(['main.ts', 'cli/cli.ts'])
+    const packages: string[] = []
+    for (const file of loaded) {
+      for (const name of modulesLoadedWith(file)) {
+        if (name.startsWith('.')) loaded.add(normalize(join(dirname(file), name)))
+        else if (!name.startsWith('node:')) packages.push(`${file} -> ${name}`)
+      }
+    }
+    expect(packages).toEqual([])
+    expect([...loaded].filter((file) => !/^(main\.ts$|cli\/|errors\/)/.test(file))).toEqual([])
   })
 
   it('lets the crawl import every other domain, users import streams, and no other domain import one', () => {
