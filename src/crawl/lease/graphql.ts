@@ -3,7 +3,8 @@ import { builder } from '../../graphql/builder.ts'
 import { InvalidInputError } from '../../errors/domain-error.ts'
 import { UserNotFoundError } from '../../user/model.ts'
 import { DEFAULT_STREAM } from '../../stream/model.ts'
-import { CrawlMetricsInputType, SessionType } from '../session/graphql.ts'
+import { SessionType } from '../session/graphql.ts'
+import { CrawlMetricsInputType, rateLimitedUntilOptions } from '../session/graphql-progress.ts'
 import { ResumePlanType } from '../plan/graphql.ts'
 import {
   type CrawlSession,
@@ -88,12 +89,7 @@ const HeartbeatInputType = builder.inputType('HeartbeatInput', {
     sessionId: t.string({ required: true, description: 'The session that is alive.' }),
     bookmarksProcessed: t.int({ description: TOTAL_SO_FAR }),
     metrics: t.field({ type: CrawlMetricsInputType, description: "The crawler's counts since its last report." }),
-    rateLimitedUntil: t.field({
-      type: 'DateTime',
-      description:
-        'When the platform lets the crawler continue, at most 24 hours ahead. The lease lasts at least until then. ' +
-        'Null: the crawler is not rate limited.',
-    }),
+    rateLimitedUntil: t.field(rateLimitedUntilOptions),
   }),
 })
 

@@ -1,7 +1,8 @@
 import { builder } from '../../graphql/builder.ts'
 import { InvalidInputError } from '../../errors/domain-error.ts'
 import { checkpointNodeId } from '../checkpoint/graphql-node-id.ts'
-import { CrawlMetricsInputType, SessionType } from '../session/graphql.ts'
+import { SessionType } from '../session/graphql.ts'
+import { CrawlMetricsInputType, rateLimitedUntilOptions } from '../session/graphql-progress.ts'
 import { SessionClosedError, SessionNotFoundError, StaleEpochError, StreamBusyError } from '../session/model.ts'
 import { UserNotFoundError } from '../../user/model.ts'
 import { DEFAULT_STREAM } from '../../stream/model.ts'
@@ -73,12 +74,7 @@ const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
         'INVALID_INPUT. A refused save can be repeated.',
     }),
     metrics: t.field({ type: CrawlMetricsInputType, description: "The crawler's counts since its last report." }),
-    rateLimitedUntil: t.field({
-      type: 'DateTime',
-      description:
-        'When the platform lets the crawler continue, at most 24 hours ahead. The lease lasts at least until then. ' +
-        'Null: the crawler is not rate limited.',
-    }),
+    rateLimitedUntil: t.field(rateLimitedUntilOptions),
   }),
 })
 

@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../../errors/domain-error.ts'
 import { builder } from '../../graphql/builder.ts'
-import { SessionStatusEnum } from './graphql.ts'
+import { SessionStatusEnum } from './graphql-status.ts'
 import { pruneSessions } from './prune.ts'
 
 const PruneSessionsInputType = builder.inputType('PruneSessionsInput', {

@@ -5,63 +5,28 @@ import { reachWhere } from '../../database/reach.ts'
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
 import type { Context } from '../../graphql/context.ts'
-import { userError } from '../../graphql/errors.ts'
 import { PlatformEnum } from '../../stream/graphql.ts'
 import { platformOf } from '../../stream/model.ts'
 import { UserType } from '../../user/graphql.ts'
+import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
+import { END_REASONS, SessionEndReasonEnum, SessionStatusEnum } from './graphql-status.ts'
+import { createSessionLoaders } from './loaders.ts'
 import {
-  bookmarksPerSecond,
   type CrawlSession,
   isLive,
   isStalled,
   type ListedSession,
-  SessionClosedError,
-  SessionExistsError,
-  SessionNotFoundError,
   type SessionSummary,
-  StaleEpochError,
   statusFromColumn,
-  StreamBusyError,
 } from './model.ts'
-import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
-import { createSessionLoaders } from './loaders.ts'
 import { findSession } from './store.ts'
-
-export const SessionStatusEnum = builder.enumType('CrawlSessionStatus', {
-  description: 'The state of a session.',
-  values: {
-    RUNNING: { value: 'running', description: 'It has started and not ended.' },
-    COMPLETED: { value: 'completed', description: 'It reached the end of what there was to crawl.' },
-    STOPPED: { value: 'stopped', description: 'It ended early, as it was asked to.' },
-    FAILED: { value: 'failed', description: 'It could not continue. `errorMessage` says why.' },
-  } as const,
-})
-
-const END_REASONS = ['REPORTED', 'LEASE_EXPIRED', 'TAKEN_OVER'] as const
-
-const SessionEndReasonEnum = builder.enumType('SessionEndReason', {
-  description: 'What ended a session.',
-  values: {
-    REPORTED: { description: 'The crawler ended it.' },
-    LEASE_EXPIRED: { description: 'Its lease ran out without a sign of life.' },
-    TAKEN_OVER: { description: 'Another session took the stream.' },
-  } satisfies Record<(typeof END_REASONS)[number], { description: string }>,
-})
-
-export const CrawlMetricsInputType = builder.inputType('CrawlMetricsInput', {
-  description: "A crawler's counts since its last report. Waymark adds them up.",
-  fields: (t) => ({
-    apiRequests: t.int({ description: 'Requests to the platform, 0 to 2^31 - 1.' }),
-    rateLimitHits: t.int({ description: 'Requests that the platform refused by its rate limit, 0 to 2^31 - 1.' }),
-  }),
-})
 
 /**
  * Resolves a field from a whole session. If only a summary was read, because no other field seemed to be selected
  * (graphql-reading.ts), the session is read by its key.
  * @throws Fault SERVICE_UNAVAILABLE if the session was deleted meanwhile
  */
-function fromWhole<Answer>(answer: (session: CrawlSession, context: Context) => Answer | Promise<Answer>) {
+export function fromWhole<Answer>(answer: (session: CrawlSession, context: Context) => Answer | Promise<Answer>) {
   return (session: ListedSession, _args: unknown, context: Context): Answer | Promise<Answer> => {
     if ('epoch' in session) return answer(session, context)
     return context.loaders
@@ -195,23 +160,6 @@ export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, Summa
       description: 'Whether it is alive and not rate limited, and its position has not moved for 5 leases.',
       resolve: fromWhole((session, { clock }) => isStalled(session, clock.now())),
     }),
-    commits: t.int({
-      description: 'The number of its saves that were accepted.',
-      resolve: fromWhole((session) => session.commits),
-    }),
-    bookmarksPerSecond: t.float({
-      nullable: true,
-      description: 'The average rate from its first save to its last. Null: fewer than two saves.',
-      resolve: fromWhole(bookmarksPerSecond),
-    }),
-    apiRequests: t.int({
-      description: 'Requests to the platform: the sum of what it reported.',
-      resolve: fromWhole((session) => session.apiRequests),
-    }),
-    rateLimitHits: t.int({
-      description: 'Requests that the platform refused by its rate limit: the sum of what it reported.',
-      resolve: fromWhole((session) => session.rateLimitHits),
-    }),
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
@@ -236,66 +184,6 @@ builder.prismaObjectField(SessionType, 'resumedFrom', (t) =>
   }),
 )
 
-builder.objectType(SessionClosedError, {
-  ...userError({
-    name: 'SessionClosedError',
-    code: 'SESSION_CLOSED',
-    meaning: 'The session has ended.',
-    description: 'The session has ended. Start a new one: it continues from the checkpoint.',
-  }),
-  fields: (t) => ({
-    session: t.field({
-      type: SessionType,
-      description: 'The session that has ended.',
-      resolve: ({ session }) => session,
-    }),
-  }),
-})
-
-builder.objectType(StreamBusyError, {
-  ...userError({
-    name: 'StreamBusyError',
-    code: 'STREAM_BUSY',
-    meaning: 'A live session owns the stream of this user.',
-    description:
-      'A live session owns the stream of this user. Wait until `retryAt`, ask it to stop, or start with `takeover`.',
-  }),
-  fields: (t) => ({
-    owner: t.field({
-      type: SessionType,
-      description: 'The session that owns the stream.',
-      resolve: ({ owner }) => owner,
-    }),
-    retryAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: "When the owner's lease expires unless the owner renews it. Null: not known.",
-      resolve: ({ owner }) => owner.leaseExpiresAt,
-    }),
-  }),
-})
-
-builder.objectType(SessionNotFoundError, {
-  ...userError({
-    name: 'SessionNotFoundError',
-    code: 'SESSION_NOT_FOUND',
-    meaning: 'There is no such session of this user and stream.',
-    description: 'There is no such session of this user and stream. Check the three, or call startSession.',
-  }),
-})
-
-builder.objectType(StaleEpochError, {
-  ...userError({
-    name: 'StaleEpochError',
-    code: 'STALE_EPOCH',
-    meaning: 'Another session has taken the stream.',
-    description: 'Another session has taken the stream. Stop crawling; what was saved before stands.',
-  }),
-  fields: (t) => ({
-    currentEpoch: t.exposeInt('currentEpoch', { description: 'The epoch that the stream has now.' }),
-  }),
-})
-
 builder.objectField(CheckpointType, 'liveSession', (t) =>
   t.prismaField({
     type: SessionType,
@@ -309,22 +197,6 @@ builder.objectField(CheckpointType, 'liveSession', (t) =>
       })(checkpoint, args, context),
   }),
 )
-
-builder.objectType(SessionExistsError, {
-  ...userError({
-    name: 'SessionExistsError',
-    code: 'SESSION_EXISTS',
-    meaning: 'A session with this ID already exists.',
-    description: 'A session with this ID already exists. Use it if it is yours and runs, or leave `sessionId` out.',
-  }),
-  fields: (t) => ({
-    session: t.field({
-      type: SessionType,
-      description: 'The session that has this ID.',
-      resolve: ({ session }) => session,
-    }),
-  }),
-})
 
 builder.queryField('session', (t) =>
   t.field({
