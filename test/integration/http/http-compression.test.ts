@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { buffer } from 'node:stream/consumers'
-import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import { syncBuiltinESMExports } from 'node:module'
+import zlib, { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { post, rawRequest, schemaOf, type Served, serve } from './http-support.ts'
 
@@ -77,6 +78,24 @@ describe('an answer above 4 KiB', () => {
       const text = unpack[coding](bytes).toString()
       expect(JSON.parse(text)).toEqual({ data: { text: 'é'.repeat((LIMIT + 2 - AROUND) / 2) } })
       if (coding !== 'plain') expect(bytes.byteLength).toBeLessThan(200)
+    }
+  })
+
+  it('is compressed in threads of their own, not on the event loop', async () => {
+    const server = await serve(schema)
+    const original = { gzipSync: zlib.gzipSync, brotliCompressSync: zlib.brotliCompressSync }
+    const refuse = () => {
+      throw new Error('this holds the event loop up')
+    }
+    Object.assign(zlib, { gzipSync: refuse, brotliCompressSync: refuse })
+    syncBuiltinESMExports()
+    try {
+      for (const encoding of ['gzip', 'br']) {
+        expect((await ask(server, 5_000, encoding)).headers['content-encoding']).toBe(encoding)
+      }
+    } finally {
+      Object.assign(zlib, original)
+      syncBuiltinESMExports()
     }
   })
 

@@ -1,5 +1,6 @@
 import { buildSchema } from 'graphql'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { type Readiness, shareReadiness } from '../../../src/http/health.ts'
 import { rawRequest, serve, until } from './http-support.ts'
 
 const schema = buildSchema('type Query { a: Int }')
@@ -83,5 +84,54 @@ describe('GET /ready', () => {
     expect(answer.status).toBe(503)
     expect(answer.text).not.toContain('password')
     expect(server.logText()).toContain('password of waymark is wrong')
+  })
+})
+
+describe('the check behind GET /ready', () => {
+  /** Checks that end when the test says so. */
+  function checks() {
+    const ends: ((readiness: Readiness) => void)[] = []
+    const ask = shareReadiness(() => new Promise((resolve) => ends.push(resolve)))
+    return { ends, ask }
+  }
+
+  it('is one for all who ask while it runs, and for a second', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    try {
+      const { ends, ask } = checks()
+      const asked = Array.from({ length: 100 }, ask)
+      vi.advanceTimersByTime(5_000)
+      asked.push(ask())
+      expect(ends).toHaveLength(1)
+      ends[0]?.({ ready: true })
+      expect(new Set(await Promise.all(asked))).toEqual(new Set([{ ready: true }]))
+      const next = ask()
+      expect(ends).toHaveLength(2)
+      ends[1]?.({ ready: false })
+      expect(await next).toEqual({ ready: false })
+      vi.advanceTimersByTime(999)
+      expect(await ask()).toEqual({ ready: false })
+      vi.advanceTimersByTime(1)
+      void ask()
+      expect(ends).toHaveLength(3)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('is made again after one that failed', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    try {
+      let made = 0
+      const ask = shareReadiness(() => {
+        made += 1
+        return made === 1 ? Promise.reject(new Error('no connection')) : Promise.resolve({ ready: true })
+      })
+      await expect(ask()).rejects.toThrow('no connection')
+      vi.advanceTimersByTime(1_000)
+      expect(await ask()).toEqual({ ready: true })
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })
