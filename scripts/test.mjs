@@ -1,4 +1,4 @@
-// Checks everything before a commit: types, lint, format, schema.graphql and all tests. --quick skips the tests.
+// Checks everything before a commit: types, lint, format, schema.graphql and all tests.
 // Further arguments go to vitest: npm test -- test/integration/checkpoint
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,18 +6,16 @@ import { join } from 'node:path'
 import { root, runToEnd, runTogether } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
-const quick = process.argv.includes('--quick')
-const rest = process.argv.slice(2).filter((argument) => argument !== '--quick')
+const rest = process.argv.slice(2)
 
 await prepare()
 if (rest.length === 0) {
   await runTogether([
     ['tsc', '--noEmit', '-p', 'tsconfig.json'],
     ['eslint', '.', '--max-warnings', '0'],
-    ['prettier', '--check', '--log-level', 'warn', '.'],
+    ['prettier', '--check', '--log-level', 'warn', '--cache', '--cache-strategy', 'content', '.'],
   ])
 }
-if (quick) process.exit(0)
 
 const folder = mkdtempSync(join(tmpdir(), 'waymark-report-'))
 try {
