@@ -1,6 +1,9 @@
+import { structuredPatch } from 'diff'
 import type { FoundObject, SchemaObject } from './catalog.ts'
-import { lineDiff } from './line-diff.ts'
 import { statementOf } from './schema-file.ts'
+
+/** How many unchanged lines the diff shows before and after a change. */
+const CONTEXT_LINES = 3
 
 /** An object that a database lacks or has differently. */
 export interface SchemaDifference {
@@ -108,9 +111,16 @@ function isWider(expected: SchemaObject, found: SchemaObject): boolean {
 function hunkOf(object: SchemaObject, counterpart: FoundObject | undefined): string[] {
   const before = statementOf(object)
   const lines = counterpart
-    ? lineDiff(before, statementOf({ ...counterpart, name: object.name }))
+    ? changedLines(before, statementOf({ ...counterpart, name: object.name }))
     : before.split('\n').map((line) => `-${line}`)
   return [`@@ ${describe(object)} @@`, ...lines]
+}
+
+/** The lines that differ, with the lines around them; " ..." where lines between two changes are left out. */
+function changedLines(before: string, after: string): string[] {
+  // A text that ends in a line break gets no mark "No newline at end of file".
+  const { hunks } = structuredPatch('', '', `${before}\n`, `${after}\n`, '', '', { context: CONTEXT_LINES })
+  return hunks.flatMap(({ lines }, place) => (place === 0 ? lines : [' ...', ...lines]))
 }
 
 function describe({ kind, table, name, definition }: SchemaObject): string {
