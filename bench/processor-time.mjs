@@ -1,9 +1,11 @@
-// Compares the processor time that checkouts of Waymark spend on a read by key, in turn, on one database:
-// npm run build (in each); DATABASE_URL=postgresql://... node bench/processor-time.mjs <checkout> <checkout> ...
-// It takes about a minute for each checkout.
+// Compares the processor time that checkouts of Waymark spend on an operation, in turn, on one database:
+// npm run build (in each)
+// DATABASE_URL=postgresql://... node bench/processor-time.mjs <read|save|sessions> <checkout> <checkout> ...
+// A ratio is to the first checkout in the same round: on a busy machine times grow, and ratios hardly change.
+// It ends after about a minute for each checkout.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -11,24 +13,55 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const FIRST_PORT = 4810
 const CONNECTIONS = 16
-const REQUESTS = 15_000
-const ROUNDS = 8
-const CLOCK_TICK_MS = 10
-const QUERY = '{ checkpoint(userId: "bench") { userId stream lastItemId lastCrawledAt bookmarksCount updatedAt } }'
+/** Each starts the servers anew: what a process compiles, and when, is luck, and worth 5 %. */
+const RUNS = 3
+/** V8 compiles in the first ones, which do not count. */
+const WARM_UP_ROUNDS = 3
+/** Short ones: what else the machine does changes within seconds. */
+const ROUNDS = 30
+const SESSIONS = 100
 
-const checkouts = process.argv.slice(2).map((path) => resolve(path))
-if (checkouts.length === 0 || !process.env.DATABASE_URL) {
-  process.stderr.write('usage: DATABASE_URL=postgresql://... node bench/processor-time.mjs <checkout> <checkout> ...\n')
+/** What is asked, how often in a round, and a part of each answer. Each connection asks for a user of its own. */
+const OPERATIONS = {
+  read: {
+    query:
+      'query ($userId: String!) { checkpoint(userId: $userId) ' +
+      '{ userId stream lastItemId lastCrawledAt bookmarksCount updatedAt } }',
+    requests: 1_000,
+    answer: '"lastItemId":"5"',
+  },
+  save: {
+    query:
+      'mutation ($userId: String!) { saveCheckpoint(input: { userId: $userId, itemId: "5" }) ' +
+      '{ ... on SaveCheckpointSuccess { created checkpoint { userId stream lastItemId bookmarksCount } } } }',
+    requests: 1_000,
+    answer: '"lastItemId":"5"',
+  },
+  sessions: {
+    query:
+      `query ($userId: String!) { user(userId: $userId) { sessions(first: ${SESSIONS}) ` +
+      '{ nodes { sessionId status startedAt completedAt bookmarksProcessed } } } }',
+    requests: 100,
+    answer: '"sessionId":"bench-',
+  },
+}
+
+const operation = OPERATIONS[process.argv[2]]
+const checkouts = process.argv.slice(3).map((path) => resolve(path))
+if (!operation || checkouts.length === 0 || !process.env.DATABASE_URL) {
+  process.stderr.write(
+    'usage: DATABASE_URL=postgresql://... node bench/processor-time.mjs <read|save|sessions> <checkout> ...\n',
+  )
   process.exit(2)
 }
 
-/**
- * The time in user and kernel mode, microseconds: fields 14 and 15 of
- * https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
- */
+/** Of all its threads, in user and kernel mode, microseconds: https://docs.kernel.org/scheduler/sched-stats.html */
 function processorTimeUs(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS * 1_000
+  let ns = 0
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
+  }
+  return ns / 1_000
 }
 
 async function start(checkout, port) {
@@ -44,6 +77,15 @@ async function start(checkout, port) {
   return child
 }
 
+/** The median, and what half of the values lie between. */
+function spread(values, digits) {
+  const sorted = values.toSorted((a, b) => a - b)
+  const [low, median, high] = [0.25, 0.5, 0.75].map((part) => sorted[Math.floor(sorted.length * part)].toFixed(digits))
+  return `${median} (${low} to ${high})`
+}
+
+const userId = (place) => `bench-${10 + place}`
+
 async function ask(port, query) {
   const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
     method: 'POST',
@@ -53,14 +95,14 @@ async function ask(port, query) {
   return response.json()
 }
 
-/** Sends REQUESTS requests over CONNECTIONS connections. Each sends the next one when the last is answered. */
+/** Sends the operation's requests over CONNECTIONS connections. Each sends the next one when the last is answered. */
 function load(port) {
-  const body = JSON.stringify({ query: QUERY })
-  const request =
-    `POST /graphql HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n` +
-    `content-length: ${body.length}\r\n\r\n${body}`
-  let left = REQUESTS
-  const clients = Array.from({ length: CONNECTIONS }, async () => {
+  let left = operation.requests
+  const clients = Array.from({ length: CONNECTIONS }, async (_, place) => {
+    const body = JSON.stringify({ query: operation.query, variables: { userId: userId(place) } })
+    const request =
+      `POST /graphql HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${body.length}\r\n\r\n${body}`
     const socket = connect(port, '127.0.0.1').setNoDelay(true).setEncoding('latin1')
     await once(socket, 'connect')
     let text = ''
@@ -76,35 +118,58 @@ function load(port) {
       const bodyAt = text.indexOf('\r\n\r\n') + 4
       const length = Number(/content-length: (\d+)/i.exec(text)?.[1])
       if (bodyAt < 4 || text.length < bodyAt + length) continue
-      if (!text.includes('"lastItemId":"5"')) throw new Error(text)
+      if (!text.includes(operation.answer)) throw new Error(text)
       next()
     }
   })
   return Promise.all(clients)
 }
 
-const children = []
-try {
-  for (const [place, checkout] of checkouts.entries()) children.push(await start(checkout, FIRST_PORT + place))
-  await ask(FIRST_PORT, 'mutation { registerUser(input: { userId: "bench" }) { __typename } }')
-  await ask(FIRST_PORT, 'mutation { saveCheckpoint(input: { userId: "bench", itemId: "5" }) { __typename } }')
-  const times = checkouts.map(() => [])
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const turn = [...checkouts.keys()]
-    for (const place of round % 2 === 0 ? turn : turn.reverse()) {
-      const before = processorTimeUs(children[place].pid)
-      await load(FIRST_PORT + place)
-      // Not counted: in the first round V8 compiles.
-      if (round > 0) times[place].push((processorTimeUs(children[place].pid) - before) / REQUESTS)
+async function fill(port) {
+  for (let place = 0; place < CONNECTIONS; place += 1) {
+    const user = userId(place)
+    await ask(port, `mutation { registerUser(input: { userId: "${user}" }) { __typename } }`)
+    await ask(port, `mutation { saveCheckpoint(input: { userId: "${user}", itemId: "5" }) { __typename } }`)
+    for (let session = 0; operation === OPERATIONS.sessions && session < SESSIONS; session += 1) {
+      const sessionId = `${user}-${session}`
+      await ask(
+        port,
+        `mutation { startSession(input: { userId: "${user}", sessionId: "${sessionId}" }) { __typename } }`,
+      )
+      await ask(port, `mutation { completeSession(input: { sessionId: "${sessionId}" }) { __typename } }`)
     }
   }
-  for (const [place, checkout] of checkouts.entries()) {
-    const sorted = times[place].toSorted((a, b) => a - b)
-    const median = sorted[Math.floor(sorted.length / 2)]
-    process.stdout.write(
-      `${checkout}: ${median.toFixed(1)} µs (${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)})\n`,
-    )
+}
+
+/** @param times each checkout's, of each round */
+async function run(times) {
+  const children = []
+  try {
+    for (const [place, checkout] of checkouts.entries()) children.push(await start(checkout, FIRST_PORT + place))
+    await fill(FIRST_PORT)
+    for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
+      const turn = [...checkouts.keys()]
+      for (const place of round % 2 === 0 ? turn : turn.reverse()) {
+        const before = processorTimeUs(children[place].pid)
+        await load(FIRST_PORT + place)
+        const spent = (processorTimeUs(children[place].pid) - before) / operation.requests
+        if (round >= WARM_UP_ROUNDS) times[place].push(spent)
+      }
+    }
+  } finally {
+    for (const child of children.reverse()) {
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    }
   }
-} finally {
-  for (const child of children.reverse()) child.kill('SIGTERM')
+}
+
+const times = checkouts.map(() => [])
+for (let count = 0; count < RUNS; count += 1) await run(times)
+for (const [place, checkout] of checkouts.entries()) {
+  const ratios = times[place].map((time, round) => time / times[0][round])
+  const least = Math.min(...times[place])
+  process.stdout.write(
+    `${checkout}: ${spread(times[place], 1)} µs, least ${least.toFixed(1)}, ratio ${spread(ratios, 3)}\n`,
+  )
 }

@@ -52,9 +52,7 @@ export interface Callers {
 export interface Enveloped {
   readonly parse: (text: string) => DocumentNode
   readonly validate: (schema: GraphQLSchema, document: DocumentNode) => readonly GraphQLError[]
-  readonly contextFactory: (
-    understood: Omit<UnderstoodOperation, keyof OperationContext | 'api'>,
-  ) => UnderstoodOperation | Promise<UnderstoodOperation>
+  readonly contextFactory: () => UnderstoodOperation | Promise<UnderstoodOperation>
   readonly execute: (args: ExecutionArgs) => ExecutionResult | Promise<ExecutionResult>
   readonly subscribe: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
 }
@@ -94,15 +92,16 @@ export function createPipeline(options: PipelineOptions, callers: Callers, findD
     usePersistedOperations(findDocument),
     useLimits({ introspection }),
     useCost(schema, options.pageSizes),
-    useRateLimit(callers.rates),
+    ...(callers.rates.isFree ? [] : [useRateLimit(callers.rates)]),
     useRequestLog(log),
     useApiContext(options.createContext, callers.rates),
     useCompiledExecution(schema),
     useSharedSubscriptions(schema, callers.rates),
     useLiveStreams(callers.streams, presentEvent),
-    useMaskedFaults(present),
     ...(observer ? [useMetrics(observer)] : []),
     ...(tracer ? [useTracing(tracer)] : []),
+    // Last: it masks what all others return.
+    useMaskedFaults(present),
   ]
   const yoga = createYoga({
     schema,

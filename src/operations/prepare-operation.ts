@@ -41,7 +41,8 @@ export async function prepareOperation(
     if (!operation) return [new GraphQLError('Name one of the operations of the document in operationName.')]
     // Of the request nothing else is kept while the operation runs.
     const variables = declaredVariables(operation, given)
-    const made = contextFactory({ document, operation, variables })
+    Object.assign(context, { document, operation, variables })
+    const made = contextFactory()
     // Without a limit on points nothing is waited for.
     const contextValue = made instanceof Promise ? await made : made
     const isSubscription = operation.operation === OperationTypeNode.SUBSCRIPTION

@@ -12,11 +12,14 @@ export function useApiContext(create: (operation: OperationInfo) => object, rate
     rates.charge(subject, points)
   }
   return {
-    onContextBuilding({ context: { exchange }, extendContext }) {
-      const { requestId, admitted, operationType, lastEventId } = exchange
-      if (!admitted) throw new Error('nobody was admitted')
-      const isStream = operationType === 'subscription'
-      extendContext({ api: create({ requestId, principal: admitted.principal, isStream, lastEventId, charge }) })
+    instrumentation: {
+      context({ context }, buildContext) {
+        const { requestId, admitted, operationType, lastEventId } = context.exchange
+        if (!admitted) throw new Error('nobody was admitted')
+        const isStream = operationType === 'subscription'
+        context.api = create({ requestId, principal: admitted.principal, isStream, lastEventId, charge })
+        buildContext()
+      },
     },
   }
 }

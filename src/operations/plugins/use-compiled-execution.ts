@@ -11,9 +11,16 @@ export function useCompiledExecution(schema: GraphQLSchema): OperationPlugin {
   const execute = createCompiledExecution(schema)
   const rules = new VariableRules(schema)
   function run(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
+    const { document, operationName, variableValues, contextValue } = args
     const refused = rules.refuseLarge(args)
     if (refused) return refused
-    const result = execute({ ...args, contextValue: (args.contextValue as UnderstoodOperation).api })
+    const result = execute({
+      schema,
+      document,
+      operationName,
+      variableValues,
+      contextValue: (contextValue as UnderstoodOperation).api,
+    })
     return result instanceof Promise
       ? result.then((settled) => rules.inOurWords(settled, args))
       : rules.inOurWords(result, args)

@@ -11,11 +11,14 @@ import type { OperationPlugin } from './operation-context.ts'
  */
 export function useCost(schema: GraphQLSchema, pageSizes: PageSizes): OperationPlugin {
   return {
-    onContextBuilding({ context: { exchange, document, operation, variables } }) {
-      if (operation.operation === OperationTypeNode.SUBSCRIPTION) requireSmall(variables)
-      exchange.objects = objectsOf(schema, document, operation, variables ?? {}, pageSizes)
-      const excess = findCostExcess(exchange.objects)
-      if (excess) throw excess
+    instrumentation: {
+      context({ context: { exchange, document, operation, variables } }, buildContext) {
+        if (operation.operation === OperationTypeNode.SUBSCRIPTION) requireSmall(variables)
+        exchange.objects = objectsOf(schema, document, operation, variables ?? {}, pageSizes)
+        const excess = findCostExcess(exchange.objects)
+        if (excess) throw excess
+        buildContext()
+      },
     },
   }
 }

@@ -9,8 +9,11 @@ import type { OperationPlugin } from './operation-context.ts'
  */
 export function useRequestLog(log: Logger): OperationPlugin {
   return {
-    onContextBuilding({ context: { exchange, document, operation } }) {
-      noteOperation(exchange, document, operation)
+    instrumentation: {
+      context({ context: { exchange, document, operation } }, buildContext) {
+        noteOperation(exchange, document, operation)
+        buildContext()
+      },
     },
     onSubscribe({ context: { exchange } }) {
       return {
