@@ -28,7 +28,7 @@ export interface UnderstoodOperation extends OperationContext {
 /**
  * A plugin of yoga. Its hooks run in the order of the list in pipeline.ts. onParse and onValidate see an
  * OperationContext; the hooks after them see an UnderstoodOperation. What runs before each operation and waits for
- * nothing wraps the building of the context (`instrumentation.context`), which is a plain call. The hook onContextBuilding
- * runs after all of these. It may return a promise, and costs more (bench/DECISIONS.md).
+ * nothing wraps the building of the context (`instrumentation.context`), which is a plain call. The hook
+ * onContextBuilding runs after all of these. It may return a promise, and costs more (bench/DECISIONS.md).
  */
 export type OperationPlugin = Plugin<UnderstoodOperation>

@@ -6,8 +6,8 @@ import type { OperationPlugin } from './operation-context.ts'
 
 /**
  * Makes of each result what a client may read (mask-error.ts). A stream's events are masked where they are delivered,
- * by useLiveStreams. It is the last plugin of the list, because it masks what the function returns that the others set. A
- * plugin that sets a result and no function (setResultAndStopExecution) masks its errors itself.
+ * by useLiveStreams. It is the last plugin of the list, because it masks what the function returns that the others set.
+ * A plugin that sets a result and no function (setResultAndStopExecution) masks its errors itself.
  * @param mask also notes the errors' codes in the exchange
  */
 export function useMaskedFaults(
