@@ -70,9 +70,9 @@ export interface Pipeline {
 }
 
 /**
- * One yoga for every transport. What Waymark does around an operation is a plugin, one concern a file. To add one, write
- * it beside the others and list it here. A document that was read before does not run the hooks of parsing and
- * validation, which would cost a read by key 20 µs. yoga's HTTP layer is not used. docs/adr/0003-http.md has the figures.
+ * One yoga for every transport. What Waymark does around an operation is a plugin, one concern a file. To add one,
+ * write it beside the others and list it here. A document that was read before does not run the hooks of parsing and
+ * validation, which would cost a read by key 20 µs. yoga's HTTP layer is not used. The figures: docs/adr/0003-http.md.
  */
 export function createPipeline(options: PipelineOptions, callers: Callers, findDocument: FindDocument): Pipeline {
   const { schema, log, debug, toFault, observer, tracer, introspection = true } = options
