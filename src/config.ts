@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import type { AuthenticationSettings } from './access/authenticate.ts'
 import { toPostgresUrl } from './database/database-url.ts'
 import { findMisspelt } from './misspelt-settings.ts'
 import { StartupError } from './errors/startup-error.ts'
@@ -102,7 +103,7 @@ const settings = z.object({
 export const settingNames: readonly string[] = Object.keys(settings.shape)
 
 /** Every setting of the server, with its unit in its name. docs/settings.md says what each one does. */
-export interface Config {
+export interface Config extends AuthenticationSettings {
   readonly host: string
   /** 0 lets the system choose a free port. */
   readonly port: number
@@ -156,18 +157,6 @@ export interface Config {
   readonly sessionRetentionDays: number | undefined
   /** Events of the feeds older than this are deleted. Cursors from before them are answered CURSOR_EXPIRED. */
   readonly feedRetentionHours: number
-  /**
-   * How callers authenticate. Empty: they do not. Then the server listens on a loopback address only, and each caller
-   * is the local operator.
-   */
-  readonly authentication: readonly ('keys' | 'jwt')[]
-  /** `jwt` needs this, `jwtAudience` and `jwtJwksUrl`; undefined without it. */
-  readonly jwtIssuer: string | undefined
-  readonly jwtAudience: string | undefined
-  readonly jwtJwksUrl: string | undefined
-  readonly jwtAlgorithms: readonly string[]
-  /** The claim that binds a token to users. */
-  readonly jwtUserIdsClaim: string
   /** Whether npm started this process, by a script or npx. Then the process stops when npm is gone. */
   readonly isStartedByNpm: boolean
 }

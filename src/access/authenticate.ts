@@ -15,13 +15,17 @@ import { isKeyLike } from './key-format.ts'
 export type Authenticate = (credentials: Credentials) => Principal | Promise<Principal>
 
 export interface AuthenticationSettings {
-  /** Empty: nobody has to authenticate. */
+  /**
+   * How callers authenticate. Empty: they do not. Then the server listens on a loopback address only, and each caller
+   * is the local operator.
+   */
   readonly authentication: readonly ('keys' | 'jwt')[]
-  /** This, `jwtAudience` and `jwtJwksUrl` are set if `authentication` names jwt. */
+  /** `jwt` needs this, `jwtAudience` and `jwtJwksUrl`; undefined without it. */
   readonly jwtIssuer: string | undefined
   readonly jwtAudience: string | undefined
   readonly jwtJwksUrl: string | undefined
   readonly jwtAlgorithms: readonly string[]
+  /** The claim that binds a token to users. */
   readonly jwtUserIdsClaim: string
 }
 

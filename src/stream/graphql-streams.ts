@@ -1,6 +1,6 @@
 import { InvalidInputError } from '../errors/domain-error.ts'
 import { builder } from '../graphql/builder.ts'
-import { PlatformEnum } from './graphql.ts'
+import { PlatformEnum, STREAM_DESCRIPTION } from './graphql.ts'
 import { platformOf, type Stream } from './model.ts'
 import { allStreams, configureStream } from './service.ts'
 import { findStreams } from './settings-store.ts'
@@ -58,8 +58,7 @@ const ConfigureStreamInputType = builder.inputType('ConfigureStreamInput', {
   fields: (t) => ({
     name: t.string({
       required: true,
-      description:
-        'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks. It need not have been crawled.',
+      description: `${STREAM_DESCRIPTION} It need not have been crawled.`,
     }),
     ordering: t.field({
       type: ItemOrderingEnum,

@@ -1,5 +1,9 @@
 import { builder } from '../graphql/builder.ts'
+import { platformOf } from './model.ts'
 import { namedPlatforms, other, type PlatformName } from './platforms/platform.ts'
+
+/** Describes every field and argument that names a stream. */
+export const STREAM_DESCRIPTION = 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.'
 
 export const PlatformEnum = builder.enumType('Platform', {
   description: 'A platform: the part of a stream name before the slash. It decides which item IDs are valid.',
@@ -19,4 +23,11 @@ export const PlatformEnum = builder.enumType('Platform', {
 /** The platform of a value of the enum. */
 export function platformOfEnum(name: PlatformName) {
   return namedPlatforms.find((platform) => platform.name === name) ?? other
+}
+
+/** The options of the field `platform` of whatever belongs to a stream. */
+export const platformOptions = {
+  type: PlatformEnum,
+  description: 'The platform that the stream name begins with.',
+  resolve: ({ stream }: { readonly stream: string }) => platformOf(stream).name,
 }

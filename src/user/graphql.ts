@@ -21,6 +21,14 @@ export const UserType = builder.prismaNode('User', {
   }),
 })
 
+/** The options of the field `user` of whatever belongs to a user. */
+export const userOptions = {
+  type: UserType,
+  description: 'The user whose list it is.',
+  // The foreign key guarantees that the user exists, and the ID is all that a user has: no statement is needed.
+  resolve: ({ userId }: { readonly userId: string }) => ({ userId }),
+}
+
 builder.objectType(UserNotFoundError, {
   ...userError({
     name: 'UserNotFoundError',

@@ -4,9 +4,9 @@ import { requireIdentifier } from '../../graphql/arguments.ts'
 import { builder } from '../../graphql/builder.ts'
 import type { Context } from '../../graphql/context.ts'
 import { checkpointNodeKey, parseCheckpointNodeKey } from './graphql-node-id.ts'
-import { PlatformEnum } from '../../stream/graphql.ts'
+import { platformOptions, STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { DEFAULT_STREAM, platformOf, requireStream } from '../../stream/model.ts'
-import { UserType } from '../../user/graphql.ts'
+import { userOptions, UserType } from '../../user/graphql.ts'
 import { checkpointReadingOf } from './graphql-reading.ts'
 import type { Checkpoint, CheckpointState, LiteralCheckpoint } from './model.ts'
 import { createCheckpointLoaders } from './loaders.ts'
@@ -49,21 +49,12 @@ export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
     },
   },
   fields: (t) => ({
-    user: t.field({
-      type: UserType,
-      description: 'The user whose list it is.',
-      // The foreign key guarantees that the user exists, and the ID is all that a user has: no statement is needed.
-      resolve: ({ userId }) => ({ userId }),
-    }),
+    user: t.field(userOptions),
     userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
     stream: t.exposeString('stream', {
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
-    platform: t.field({
-      type: PlatformEnum,
-      description: 'The platform that the stream name begins with.',
-      resolve: ({ stream }) => platformOf(stream).name,
-    }),
+    platform: t.field(platformOptions),
     lastItemId: t.exposeString('lastItemId', {
       description: 'The ID of the last item that was processed. Always a string: tweet IDs exceed 2^53.',
     }),
@@ -146,7 +137,7 @@ builder.objectField(UserType, 'checkpoint', (t) =>
     args: {
       stream: t.arg.string({
         defaultValue: DEFAULT_STREAM,
-        description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+        description: STREAM_DESCRIPTION,
       }),
     },
     resolve: ({ userId }, args, { loaders }, info) =>
@@ -181,7 +172,7 @@ builder.queryField('checkpoint', (t) =>
       userId: t.arg.string({ required: true, description: 'The natural key of the user.' }),
       stream: t.arg.string({
         defaultValue: DEFAULT_STREAM,
-        description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+        description: STREAM_DESCRIPTION,
       }),
     },
     resolve: (_parent, { userId, stream }, { loaders }, info) =>

@@ -1,3 +1,4 @@
+import { STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
 import { afterOptions } from '../../graphql/feed-options.ts'
@@ -36,7 +37,7 @@ const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent'
     }),
     userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
     stream: t.exposeString('stream', {
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
     version: t.exposeInt('version', { description: 'The version that this event made.' }),
     lastItemId: t.exposeString('lastItemId', {

@@ -1,3 +1,4 @@
+import { STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
 import { afterOptions } from '../../graphql/feed-options.ts'
@@ -37,7 +38,7 @@ const SessionStatusEventType = builder.objectRef<SessionStatusEvent>('SessionSta
     sessionId: t.exposeString('sessionId', { description: 'The natural key of the session.' }),
     userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
     stream: t.exposeString('stream', {
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
     previousStatus: t.field({
       type: SessionStatusEnum,

@@ -1,3 +1,4 @@
+import { STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { InvalidInputError } from '../../errors/domain-error.ts'
 import { requireIdentifier } from '../../graphql/arguments.ts'
 import { queryFromInfo } from '@pothos/plugin-prisma'
@@ -39,7 +40,7 @@ const RevisionType = builder.prismaNode('CheckpointRevision', {
   fields: (t) => ({
     userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
     stream: t.exposeString('stream', {
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
     version: t.exposeInt('version', {
       description: 'The number of the version: 1, 2, 3 and so on for each user and stream, without a gap.',
@@ -109,7 +110,7 @@ builder.queryField('checkpointHistory', (t) =>
         userId: t.arg.string({ required: true, description: 'The natural key of the user.' }),
         stream: t.arg.string({
           defaultValue: DEFAULT_STREAM,
-          description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+          description: STREAM_DESCRIPTION,
         }),
       },
       validate: pageArgumentsSchema,
@@ -140,7 +141,7 @@ const RollbackCheckpointInputType = builder.inputType('RollbackCheckpointInput',
     userId: t.string({ required: true, description: 'The natural key of the user.' }),
     stream: t.string({
       required: true,
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
     toVersion: t.int({
       description: 'The version to restore. The current one changes nothing; a higher one is INVALID_INPUT.',

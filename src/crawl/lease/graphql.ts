@@ -1,3 +1,4 @@
+import { STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { CheckpointType } from '../checkpoint/graphql.ts'
 import { builder } from '../../graphql/builder.ts'
 import { InvalidInputError } from '../../errors/domain-error.ts'
@@ -33,7 +34,7 @@ const StartSessionInputType = builder.inputType('StartSessionInput', {
     userId: t.string({ required: true, description: 'The user whose list it crawls. The user must be registered.' }),
     stream: t.string({
       defaultValue: DEFAULT_STREAM,
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
     sessionId: t.string({
       description:

@@ -1,3 +1,4 @@
+import { STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { loadItemList } from '../checkpoint/graphql.ts'
 import { requireIdentifier } from '../../graphql/arguments.ts'
 import { builder } from '../../graphql/builder.ts'
@@ -60,7 +61,7 @@ builder.queryField('resumePlan', (t) =>
       userId: t.arg.string({ required: true, description: 'The natural key of the user.' }),
       stream: t.arg.string({
         defaultValue: DEFAULT_STREAM,
-        description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+        description: STREAM_DESCRIPTION,
       }),
     },
     resolve: (_parent, { userId, stream }, { database, caller }) =>

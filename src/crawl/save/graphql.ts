@@ -1,3 +1,4 @@
+import { STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { builder } from '../../graphql/builder.ts'
 import { InvalidInputError } from '../../errors/domain-error.ts'
 import { checkpointNodeId } from '../checkpoint/graphql-node-id.ts'
@@ -156,7 +157,7 @@ const ClearCheckpointInputType = builder.inputType('ClearCheckpointInput', {
     userId: t.string({ required: true, description: 'The natural key of the user.' }),
     stream: t.string({
       defaultValue: DEFAULT_STREAM,
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
     sessionId: t.string({ description: 'The session that clears. Required while a live session owns the stream.' }),
     expectedVersion: t.int({

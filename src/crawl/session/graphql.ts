@@ -5,9 +5,8 @@ import { reachWhere } from '../../database/reach.ts'
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
 import type { Context } from '../../graphql/context.ts'
-import { PlatformEnum } from '../../stream/graphql.ts'
-import { platformOf } from '../../stream/model.ts'
-import { UserType } from '../../user/graphql.ts'
+import { platformOptions, STREAM_DESCRIPTION } from '../../stream/graphql.ts'
+import { userOptions } from '../../user/graphql.ts'
 import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
 import { END_REASONS, SessionEndReasonEnum, SessionStatusEnum } from './graphql-status.ts'
 import { createSessionLoaders } from './loaders.ts'
@@ -50,21 +49,12 @@ export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, Summa
   nullable: true,
   fields: (t) => ({
     sessionId: t.exposeString('sessionId', { description: 'The natural key, unique among all sessions.' }),
-    user: t.field({
-      type: UserType,
-      description: 'The user whose list it crawls.',
-      // The foreign key guarantees that the user exists, and the ID is all that a user has: no statement is needed.
-      resolve: ({ userId }) => ({ userId }),
-    }),
+    user: t.field(userOptions),
     userId: t.exposeString('userId', { description: 'The natural key of the user.' }),
     stream: t.exposeString('stream', {
-      description: 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.',
+      description: STREAM_DESCRIPTION,
     }),
-    platform: t.field({
-      type: PlatformEnum,
-      description: 'The platform that the stream name begins with.',
-      resolve: ({ stream }) => platformOf(stream).name,
-    }),
+    platform: t.field(platformOptions),
     startedAt: t.expose('startedAt', {
       type: 'DateTime',
       description: 'When it started, by the clock of the database.',
