@@ -4,9 +4,9 @@ import { expect } from 'vitest'
 import type { Attack, Target } from '../attack.ts'
 import { rounds } from '../rounds.ts'
 
-const BODIES = rounds(200, 12)
+const BODIES = rounds(200, 4)
 const AT_ONCE = 4
-const PIECES = 1_000_000
+const PIECES = rounds(1_000_000, 300_000)
 
 /** Kept one by one, each would take 200 bytes of the heap: three bodies of 1 MiB would end the server. */
 const body = '1\r\n \r\n'.repeat(PIECES)
@@ -30,13 +30,13 @@ async function sendBody({ port, insider }: Target, accept: string): Promise<stri
 async function strike(target: Target, accept: string): Promise<void> {
   for (let sent = 0; sent < BODIES; sent += AT_ONCE) {
     const answers = await Promise.all(Array.from({ length: AT_ONCE }, () => sendBody(target, accept)))
-    // A reset may have come before the answer was read.
-    for (const answer of answers) expect(answer).toMatch(/^$|^HTTP\/1\.1 400 /)
+    // Too many pieces, or too much just now. A reset may have come before the answer was read.
+    for (const answer of answers) expect(answer).toMatch(/^$|^HTTP\/1\.1 (400|503) /)
   }
 }
 
 export const attack: Attack = {
-  title: 'bodies in a million pieces of one byte',
+  title: `bodies in ${PIECES} pieces of one byte`,
   ways: {
     HTTP: (target) => strike(target, 'application/json'),
     SSE: (target) => strike(target, 'text/event-stream'),

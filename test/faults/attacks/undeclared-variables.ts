@@ -4,7 +4,7 @@ import { openStream } from '../open-stream.ts'
 import { rounds } from '../rounds.ts'
 
 /** Kept by the server, each would take 24 MB: the 21st would end it. */
-const STREAMS = rounds(300, 24)
+const STREAMS = rounds(300, 12)
 /** Parsed at once, more than 20 end it too. */
 const AT_ONCE = rounds(60, 12)
 
