@@ -1,3 +1,4 @@
 #!/bin/sh
-# Names what the database in DATABASE_URL lacks of this version's schema, with the remedy; exit code 1 if anything. Changes nothing.
+# Lists what differs in the database in DATABASE_URL from the schema of this version, each with a remedy. Exit code 1 if
+# anything differs. Changes nothing.
 exec node "$(dirname "$0")/start.mjs" verify "$@"

@@ -31,18 +31,18 @@ export interface PipelineOptions {
   readonly log: Logger
   readonly debug: boolean
   readonly createContext: (operation: OperationInfo) => object
-  /** How long the pages of lists are, which prices them. */
+  /** The page sizes of lists, by which the cost limit prices them. */
   readonly pageSizes: PageSizes
-  /** Whether clients may ask for the schema. Default: they may. */
+  /** Whether clients may query the schema. Default: true. */
   readonly introspection?: boolean
   readonly toFault?: ((error: unknown) => Fault | undefined) | undefined
-  /** Default: nobody watches. */
+  /** Observes each operation. Default: none. */
   readonly observer?: RequestObserver | undefined
-  /** Default: nobody follows. */
+  /** Traces operations. Default: none. */
   readonly tracer?: RequestTracer | undefined
 }
 
-/** What each caller asks for, and its streams, over all transports. */
+/** The limits of each caller over all transports: its points and its open subscriptions. */
 export interface Callers {
   readonly streams: CallerStreams
   readonly rates: CallerRates
@@ -57,22 +57,28 @@ export interface Enveloped {
   readonly subscribe: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
 }
 
-/** What every transport runs operations with. */
+/** Runs operations, for every transport. */
 export interface Pipeline {
   readonly schema: GraphQLSchema
-  /** Documents that were parsed and found valid. What parsing and validation say must follow from the text alone. */
+  /** Documents that were parsed and are valid. Parsing and validation must depend on the text alone. */
   readonly documents: LRUCache<string, DocumentNode>
   envelop(context: OperationContext): Enveloped
-  /** Makes of what an operation came to what a client may read, and notes it in the exchange. */
+  /** Makes the result that a client may read, and stores the codes of its errors in the exchange. */
   present(exchange: Exchange, result: ExecutionResult): ExecutionResult
-  /** Takes points off the caller's minute. @returns undefined: there is no limit @throws Fault RATE_LIMITED */
+  /**
+   * Takes points from the caller.
+   * @returns undefined if there is no limit
+   * @throws Fault RATE_LIMITED
+   */
   spend(exchange: Exchange, points: number): Promise<void> | undefined
 }
 
 /**
- * One yoga for every transport. What Waymark does around an operation is a plugin, one concern a file. To add one,
- * write it beside the others and list it here. A document that was read before does not run the hooks of parsing and
- * validation, which would cost a read by key 20 µs. yoga's HTTP layer is not used. The figures: docs/adr/0003-http.md.
+ * Makes one yoga for all transports. Each concern of Waymark around an operation is a plugin in a file of its own. To
+ * add one, write it beside the others and list it here.
+ *
+ * A document that was read before does not run the hooks of parsing and validation, which would cost a read by key
+ * 20 µs. yoga's HTTP layer is not used. The figures: docs/adr/0003-http.md.
  */
 export function createPipeline(options: PipelineOptions, callers: Callers, findDocument: FindDocument): Pipeline {
   const { schema, log, debug, toFault, observer, tracer, introspection = true } = options
@@ -116,7 +122,7 @@ export function createPipeline(options: PipelineOptions, callers: Callers, findD
   return {
     schema,
     documents: createDocumentCache(),
-    // yoga's own type leaves its functions' arguments open.
+    // yoga's type does not type the arguments of its functions.
     envelop: (context) => yoga.getEnveloped(context) as unknown as Enveloped,
     present,
     spend: ({ admitted }, points) => callers.rates.spend(admitted?.principal.subject ?? '', points),

@@ -9,13 +9,13 @@ import type { OperationContext } from './plugins/operation-context.ts'
 /** A valid operation with its context. */
 export interface PreparedOperation extends ExecutionArgs {
   readonly isSubscription: boolean
-  /** Never throws: what fails is a result, presented like any other. */
+  /** Never throws: a failure is a result, masked like any other. */
   readonly run: () => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>
 }
 
 /**
- * Parses, validates and prices by the pipeline's plugins, for whichever transport.
- * @returns what to run, or why that can't be; never throws
+ * Parses, validates and prices an operation by the pipeline's plugins, for every transport.
+ * @returns the operation to run, or the errors if it cannot run; never throws
  */
 export async function prepareOperation(
   pipeline: Pipeline,
@@ -23,7 +23,7 @@ export async function prepareOperation(
   { query, documentId, operationName, variables: given }: GraphQLRequest,
 ): Promise<PreparedOperation | readonly GraphQLError[]> {
   try {
-    // One before anything is done for it, its objects once they are known: also what is refused has been work.
+    // One point before any work, and the points for its objects when they are known: a refused operation was work too.
     const spent = pipeline.spend(exchange, 1)
     if (spent) await spent
     const { schema, documents } = pipeline
@@ -33,7 +33,7 @@ export async function prepareOperation(
     if (!document) {
       document = parse(context.text)
       const errors = validate(schema, document)
-      // Not kept: errors keep what validation made alive, megabytes where fragments spread each other.
+      // Not cached: errors keep validation's data alive, megabytes if fragments spread each other.
       if (errors.length > 0) return errors
       documents.set(context.text, document)
     }

@@ -3,23 +3,23 @@ import type { Plugin } from 'graphql-yoga'
 import type { Exchange } from '../exchange/exchange.ts'
 
 /**
- * What plugins know of an operation: yoga's context. Resolvers see `api` only, so that nothing of a request reaches
- * them by accident. All of it lives as long as the operation, and a stream may be open for days: it holds no more than
+ * What plugins know of an operation: yoga's context. Resolvers get only `api`, so that nothing of a request reaches
+ * them by accident. It is kept as long as the operation, which may be a stream open for days, so it holds no more than
  * this.
  */
 export interface OperationContext {
   readonly exchange: Exchange
-  /** What the client sent in place of a document, or beside it. Empty: nothing. */
+  /** The ID of a persisted document, if the client sent one. */
   readonly documentId: string | undefined
   /** The document's text. Before usePersistedOperations it may be empty. */
   readonly text: string
 }
 
-/** The same from the time on when the context is built: the document is valid. */
+/** The context when it is being built and later: the document is valid. */
 export interface UnderstoodOperation extends OperationContext {
   readonly document: DocumentNode
   readonly operation: OperationDefinitionNode
-  /** Those that the operation declares, as they were sent. */
+  /** The variables that the operation declares, as they were sent. */
   readonly variables: Readonly<Record<string, unknown>> | undefined
   /** What resolvers get as their context. Set by useApiContext. */
   api: object

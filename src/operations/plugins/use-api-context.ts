@@ -3,9 +3,9 @@ import type { CallerRates } from '../../limits/caller-rates.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
 /**
- * Makes what resolvers get as their context.
+ * Makes the resolvers' context.
  * @param create called once for each operation
- * @param rates what callers pay for scans
+ * @param rates charges callers for scans
  */
 export function useApiContext(create: (operation: OperationInfo) => object, rates: CallerRates): OperationPlugin {
   const charge = (subject: string, points: number) => {

@@ -6,8 +6,8 @@ import { findCostExcess, objectsOf } from '../../limits/cost-limit.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
 /**
- * Prices an operation by the objects that it could answer, and refuses one that is too dear. The price is in
- * exchange.objects.
+ * Prices an operation by the objects that it could return, stores the price in exchange.objects, and refuses an
+ * operation that is too expensive.
  */
 export function useCost(schema: GraphQLSchema, pageSizes: PageSizes): OperationPlugin {
   return {

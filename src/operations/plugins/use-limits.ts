@@ -5,7 +5,7 @@ import { parseTokens } from '../../limits/parse-tokens.ts'
 import { findConditionalRoots } from '../documents/subscription-root.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
-/** Where there are more errors, graphql-js adds one that says so. Suggestions would tell names of the schema. */
+/** If there are more errors, graphql-js adds one that says so. Suggestions would reveal names of the schema. */
 const VALIDATION = { maxErrors: MOST_ERRORS, hideSuggestions: true }
 
 /** Refuses documents that are too large, before and instead of validating them (docs/limits.md). */
@@ -17,7 +17,7 @@ export function useLimits({ introspection }: { readonly introspection: boolean }
     onValidate({ setValidationFn }) {
       setValidationFn((schema: GraphQLSchema, document: DocumentNode, rules?: readonly ValidationRule[]) => {
         const excess = findDocumentExcess(document, { introspection })
-        // Before graphql-js' own rule for this, which throws where the directive has a variable.
+        // Checked before graphql-js' own rule for this, which throws if the directive has a variable.
         const errors = excess.length > 0 ? excess : findConditionalRoots(document)
         return errors.length > 0 ? errors : validate(schema, document, rules, VALIDATION)
       })

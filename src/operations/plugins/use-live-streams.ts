@@ -5,9 +5,9 @@ import type { CallerStreams } from '../../limits/caller-streams.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
 /**
- * Gives each subscription its place among its caller's streams, and keeps it where shutdown finds it. It ends when its
- * client leaves, and with a reason when its credentials are no longer good.
- * @param present makes of each event what a client may read
+ * Counts each subscription against its caller's limit, and tracks it so that shutdown can end it. A subscription ends
+ * when its client leaves. It ends with a reason when its credentials become invalid.
+ * @param present makes the event that the client may read
  */
 export function useLiveStreams(
   callers: CallerStreams,
@@ -28,7 +28,7 @@ export function useLiveStreams(
   return {
     onSubscribe({ context: { exchange }, subscribeFn, setSubscribeFn }) {
       setSubscribeFn(async (args: ExecutionArgs) => {
-        // Before its source exists.
+        // Counted before its source exists.
         const leave = callers.enter(exchange.admitted?.principal.subject ?? '')
         try {
           const result = (await subscribeFn(args)) as ExecutionResult | AsyncIterable<ExecutionResult>

@@ -3,15 +3,14 @@ import type { RequestObserver } from '../exchange/observer.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
 /**
- * Counts a subscription as answered once it is open. What else is answered is counted by its transport, when it has
- * left.
+ * Counts a subscription as answered when it is open. The transport counts other operations, when their answer has left.
  */
 export function useMetrics(observer: RequestObserver): OperationPlugin {
   return {
     onSubscribe({ context: { exchange } }) {
       return {
         onSubscribeResult({ result }) {
-          // Not of a client that had left before: its transport counts it.
+          // The transport counts a subscription whose client left before.
           if (isAsyncIterable(result) && exchange.isStreaming) observer.onAnswered(exchange, 'OK')
         },
       }

@@ -1,7 +1,7 @@
 import type { CallerRates } from '../../limits/caller-rates.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
-/** Takes what useCost priced off the caller's minute. @throws Fault RATE_LIMITED */
+/** Takes the price that useCost found from the caller's points. @throws Fault RATE_LIMITED */
 export function useRateLimit(rates: CallerRates): OperationPlugin {
   return {
     onContextBuilding: ({ context: { exchange } }) =>

@@ -3,10 +3,7 @@ import { isAsyncIterable } from 'graphql-yoga'
 import { logSubscriptionStart, noteOperation } from '../exchange/request-log.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
-/**
- * Notes in the exchange what is asked, for the line that the request gets in the end, and writes a stream's first
- * line.
- */
+/** Stores what the operation selects in the exchange, for the request's log line. Logs the start of a stream. */
 export function useRequestLog(log: Logger): OperationPlugin {
   return {
     instrumentation: {

@@ -8,9 +8,9 @@ import { VariableRules } from '../variables/variable-rules.ts'
 import type { OperationPlugin, UnderstoodOperation } from './operation-context.ts'
 
 /**
- * Executes an event once for all subscribers who select the same of it and may see the same
+ * Executes an event once for all subscribers that select the same fields of it and may see the same users
  * (docs/adr/0011-shared-results.md).
- * @param rates what callers pay for events
+ * @param rates charges callers for events
  */
 export function useSharedSubscriptions(schema: GraphQLSchema, rates: CallerRates): OperationPlugin {
   const payments = rates.isFree ? undefined : new EventPayments(rates)
@@ -32,7 +32,7 @@ export function useSharedSubscriptions(schema: GraphQLSchema, rates: CallerRates
   }
 }
 
-/** Who sees the same may be told the same. */
+/** Callers of equal reach may share results. */
 function nameReach(admitted: Admitted | undefined): string {
   const reach = admitted?.principal.userIds ?? new Set()
   return reach === 'all' ? reach : JSON.stringify([...reach].sort())

@@ -2,7 +2,7 @@ import { isAsyncIterable } from 'graphql-yoga'
 import type { RequestTracer } from '../exchange/request-tracer.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
-/** Follows the execution of each operation; of a subscription, until it is open. */
+/** Traces the execution of each operation; of a subscription, until it is open. */
 export function useTracing(tracer: RequestTracer): OperationPlugin {
   return {
     instrumentation: {
@@ -12,7 +12,7 @@ export function useTracing(tracer: RequestTracer): OperationPlugin {
     onSubscribe({ context: { exchange } }) {
       return {
         onSubscribeResult({ result }) {
-          // A trace is sent when it is over, and a stream may be open for days.
+          // A trace is sent when it ends, and a stream may be open for days.
           if (isAsyncIterable(result)) exchange.trace?.end(200)
         },
       }
