@@ -9,6 +9,7 @@ const results = (await readdir(join(root, 'bench'))).filter((name) => name.endsW
 const documents = [
   'README.md',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   'examples/README.md',
   ...guides.map((name) => `docs/${name}`),
   ...adrs.map((name) => `docs/adr/${name}`),
