@@ -21,7 +21,13 @@ const common = {
   },
 }
 // A worker imports the server once and keeps it for all its files: 1.5 s of processor time for each file otherwise.
-const paces = { pool: 'forks', isolate: false, restoreMocks: true, testTimeout: 30_000, hookTimeout: 60_000 } as const
+const paces = {
+  pool: 'forks' as const,
+  isolate: false,
+  setupFiles: ['test/support/restore.ts'],
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+}
 // Most tests wait for servers, locks and leases, so three workers keep two cores busy.
 const busy = { maxWorkers: Math.ceil(availableParallelism() * 1.5), sequence: { groupOrder: 0 } }
 const quiet = { maxWorkers: 2, sequence: { groupOrder: 1 } }
