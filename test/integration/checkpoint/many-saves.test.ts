@@ -37,7 +37,7 @@ describe('saveCheckpoints with more than one set of saves', () => {
   const saveOne = async () => (await clientOf(app.url).send(SAVE_ONE)).errors?.[0]?.extensions.code ?? 'saved'
   const savesWaiting = async () => (await scrape(app.metricsUrl ?? '')).get('waymark_queue_waiting{queue="saves"}')
 
-  it('lets a save of somebody else’s get in between two of its sets', async () => {
+  it('lets a save of somebody else’s get in between two of its sets', { timeout: 90_000 }, async () => {
     const order: string[] = []
     await withClient(database.url, async (client) => {
       await client.query('BEGIN; LOCK TABLE crawler.crawl_checkpoint IN ACCESS EXCLUSIVE MODE')
@@ -58,7 +58,7 @@ describe('saveCheckpoints with more than one set of saves', () => {
     expect(order).toEqual(['single', 'many'])
   })
 
-  it('waits for longer than a lone save may, behind another’s set', async () => {
+  it('waits for longer than a lone save may, behind another’s set', { timeout: 90_000 }, async () => {
     await withClient(database.url, async (client) => {
       await client.query('BEGIN; LOCK TABLE crawler.crawl_checkpoint IN ACCESS EXCLUSIVE MODE')
       const many = saveMany('many', 1_000)
