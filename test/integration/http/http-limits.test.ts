@@ -29,7 +29,11 @@ type Probe = readonly [what: string, query: string, message: RegExp, variables: 
 const probes = [
   ['tokens', `{ ${'viewer '.repeat(2_000)} }`, /more than 2000 tokens, .*send values as variables/],
   ['tokens of values', `{ nodes(ids: [${'"x" '.repeat(2_000)}]) { id } }`, /more than 2000 tokens/],
-  ['depth', `{ users { nodes { checkpoint { ${nested(10)} } } } }`, /nests 14 fields, and 12 is the most: select the deeper fields/],
+  [
+    'depth',
+    `{ users { nodes { checkpoint { ${nested(10)} } } } }`,
+    /nests 14 fields, and 12 is the most: select the deeper fields/,
+  ],
   [
     'depth through fragments',
     `{ users { nodes { ...A } } } fragment A on User { checkpoint { user { ...B } } } fragment B on User { checkpoint {
