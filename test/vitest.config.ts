@@ -5,7 +5,7 @@ import { LongestFirst } from './longest-first.ts'
 
 const UNIT = ['test/unit/**/*.test.ts']
 /** What they measure is latency, memory, or how soon something is done: they run after the others, two at a time. */
-const FAULTS = ['test/faults/**/*.test.ts']
+const FAULTS = ['test/faults/**/*.test.ts', 'test/e2e/ordinary-user.test.ts']
 
 /** `--project tests`: what needs no PostgreSQL, by the name that it had, for scripts that still say it. */
 const DOCS = [...UNIT, 'test/integration/docs/prose.test.ts']

@@ -96,7 +96,7 @@ it(
     const isShedding = async () =>
       ((await (await fetch(new URL('/ready', server.url))).json()) as { load: { isShedding: boolean } }).load.isShedding
     await expect.poll(isShedding, wellAgain).toBe(false)
-    await expect.poll(() => server.lines.join('\n'), wellAgain).toContain('some of it is answered OVERLOADED')
+    await expect.poll(() => server.lines.join('\n'), wellAgain).toContain('some requests are refused with OVERLOADED')
     const stored = await database.query<{ id: string }>('SELECT id FROM public."user"')
     const ids = new Set(stored.map(({ id }) => id))
     expect(refused.filter(({ userId }) => ids.has(userId))).toEqual([])

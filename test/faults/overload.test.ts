@@ -96,7 +96,7 @@ describe(title, { timeout: 60_000 }, () => {
       await delay(released + HEALTHY_MS - performance.now())
       await expectHealthy(server)
     })
-    const [line = ''] = server.lines.filter((text) => text.includes('some of it is answered OVERLOADED'))
+    const [line = ''] = server.lines.filter((text) => text.includes('some requests are refused with OVERLOADED'))
     expect(JSON.parse(line)).toMatchObject({
       level: 40,
       load: { waiting: { statements: expect.any(Number) as number } },

@@ -107,11 +107,15 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
   })
 
   it('makes a commit that several requests share a trace of its own, linked with each of them both ways', async () => {
-    const saves = await Promise.all(Array.from({ length: 30 }, (_, index) => save(`reddit/canary-${index}`)))
     const requests: CollectedSpan[] = []
-    for (const { traceId } of saves) requests.push(find(await collector.trace(traceId, SAVE), SAVE))
     const shared = () => collector.spans.filter(({ name, links }) => name === 'save set' && links.length > 1)
-    await expect.poll(() => shared().length, { timeout: 15_000 }).toBeGreaterThan(0)
+    const shareSome = async () => {
+      const saves = await Promise.all(Array.from({ length: 30 }, (_, index) => save(`reddit/canary-${index}`)))
+      for (const { traceId } of saves) requests.push(find(await collector.trace(traceId, SAVE), SAVE))
+      return shared().length
+    }
+    // Where commits are quick and the machine is busy, each save may find the one before it written.
+    await expect.poll(shareSome, { timeout: 20_000 }).toBeGreaterThan(0)
     for (const set of shared()) {
       expect(set.parentSpanId).toBe('')
       expect(find(await collector.trace(set.traceId, 'save_checkpoints'), 'save_checkpoints').parentSpanId).toBe(
