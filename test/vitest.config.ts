@@ -7,9 +7,6 @@ const UNIT = ['test/unit/**/*.test.ts']
 /** What they measure is latency, memory, or how soon something is done: they run after the others, two at a time. */
 const FAULTS = ['test/faults/**/*.test.ts', 'test/e2e/ordinary-user.test.ts']
 
-/** `--project tests`: what needs no PostgreSQL, by the name that it had, for scripts that still say it. */
-const DOCS = [...UNIT, 'test/integration/docs/prose.test.ts']
-
 const common = {
   root: fileURLToPath(new URL('..', import.meta.url)),
   // graphql has one entry for bundlers (index.mjs) and one for Node (index.js). Two copies in one process do not know
@@ -52,9 +49,6 @@ export default defineConfig({
         },
       },
       { ...common, test: { ...paces, ...quiet, ...withPostgres, name: 'faults', include: FAULTS } },
-      ...(process.argv.includes('tests')
-        ? [{ ...common, test: { ...paces, ...busy, name: 'tests', include: DOCS } }]
-        : []),
     ],
   },
 })
