@@ -170,8 +170,9 @@ describe('a caller who is bound to users, on sessionStatusChanged', () => {
     const sessionId = `after-${Object.values(filter).join()}`
     await run('theirs', `theirs-${sessionId}`)
     await run('ours', sessionId)
-    // When this one has been told, the other would have been.
-    await expect.poll(() => unfiltered?.events, patience).toHaveLength(KINDS.length)
+    // When this one has been told, the other would have been. It is also told of the session that was taken over.
+    const told = () => unfiltered?.events.filter((event) => event.sessionId === sessionId)
+    await expect.poll(told, patience).toHaveLength(KINDS.length)
     expect([filtered?.events, filtered?.codes]).toEqual([[], []])
     await filtered?.close()
     await unfiltered?.close()
