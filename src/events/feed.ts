@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import type { Partition } from '../database/partitions.ts'
 import { coalesce } from '../concurrency/coalesce.ts'
 import { Fault } from '../errors/fault.ts'
 import { cursorExpired, decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
-import { Finality } from './finality.ts'
+import { beginGeneration, MIN_RELOOK_MS } from './generation.ts'
 import { HoldBackLog, WARN_AFTER_MS } from './hold-back.ts'
 import {
   type FeedEvent,
@@ -25,11 +24,6 @@ const PAGE_SIZE = 500
 const RECENT_EVENTS = 2_000
 /** The shortest time between two reads of the outbox under many writes. A single write is read at once. */
 const READ_PAUSE_MS = 10
-/**
- * While an open transaction delays the feed, the first look comes after this time. Later looks come less often, at
- * least once per tick.
- */
-const MIN_RELOOK_MS = 25
 /**
  * The next look comes after this share of the time that the delay has lasted. So the feed notices the end of a delay at
  * most 25 % late.
@@ -292,32 +286,4 @@ export async function startFeed(
       clearTimeout(relook)
     },
   }
-}
-
-/**
- * Finds up to where the outbox is final at the start. A new reader does not know the past, so it cannot tell while a
- * transaction is open that was open before. Most such transactions end within the wait. After the wait the reader
- * begins at the place that another reader stored as final, or, without one, at the last pruned event.
- *
- * @param waitMs how long to wait for open transactions, milliseconds
- */
-async function beginGeneration(
-  database: Database,
-  waitMs: number,
-  isClosed: () => boolean,
-): Promise<{ generation: string; finality: Finality }> {
-  const { generation, prunedUpTo } = await readOutboxState(database)
-  const finality = new Finality(prunedUpTo)
-  const deadline = performance.now() + waitMs
-  const look = async () => {
-    const seen = await lookAtOutbox(database, { position: finality.position, known: finality.highest })
-    finality.judge(seen, performance.now())
-  }
-  await look()
-  const atStart = finality.highest
-  while (finality.position < atStart && performance.now() < deadline && !isClosed()) {
-    await delay(MIN_RELOOK_MS)
-    await look()
-  }
-  return { generation, finality }
 }
