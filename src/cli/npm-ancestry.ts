@@ -17,10 +17,11 @@ const MOST_LINKS = 10
 export function watchNpm(parentPid: number): () => boolean {
   const isOrphan = () => process.ppid !== parentPid
   if (process.platform !== 'linux' || isOrphan()) return isOrphan
-  const links = findLinks(parentPid)
+  const found = findLinks(parentPid)
+  if (found === 'gone') return () => true
   // Something else stands in between, for example an editor with a terminal. It may close while this process runs on.
-  if (!links) return () => false
-  return () => isOrphan() || links.some(({ pid, parentPid: parent }) => readProcess(pid)?.parentPid !== parent)
+  if (found === 'elsewhere') return () => false
+  return () => isOrphan() || found.some(({ pid, parentPid: parent }) => readProcess(pid)?.parentPid !== parent)
 }
 
 interface Link {
@@ -28,23 +29,46 @@ interface Link {
   readonly parentPid: number
 }
 
-/** Each shell from the parent up to npm, with its own parent; undefined: the chain does not lead to npm. */
-function findLinks(parentPid: number): readonly Link[] | undefined {
+interface Process {
+  readonly pid: number
+  readonly name: string
+  readonly parentPid: number
+  readonly sessionId: number
+}
+
+/**
+ * Each shell from the parent up to npm, with its own parent. `gone`: npm ended before the parent was read. A SIGTERM
+ * between npm's fork and the next line of npm, which passes signals on, does that. `elsewhere`: the chain leads to
+ * something else.
+ */
+function findLinks(parentPid: number): readonly Link[] | 'gone' | 'elsewhere' {
   const links: Link[] = []
+  let child = readProcess(process.pid)
   for (let pid = parentPid; links.length < MOST_LINKS;) {
     const found = readProcess(pid)
     if (found && PACKAGE_MANAGER.test(found.name)) return links
-    if (!found || !SHELLS.includes(found.name)) return undefined
+    if (!found || isAdopted(child, found)) return 'gone'
+    if (!SHELLS.includes(found.name)) return 'elsewhere'
     links.push({ pid, parentPid: found.parentPid })
+    child = found
     pid = found.parentPid
   }
-  return undefined
+  return 'elsewhere'
 }
 
-function readProcess(pid: number): { readonly name: string; readonly parentPid: number } | undefined {
+/**
+ * Whether a process got its parent when the one that started it ended: it belongs to a session of the terminal that its
+ * parent is not in, and did not begin that session.
+ */
+function isAdopted(child: Process | undefined, parent: Process): boolean {
+  return child !== undefined && child.sessionId !== parent.sessionId && child.sessionId !== child.pid
+}
+
+function readProcess(pid: number): Process | undefined {
   try {
-    const [, name = '', parentPid] = /^\d+ \((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
-    return { name, parentPid: Number(parentPid) }
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const [, name = '', parentPid, sessionId] = /^\d+ \((.*)\) \S (\d+) \d+ (\d+)/s.exec(stat) ?? []
+    return { pid, name, parentPid: Number(parentPid), sessionId: Number(sessionId) }
   } catch {
     return undefined
   }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { cp, mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Checkout, copyCheckout } from '../support/checkout.ts'
@@ -141,6 +142,21 @@ describe('npm start that is ended while it starts', () => {
     expect(await clientOf(await started.url).ask('{ users { totalCount } }')).toEqual({ users: { totalCount: 0 } })
     process.kill(started.pid, 'SIGTERM')
     expect(await started.exited).toMatchObject({ code: 0 })
+  })
+
+  // Between npm's fork and its next line, a SIGTERM ends npm alone. Nothing else can tell the server so.
+  it('ends if npm is gone before it looks who started it', async () => {
+    const script = '(sleep 0.2; exec node scripts/start.mjs serve) & exit 0'
+    const env = { PATH: process.env['PATH'] ?? '', PORT: '0', npm_lifecycle_event: 'start' }
+    const shell = spawn('sh', ['-c', script], {
+      cwd: checkout.folder,
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [output] = await Promise.all([text(shell.stdout), once(shell, 'exit')])
+    expect(output).toContain('npm, which started this server, is gone')
+    expect(await processesOf(checkout.folder)).toEqual([])
   })
 })
 

@@ -3,6 +3,7 @@ import { createClient as createSocketClient } from 'graphql-ws'
 import { createClient } from 'graphql-sse'
 import { expect } from 'vitest'
 import { WebSocket } from 'ws'
+import { decodeFeedCursor } from '../../../src/events/cursor.ts'
 import { transports } from '../../integration/http/transports.ts'
 import type { Attack, Target } from '../attack.ts'
 import { rounds } from '../rounds.ts'
@@ -44,7 +45,7 @@ async function happen(target: Target): Promise<string> {
 async function strike(target: Target, clients: readonly Client[]): Promise<void> {
   const told: string[][] = clients.map(() => [])
   const failures: unknown[] = []
-  const after = await feedCursor(target)
+  const after = await cursorBehindPreparation(target)
   clients.forEach((client, n) => {
     client.subscribe(
       { query: documentOf(n), variables: { after } },
@@ -73,6 +74,21 @@ async function strike(target: Target, clients: readonly Client[]): Promise<void>
     for (const client of clients) await client.dispose()
     expect(await reading).toEqual([])
   }
+}
+
+/** The feed may not have read what was prepared yet. From an earlier cursor it would tell of that first. */
+async function cursorBehindPreparation(target: Target): Promise<string> {
+  const [{ last } = { last: '0' }] = await target.database.query<{ last: string }>(
+    'SELECT max(event_id) AS last FROM crawler.feed_event',
+  )
+  let cursor = ''
+  await expect
+    .poll(async () => {
+      cursor = await feedCursor(target)
+      return decodeFeedCursor(cursor)?.eventId
+    })
+    .toBeGreaterThanOrEqual(BigInt(last))
+  return cursor
 }
 
 async function feedCursor(target: Target): Promise<string> {
