@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import { prefersPage } from '../answers/accept.ts'
 import { acceptedCodings } from '../answers/content-coding.ts'
 import { graphiqlExamples } from './graphiql-examples.ts'
@@ -53,6 +52,8 @@ export async function sendGraphiQL(request: IncomingMessage, response: ServerRes
 }
 
 async function renderPage(): Promise<{ plain: Buffer; zipped: Buffer }> {
+  // 9 MB of source: loaded at every start, they would take a sixth of its processor time.
+  const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql')
   const html = renderGraphiQL({
     title: 'Waymark',
     defaultTabs: graphiqlExamples.map(({ query }) => ({ query })),
