@@ -39,7 +39,10 @@ const base64 = (text: string) => Buffer.from(text).toString('base64')
 const nodeId = fc.oneof(
   userId.map((id) => base64(`User:${id}`)),
   fc.tuple(userId, stream).map((key) => base64(`Checkpoint:${JSON.stringify(key)}`)),
-  fc.tuple(userId, stream, version).map((key) => base64(`CheckpointRevision:${JSON.stringify(key)}`)),
+  {
+    weight: 3,
+    arbitrary: fc.tuple(userId, stream, version).map((key) => base64(`CheckpointRevision:${JSON.stringify(key)}`)),
+  },
   sessionId.map((id) => base64(`CrawlSession:${id}`)),
   fc.constantFrom(CONFIGURED_STREAM, THEIR_STREAM, 'reddit/saved', 'x/y').map((name) => base64(`Stream:${name}`)),
 )
@@ -117,10 +120,25 @@ const FILTERS = {
   }),
 }
 
-/** One arbitrary for each root field of the schema, so that none is forgotten: the test compares the names. */
-export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
+/** They lead to several types: asked as seldom as the others, each type would come too seldom. */
+const OFTEN: readonly fc.Arbitrary<Operation>[] = [
   read('node', { id: 'ID!' }, NODE, { id: nodeId }),
   read('nodes', { ids: '[ID!]!' }, NODE, { ids: fc.array(nodeId, { maxLength: 4 }) }),
+  write(
+    'rollbackCheckpoint',
+    `${REFUSAL} ... on RollbackCheckpointSuccess { checkpoint { ${CHECKPOINT} } target { ${REVISION} } revision { ${REVISION} } } ${BUSY}`,
+    {
+      // Most rollbacks of others end before they read anything.
+      userId: fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...OURS) }, userId),
+      ...{ stream, toVersion: version, dryRun: fc.boolean() },
+      expectedVersion: fc.option(version, { nil: undefined, freq: 1 }),
+    },
+  ),
+]
+
+/** One arbitrary for each root field of the schema, so that none is forgotten: the test compares the names. */
+export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
+  ...OFTEN,
   read('user', { userId: 'String!' }, USER, { userId }),
   read('users', { first: 'Int' }, `totalCount nodes { ${USER} } pageInfo { hasNextPage }`, page),
   read('checkpoint', { userId: 'String!', stream: 'String' }, CHECKPOINT, { userId, stream }),
@@ -196,11 +214,6 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
   write('stopSession', ENDED, { sessionId }),
   write('failSession', ENDED, { sessionId, errorMessage: fc.constant('lost') }),
   write('requestStop', `${REFUSAL} ... on RequestStopSuccess { session { ${SESSION} } } ${CLOSED}`, { sessionId }),
-  write(
-    'rollbackCheckpoint',
-    `${REFUSAL} ... on RollbackCheckpointSuccess { checkpoint { ${CHECKPOINT} } target { ${REVISION} } revision { ${REVISION} } } ${BUSY}`,
-    { userId, stream, toVersion: version, dryRun: fc.boolean(), expectedVersion: maybe(version) },
-  ),
   write('pruneSessions', `${REFUSAL} ... on PruneSessionsSuccess { count }`, {
     ...{ completedBefore: fc.constantFrom(at.from, today(1)), userId: maybe(userId), stream: maybe(stream) },
     dryRun: fc.boolean(),
@@ -213,6 +226,9 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
     fc.record({ input: fc.record({ name: stream, ordering: fc.constantFrom('NONE', 'ASCENDING') }) }),
   ),
 ]
+
+/** An operation of any root field. */
+export const anyOperation = fc.oneof(...OPERATIONS, ...OFTEN, ...OFTEN)
 
 function today(plusDays: number): string {
   const day = new Date(Date.now() + plusDays * 86_400_000)

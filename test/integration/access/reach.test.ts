@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { schema } from '../../../src/api/schema.ts'
 import { localOperator } from '../../../src/identity/principal.ts'
+import { rounds } from '../../faults/rounds.ts'
 import {
+  anyOperation,
   CONFIGURED_STREAM,
   type Operation,
   OPERATIONS,
@@ -16,7 +18,8 @@ import {
 } from './operations.ts'
 import { createWorld, principalOf, type World } from './worlds.ts'
 
-const RUNS = Number(process.env['ACCESS_RUNS'] ?? 10_000)
+/** Some 70 for each root field, and thrice as many of node, nodes and rollbackCheckpoint. They are drawn anew each time. */
+const RUNS = Number(process.env['ACCESS_RUNS'] ?? rounds(10_000, 2_500))
 const bound = principalOf('key:ours', ['read', 'crawl', 'operate'], [...OURS, OURS_UNKNOWN])
 
 /** What differs between two runs of the same, and between two servers. */
@@ -68,7 +71,7 @@ describe('a caller bound to some users', () => {
   it(`is answered as if there were no others, by the same statements: ${RUNS} operations, 0 leaks`, async () => {
     let told = 0
     await fc.assert(
-      fc.asyncProperty(fc.oneof(...OPERATIONS), async (operation: Operation) => {
+      fc.asyncProperty(anyOperation, async (operation: Operation) => {
         if ((told += 1) % 50 === 0) await live(full, told)
         // How often each is sent is a matter of what meets in a set (database/shared-reads.ts).
         const [there, here] = await Promise.all(
