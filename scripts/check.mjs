@@ -1,6 +1,6 @@
 // The quick checks before a commit, in less than a minute. `npm test` checks everything.
 import { performance } from 'node:perf_hooks'
-import { runToEnd } from './children.mjs'
+import { runToEnd, tsc } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
 const CACHE = 'node_modules/.cache'
@@ -14,7 +14,7 @@ const together = [
     title: 'lint (the rules of eslint that need no types; npm test runs all)',
     command: [...eslint, '--cache-strategy', 'content', '--cache-location', `${CACHE}/eslint/`, '.'],
   },
-  { title: 'types (tsc)', command: ['tsc', '--noEmit', '-p', 'tsconfig.json'] },
+  { title: 'types (tsc)', command: [...tsc, '--noEmit', '-p', 'tsconfig.json'] },
 ]
 /** Alone, because some measure time. */
 const afterwards = { title: 'unit tests (vitest, without PostgreSQL)', command: vitest }

@@ -7,6 +7,12 @@ import { fileURLToPath } from 'node:url'
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 
+/**
+ * TypeScript 7, which checks and builds in a third of the processor time of TypeScript 6. Both call their program tsc;
+ * 6 stays for eslint and for what compiles by its API, which 7 does not have.
+ */
+export const tsc = [process.execPath, join(root, 'node_modules/typescript-7/bin/tsc')]
+
 /** Read as early as possible: when npm has ended, the script has another parent. */
 export const parentPid = process.ppid
 

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { pause, root, run } from './children.mjs'
+import { pause, root, run, tsc } from './children.mjs'
 
 const LOCK_LOOK_MS = 200
 
@@ -49,7 +49,8 @@ const steps = [
     run(onStart) {
       process.stderr.write('waymark: building\n')
       rmSync(join(root, 'dist'), { recursive: true, force: true })
-      return run('tsc', ['-p', 'tsconfig.build.json'], { onStart })
+      const [program, ...args] = tsc
+      return run(program, [...args, '-p', 'tsconfig.build.json'], { onStart })
     },
   },
 ]

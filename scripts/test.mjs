@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { root, runToEnd, runTogether } from './children.mjs'
+import { root, runToEnd, runTogether, tsc } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
 const rest = process.argv.slice(2)
@@ -11,7 +11,7 @@ const rest = process.argv.slice(2)
 await prepare()
 if (rest.length === 0) {
   await runTogether([
-    ['tsc', '--noEmit', '-p', 'tsconfig.json'],
+    [...tsc, '--noEmit', '-p', 'tsconfig.json'],
     ['eslint', '.', '--max-warnings', '0'],
     ['prettier', '--check', '--log-level', 'warn', '--cache', '--cache-strategy', 'content', '.'],
   ])
