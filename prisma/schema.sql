@@ -36,16 +36,26 @@ CREATE TABLE crawler.checkpoint_revision (
   session_id character varying(255),
   epoch integer NOT NULL,
   last_crawled_at timestamp with time zone,
-  recorded_at timestamp with time zone NOT NULL
+  recorded_at timestamp with time zone NOT NULL,
+  full_pass boolean NOT NULL DEFAULT false,
+  full_pass_has_item boolean NOT NULL DEFAULT false,
+  catch_up_started_at timestamp with time zone,
+  catch_up_item_id character varying(255),
+  catch_up_page_token text,
+  catch_up_head_list_id bigint
 );
 
 ALTER TABLE crawler.checkpoint_revision ADD CONSTRAINT checkpoint_revision_anchor_list_fkey FOREIGN KEY (user_id, anchor_list_id) REFERENCES crawler.item_list(user_id, list_id);
+
+ALTER TABLE crawler.checkpoint_revision ADD CONSTRAINT checkpoint_revision_catch_up_head_list_fkey FOREIGN KEY (user_id, catch_up_head_list_id) REFERENCES crawler.item_list(user_id, list_id);
 
 ALTER TABLE crawler.checkpoint_revision ADD CONSTRAINT checkpoint_revision_head_list_fkey FOREIGN KEY (user_id, head_list_id) REFERENCES crawler.item_list(user_id, list_id);
 
 ALTER TABLE crawler.checkpoint_revision ADD CONSTRAINT checkpoint_revision_pkey PRIMARY KEY (user_id, stream, version);
 
 CREATE INDEX checkpoint_revision_anchor ON crawler.checkpoint_revision USING btree (anchor_list_id) WHERE (anchor_list_id IS NOT NULL);
+
+CREATE INDEX checkpoint_revision_catch_up_head ON crawler.checkpoint_revision USING btree (catch_up_head_list_id) WHERE (catch_up_head_list_id IS NOT NULL);
 
 CREATE INDEX checkpoint_revision_head ON crawler.checkpoint_revision USING btree (head_list_id) WHERE (head_list_id IS NOT NULL);
 
@@ -99,6 +109,18 @@ ALTER TABLE crawler.crawl_checkpoint_other SET (autovacuum_vacuum_scale_factor=0
 
 ALTER TABLE crawler.crawl_checkpoint_other REPLICA IDENTITY USING INDEX crawl_checkpoint_other_user_id_stream_key;
 
+CREATE TABLE crawler.crawl_pause (
+  user_id character varying(255) NOT NULL,
+  stream character varying(255) NOT NULL,
+  until timestamp with time zone NOT NULL,
+  reason text,
+  paused_by character varying(255) NOT NULL
+);
+
+ALTER TABLE crawler.crawl_pause ADD CONSTRAINT crawl_pause_pkey PRIMARY KEY (user_id, stream);
+
+ALTER TABLE crawler.crawl_pause ADD CONSTRAINT crawl_pause_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
 CREATE TABLE crawler.crawl_session (
   session_id character varying(255) NOT NULL,
   user_id character varying(255) NOT NULL,
@@ -129,7 +151,18 @@ CREATE TABLE crawler.crawl_session (
   bookmarks_since_first_save integer NOT NULL DEFAULT 0,
   position_moved_at timestamp with time zone,
   api_requests integer NOT NULL DEFAULT 0,
-  rate_limit_hits integer NOT NULL DEFAULT 0
+  rate_limit_hits integer NOT NULL DEFAULT 0,
+  mode character varying(50),
+  plan_reason text,
+  stop_reason text,
+  loop_token_hash bigint,
+  loop_steps integer NOT NULL DEFAULT 0,
+  loop_span integer NOT NULL DEFAULT 0,
+  loop_hits integer NOT NULL DEFAULT 0,
+  empty_saves integer NOT NULL DEFAULT 0,
+  stall_look_at timestamp with time zone,
+  stall_told character varying(50),
+  rate_limit_told boolean NOT NULL DEFAULT false
 );
 
 ALTER TABLE crawler.crawl_session ADD CONSTRAINT crawl_session_pkey PRIMARY KEY (session_id);
@@ -188,12 +221,23 @@ CREATE TABLE crawler.crawl_state (
   complete boolean NOT NULL DEFAULT false,
   opened_by_session_id character varying(255),
   written_epoch integer NOT NULL DEFAULT 0,
-  order_key text COLLATE "C"
+  order_key text COLLATE "C",
+  full_pass boolean NOT NULL DEFAULT false,
+  full_pass_has_item boolean NOT NULL DEFAULT false,
+  last_completed_at timestamp with time zone,
+  last_started_at timestamp with time zone,
+  catch_up_started_at timestamp with time zone,
+  catch_up_item_id character varying(255),
+  catch_up_page_token text,
+  catch_up_head_list_id bigint,
+  catch_up_opened_by character varying(255)
 );
 
 ALTER TABLE crawler.crawl_state ADD CONSTRAINT crawl_state_pkey PRIMARY KEY (user_id, stream);
 
 CREATE INDEX crawl_state_anchor ON crawler.crawl_state USING btree (anchor_list_id) WHERE (anchor_list_id IS NOT NULL);
+
+CREATE INDEX crawl_state_catch_up_head ON crawler.crawl_state USING btree (catch_up_head_list_id) WHERE (catch_up_head_list_id IS NOT NULL);
 
 CREATE INDEX crawl_state_head ON crawler.crawl_state USING btree (head_list_id) WHERE (head_list_id IS NOT NULL);
 
@@ -255,7 +299,9 @@ CREATE TABLE crawler.idempotency_key (
   fingerprint text NOT NULL,
   created boolean NOT NULL,
   recorded_at timestamp with time zone NOT NULL,
-  key_id bigint NOT NULL DEFAULT nextval('crawler.idempotency_key_id'::regclass)
+  key_id bigint NOT NULL DEFAULT nextval('crawler.idempotency_key_id'::regclass),
+  session_id character varying(255),
+  version integer NOT NULL DEFAULT 0
 ) PARTITION BY RANGE (key_id);
 
 ALTER TABLE crawler.idempotency_key ADD CONSTRAINT idempotency_key_pkey PRIMARY KEY (user_id, stream, key, key_id);
@@ -347,6 +393,50 @@ CREATE SEQUENCE crawler.feed_event_id AS bigint INCREMENT BY 1 MINVALUE 1 START 
 
 CREATE SEQUENCE crawler.idempotency_key_id AS bigint INCREMENT BY 1 MINVALUE 1 START WITH 1 OWNED BY crawler.idempotency_key.key_id;
 
+-- crawler.append_revision(text,text,text,text,text,text,text,integer,integer,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.append_revision(of_user text, of_stream text, source text, kind text, actor text, by_session text, item_id text, new_count integer, old_count integer, crawled_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  recorded_at CONSTANT timestamptz := crawler.clock();
+  new_version integer;
+BEGIN
+  INSERT INTO crawler.checkpoint_revision AS r (user_id, stream, version, source, actor, last_item_id, bookmarks_count, bookmarks_added,
+    page_token, head_list_id, anchor_list_id, complete, full_pass, full_pass_has_item, catch_up_started_at, catch_up_item_id,
+    catch_up_page_token, catch_up_head_list_id, order_key, session_id, epoch, last_crawled_at, recorded_at)
+  SELECT s.user_id, s.stream, s.version, append_revision.source, append_revision.actor, item_id, new_count, greatest(new_count - old_count, 0),
+    s.page_token, s.head_list_id, s.anchor_list_id, s.complete, s.full_pass, s.full_pass_has_item, s.catch_up_started_at,
+    s.catch_up_item_id, s.catch_up_page_token, s.catch_up_head_list_id, s.order_key, by_session, s.written_epoch, crawled_at, recorded_at
+  FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream
+  RETURNING r.version INTO new_version;
+  INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
+  VALUES (recorded_at, append_revision.kind, of_user, of_stream, by_session, new_version, item_id, new_count);
+END
+$function$;
+
+-- crawler.begin_full_pass(text,text,text,integer,timestamp with time zone,text,text)
+CREATE OR REPLACE FUNCTION crawler.begin_full_pass(of_user text, of_stream text, item_id text, bookmarks_count integer, crawled_at timestamp with time zone, actor text, by_session text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF item_id IS NULL THEN
+    UPDATE crawler.crawl_state s SET page_token = NULL WHERE s.user_id = of_user AND s.stream = of_stream AND s.page_token IS NOT NULL;
+    RETURN;
+  END IF;
+  UPDATE crawler.crawl_state s
+  SET version = s.version + 1, written_epoch = s.epoch, full_pass = true, full_pass_has_item = false, complete = false,
+      page_token = NULL, head_list_id = NULL, opened_by_session_id = NULL, catch_up_started_at = NULL, catch_up_item_id = NULL,
+      catch_up_page_token = NULL, catch_up_head_list_id = NULL, catch_up_opened_by = NULL
+  WHERE s.user_id = of_user AND s.stream = of_stream;
+  PERFORM crawler.append_revision(of_user, of_stream, 'RESTART', 'CHECKPOINT_SAVED', actor, by_session, item_id, bookmarks_count,
+    bookmarks_count, crawled_at);
+END
+$function$;
+
 -- crawler.checkpoint_json(jsonb,jsonb)
 CREATE OR REPLACE FUNCTION crawler.checkpoint_json(stored jsonb, state jsonb)
  RETURNS jsonb
@@ -416,6 +506,11 @@ BEGIN
       CASE WHEN by_session IS NOT NULL THEN named.epoch ELSE 0 END, stored.bookmarks_count);
     outcome := 'CLEARED';
     checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
+  ELSIF state.user_id IS NOT NULL THEN
+    -- A token that was kept for a crawl without an item, and when the list was last completed.
+    UPDATE crawler.crawl_state s SET page_token = NULL, last_completed_at = NULL
+    WHERE s.user_id = of_user AND s.stream = of_stream AND (s.page_token IS NOT NULL OR s.last_completed_at IS NOT NULL);
+    PERFORM crawler.forget_keys(of_user, of_stream, 0);
   END IF;
   RETURN NEXT;
 END
@@ -427,6 +522,77 @@ CREATE OR REPLACE FUNCTION crawler.clock()
  LANGUAGE sql
  PARALLEL RESTRICTED
 AS $function$ SELECT pg_catalog.clock_timestamp() $function$;
+
+-- crawler.complete_catch_up(text,text,integer,text,text,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.complete_catch_up(of_user text, of_stream text, by_epoch integer, actor text, by_session text, at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  stored crawler.crawl_checkpoint;
+  state crawler.crawl_state;
+  old_head text[];
+BEGIN
+  PERFORM set_config('waymark.recorded', 'yes', true);
+  UPDATE crawler.crawl_checkpoint k SET last_crawled_at = at
+  WHERE k.user_id = of_user AND k.stream = of_stream RETURNING k.* INTO stored;
+  PERFORM set_config('waymark.recorded', '', true);
+  IF stored.user_id IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream;
+  IF state.catch_up_started_at IS NULL THEN
+    PERFORM crawler.tell_times(of_user, of_stream, by_session, stored.last_tweet_id, stored.bookmarks_count);
+    RETURN;
+  END IF;
+  IF state.catch_up_head_list_id IS NOT NULL AND crawler.list_length(of_user, state.catch_up_head_list_id) < 2 THEN
+    SELECT l.item_ids INTO old_head FROM crawler.item_list l WHERE l.user_id = of_user AND l.list_id = state.head_list_id;
+    state.catch_up_head_list_id := crawler.extend_head(of_user, state.catch_up_head_list_id, coalesce(old_head, '{}'));
+  END IF;
+  UPDATE crawler.crawl_state s
+  SET version = s.version + 1, written_epoch = by_epoch, head_list_id = coalesce(state.catch_up_head_list_id, s.head_list_id),
+      catch_up_started_at = NULL, catch_up_item_id = NULL, catch_up_page_token = NULL, catch_up_head_list_id = NULL,
+      catch_up_opened_by = NULL
+  WHERE s.user_id = of_user AND s.stream = of_stream;
+  PERFORM crawler.append_revision(of_user, of_stream, 'COMPLETE', 'CHECKPOINT_SAVED', actor, by_session, stored.last_tweet_id,
+    stored.bookmarks_count, stored.bookmarks_count, stored.last_crawled_at);
+END
+$function$;
+
+-- crawler.complete_crawl(text,text,integer,text,text,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.complete_crawl(of_user text, of_stream text, by_epoch integer, actor text, by_session text, at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  stored crawler.crawl_checkpoint;
+  state crawler.crawl_state;
+  is_change boolean;
+BEGIN
+  PERFORM set_config('waymark.recorded', 'yes', true);
+  UPDATE crawler.crawl_checkpoint k SET last_crawled_at = at
+  WHERE k.user_id = of_user AND k.stream = of_stream RETURNING k.* INTO stored;
+  PERFORM set_config('waymark.recorded', '', true);
+  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream;
+  is_change := stored.user_id IS NOT NULL AND (NOT state.complete OR state.page_token IS NOT NULL);
+  IF is_change AND NOT state.complete AND (state.full_pass_has_item OR NOT state.full_pass) THEN
+    state.anchor_list_id := coalesce(state.head_list_id, crawler.store_list(of_user, ARRAY[stored.last_tweet_id::text]));
+  END IF;
+  UPDATE crawler.crawl_state s
+  SET last_completed_at = at, page_token = NULL, version = s.version + is_change::integer,
+      written_epoch = CASE WHEN is_change THEN by_epoch ELSE s.written_epoch END,
+      anchor_list_id = state.anchor_list_id, head_list_id = NULL, opened_by_session_id = NULL,
+      complete = stored.user_id IS NOT NULL, full_pass = false, full_pass_has_item = false, catch_up_started_at = NULL,
+      catch_up_item_id = NULL, catch_up_page_token = NULL, catch_up_head_list_id = NULL, catch_up_opened_by = NULL
+  WHERE s.user_id = of_user AND s.stream = of_stream;
+  IF is_change THEN
+    PERFORM crawler.append_revision(of_user, of_stream, 'COMPLETE', 'CHECKPOINT_SAVED', actor, by_session, stored.last_tweet_id,
+      stored.bookmarks_count, stored.bookmarks_count, stored.last_crawled_at);
+  ELSIF stored.user_id IS NOT NULL THEN
+    PERFORM crawler.tell_times(of_user, of_stream, by_session, stored.last_tweet_id, stored.bookmarks_count);
+  END IF;
+END
+$function$;
 
 -- crawler.create_api_key(text,text,bytea,text[],text[],timestamp with time zone,text)
 CREATE OR REPLACE FUNCTION crawler.create_api_key(new_id text, of_client text, new_hash bytea, may text[], only_users text[], until timestamp with time zone, by_subject text)
@@ -487,9 +653,8 @@ CREATE OR REPLACE FUNCTION crawler.end_session(of_session text, new_status text,
 AS $function$
 DECLARE
   named crawler.crawl_session;
-  stored crawler.crawl_checkpoint;
+  locked record;
   state crawler.crawl_state;
-  anchor bigint;
   now timestamptz;
 BEGIN
   SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = of_session AND (reach IS NULL OR s.user_id = ANY (reach));
@@ -499,11 +664,10 @@ BEGIN
     RETURN;
   END IF;
   IF new_status = 'completed' AND named.status = 'running' THEN
-    SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = named.user_id AND k.stream = named.stream FOR UPDATE;
-    state := crawler.lock_state(named.user_id, named.stream);
-    IF stored.user_id IS NULL THEN
-      -- The first save may have been under way at the first look; the owner row waited for it.
-      SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = named.user_id AND k.stream = named.stream;
+    SELECT * INTO locked FROM crawler.lock_checkpoint(named.user_id, named.stream);
+    state := locked.state;
+    IF state.user_id IS NULL THEN
+      state := crawler.lock_state(named.user_id, named.stream);
     END IF;
   ELSE
     SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = named.user_id AND s.stream = named.stream FOR UPDATE;
@@ -527,11 +691,10 @@ BEGIN
         bookmarks_processed = greatest(s.bookmarks_processed, processed),
         output_file_path = coalesce(output_path, s.output_file_path), error_message = coalesce(message, s.error_message)
     WHERE s.session_id = of_session RETURNING s.* INTO named;
-    IF stored.user_id IS NOT NULL AND NOT state.complete THEN
-      anchor := coalesce(state.head_list_id, crawler.store_list(named.user_id, ARRAY[stored.last_tweet_id::text]));
-      PERFORM crawler.record_change(named.user_id, named.stream, 'COMPLETE', 'CHECKPOINT_SAVED', actor, of_session, named.epoch,
-        stored.last_tweet_id, stored.bookmarks_count, stored.bookmarks_count, stored.last_crawled_at,
-        NULL, NULL, anchor, true, NULL, state.order_key);
+    IF new_status = 'completed' AND coalesce(named.mode, '') = 'CATCH_UP' THEN
+      PERFORM crawler.complete_catch_up(named.user_id, named.stream, named.epoch, actor, of_session, now);
+    ELSIF new_status = 'completed' THEN
+      PERFORM crawler.complete_crawl(named.user_id, named.stream, named.epoch, actor, of_session, now);
     END IF;
     outcome := 'ENDED';
     session := to_jsonb(named);
@@ -550,6 +713,55 @@ AS $function$
       error_message = CASE WHEN s.stop_requested_at IS NULL THEN 'lease expired' ELSE s.error_message END,
       completed_at = at, end_reason = 'LEASE_EXPIRED', lease_expires_at = NULL, rate_limited_until = NULL
   WHERE s.session_id = expired_id AND s.status = 'running'
+$function$;
+
+-- crawler.extend_head(text,bigint,text[])
+CREATE OR REPLACE FUNCTION crawler.extend_head(of_user text, head bigint, page text[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  stored text[] := '{}';
+  item text;
+  extended text[];
+BEGIN
+  IF head IS NOT NULL THEN
+    SELECT l.item_ids INTO stored FROM crawler.item_list l WHERE l.user_id = of_user AND l.list_id = head;
+    IF cardinality(stored) >= 3 THEN
+      RETURN head;
+    END IF;
+  END IF;
+  extended := stored;
+  FOREACH item IN ARRAY page LOOP
+    IF NOT item = ANY (extended) AND cardinality(extended) < 50 THEN
+      extended := extended || item;
+    END IF;
+  END LOOP;
+  IF extended = stored THEN
+    RETURN head;
+  END IF;
+  RETURN crawler.store_list(of_user, extended);
+END
+$function$;
+
+-- crawler.fence_catch_up(text,text)
+CREATE OR REPLACE FUNCTION crawler.fence_catch_up(of_user text, of_stream text)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  UPDATE crawler.crawl_state st SET epoch = st.epoch + 1, owner_session_id = NULL
+  FROM crawler.crawl_session s
+  WHERE st.user_id = of_user AND st.stream = of_stream AND s.session_id = st.owner_session_id
+    AND s.status = 'running' AND s.mode = 'CATCH_UP'
+$function$;
+
+-- crawler.forget_keys(text,text,integer)
+CREATE OR REPLACE FUNCTION crawler.forget_keys(of_user text, of_stream text, last_kept integer)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  DELETE FROM crawler.idempotency_key i
+  WHERE i.user_id = of_user AND i.stream = of_stream AND (i.version > last_kept OR last_kept = 0)
 $function$;
 
 -- crawler.heartbeat(text,integer,integer,integer,timestamp with time zone,text[])
@@ -633,6 +845,15 @@ CREATE OR REPLACE FUNCTION crawler.known_status(status text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$ SELECT CASE WHEN status IN ('running', 'completed', 'stopped') THEN status ELSE 'failed' END $function$;
+
+-- crawler.list_length(text,bigint)
+CREATE OR REPLACE FUNCTION crawler.list_length(of_user text, list bigint)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$
+  SELECT coalesce((SELECT cardinality(l.item_ids) FROM crawler.item_list l WHERE l.user_id = of_user AND l.list_id = list), 0)
+$function$;
 
 -- crawler.lock_checkpoint(text,text)
 CREATE OR REPLACE FUNCTION crawler.lock_checkpoint(of_user text, of_stream text, OUT stored crawler.crawl_checkpoint, OUT state crawler.crawl_state)
@@ -750,6 +971,89 @@ BEGIN
 END
 $function$;
 
+-- crawler.plan_crawl(text,text,text,text)
+CREATE OR REPLACE FUNCTION crawler.plan_crawl(of_user text, of_stream text, wanted text, except_session text, OUT mode text, OUT after_item_id text, OUT page_token text, OUT until_list_id bigint, OUT reason text, OUT previous jsonb, OUT pause jsonb)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+DECLARE
+  stored crawler.crawl_checkpoint;
+  state crawler.crawl_state;
+  last crawler.crawl_session;
+  paused crawler.crawl_pause;
+  is_ascending boolean;
+  ended text;
+  place text;
+  ending text;
+BEGIN
+  SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = of_user AND k.stream = of_stream;
+  SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream;
+  SELECT * INTO last FROM crawler.crawl_session s
+  WHERE s.user_id = of_user AND s.stream = of_stream AND s.session_id IS DISTINCT FROM except_session
+  ORDER BY s.started_at DESC, s.session_id DESC LIMIT 1;
+  SELECT * INTO paused FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream AND p.until > crawler.clock();
+  is_ascending := EXISTS (SELECT FROM crawler.stream_setting t WHERE t.stream = of_stream AND t.ordering = 'ascending');
+  ended := crawler.tell_end(last.status, last.started_at, last.completed_at, last.bookmarks_processed, last.error_message);
+  previous := CASE WHEN last.session_id IS NOT NULL THEN to_jsonb(last) END;
+  pause := CASE WHEN paused.user_id IS NOT NULL THEN to_jsonb(paused) END;
+
+  IF wanted = 'CATCH_UP' AND stored.user_id IS NOT NULL AND NOT coalesce(state.complete, false) THEN
+    IF is_ascending OR crawler.list_length(of_user, state.head_list_id) < 2 THEN
+      mode := 'CATCH_UP_IMPOSSIBLE';
+      reason := CASE WHEN is_ascending THEN 'the stream is ASCENDING, so what is new comes last'
+        ELSE 'the unfinished crawl has no head of two items to stop at' END;
+      RETURN;
+    END IF;
+    mode := 'CATCH_UP';
+    after_item_id := state.catch_up_item_id;
+    page_token := state.catch_up_page_token;
+    until_list_id := state.head_list_id;
+    reason := format('a catch-up beside an unfinished crawl at %s bookmarks: %s until an item of that crawl''s head is met',
+      stored.bookmarks_count, CASE WHEN state.catch_up_started_at IS NULL THEN 'crawl from the top' ELSE 'carry on with the last catch-up' END);
+  ELSIF stored.user_id IS NULL OR (state.full_pass AND NOT state.full_pass_has_item) THEN
+    mode := 'FULL';
+    page_token := state.page_token;
+    reason := CASE
+      WHEN stored.user_id IS NOT NULL THEN 'a full pass was asked for and has no item yet: '
+      WHEN last.session_id IS NULL THEN 'there is no checkpoint and has been no session: '
+      ELSE format('there is no checkpoint: %s and left none; ', ended) END
+      || CASE WHEN state.page_token IS NULL THEN 'crawl from the top to the end'
+        ELSE 'a page token is kept, so carry on from that page to the end' END;
+  ELSE
+    until_list_id := CASE WHEN NOT is_ascending AND NOT coalesce(state.full_pass, false)
+      AND crawler.list_length(of_user, state.anchor_list_id) >= 2 THEN state.anchor_list_id END;
+    ending := CASE
+      WHEN until_list_id IS NOT NULL THEN 'until an anchor is met'
+      WHEN is_ascending THEN 'to the end, since the stream is ASCENDING'
+      WHEN state.full_pass THEN 'to the end, since this is a full pass'
+      WHEN state.anchor_list_id IS NOT NULL THEN 'to the end, since fewer than two anchors are known'
+      ELSE 'to the end' END;
+    IF coalesce(state.complete, false) AND NOT is_ascending THEN
+      mode := 'INCREMENTAL';
+      reason := format('the last crawl is complete at %s bookmarks: crawl from the top %s', stored.bookmarks_count, ending);
+    ELSE
+      mode := 'RESUME';
+      after_item_id := stored.last_tweet_id;
+      page_token := state.page_token;
+      place := CASE WHEN state.page_token IS NULL THEN 'no page token was saved: skip from the top to after afterItemId'
+        ELSE 'its page token is kept' END;
+      reason := format('%s, and the checkpoint stands at %s; %s; carry on %s',
+        CASE WHEN last.session_id IS NULL THEN 'the last crawl did not complete'
+          WHEN state.complete THEN ended
+          -- A completed session left a complete checkpoint, so somebody has written it since.
+          WHEN last.status = 'completed' AND last.mode IS DISTINCT FROM 'CATCH_UP' THEN ended || ', but the checkpoint was written since'
+          ELSE ended END,
+        stored.bookmarks_count, place, ending);
+    END IF;
+  END IF;
+  IF paused.user_id IS NOT NULL THEN
+    reason := format('%s. The list is paused until %s UTC%s', reason, to_char(paused.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
+      coalesce(' (' || paused.reason || ')', ''));
+  END IF;
+END
+$function$;
+
 -- crawler.reap()
 CREATE OR REPLACE FUNCTION crawler.reap()
  RETURNS integer
@@ -785,42 +1089,21 @@ BEGIN
 END
 $function$;
 
--- crawler.record_change(text,text,text,text,text,text,integer,text,integer,integer,timestamp with time zone,text,bigint,bigint,boolean,text,text)
-CREATE OR REPLACE FUNCTION crawler.record_change(of_user text, of_stream text, source text, kind text, actor text, by_session text, by_epoch integer, item_id text, new_count integer, old_count integer, crawled_at timestamp with time zone, new_page_token text, new_head bigint, new_anchor bigint, is_complete boolean, opened_by text, new_order_key text)
- RETURNS crawler.crawl_state
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
-AS $function$
-DECLARE
-  state crawler.crawl_state;
-  recorded_at CONSTANT timestamptz := crawler.clock();
-BEGIN
-  UPDATE crawler.crawl_state s
-  SET version = s.version + 1, page_token = new_page_token, head_list_id = new_head, anchor_list_id = new_anchor,
-      complete = is_complete, opened_by_session_id = opened_by, written_epoch = by_epoch, order_key = new_order_key
-  -- order_key is of collation "C", which a call hands to all of its arguments: without this the index would not be
-  -- used.
-  WHERE s.user_id = of_user COLLATE "default" AND s.stream = of_stream COLLATE "default"
-  RETURNING s.* INTO state;
-  INSERT INTO crawler.checkpoint_revision (user_id, stream, version, source, actor, last_item_id, bookmarks_count, bookmarks_added,
-    page_token, head_list_id, anchor_list_id, complete, order_key, session_id, epoch, last_crawled_at, recorded_at)
-  VALUES (of_user, of_stream, state.version, source, actor, item_id, new_count, greatest(new_count - old_count, 0),
-    new_page_token, new_head, new_anchor, is_complete, new_order_key, by_session, by_epoch, crawled_at, recorded_at);
-  INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
-  VALUES (recorded_at, kind, of_user, of_stream, by_session, state.version, item_id, new_count);
-  RETURN state;
-END
-$function$;
-
 -- crawler.record_clear(text,text,text,text,text,integer,integer)
 CREATE OR REPLACE FUNCTION crawler.record_clear(of_user text, of_stream text, source text, actor text, by_session text, by_epoch integer, old_count integer)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  PERFORM crawler.record_change(of_user, of_stream, source, 'CHECKPOINT_CLEARED', actor, by_session, by_epoch, NULL, 0, old_count, NULL,
-    NULL, NULL, NULL, false, NULL, NULL);
+  UPDATE crawler.crawl_state s
+  SET version = s.version + 1, written_epoch = by_epoch, page_token = NULL, head_list_id = NULL, anchor_list_id = NULL,
+      complete = false, opened_by_session_id = NULL, order_key = NULL, full_pass = false, full_pass_has_item = false,
+      last_completed_at = NULL, catch_up_started_at = NULL, catch_up_item_id = NULL, catch_up_page_token = NULL,
+      catch_up_head_list_id = NULL, catch_up_opened_by = NULL
+  WHERE s.user_id = of_user AND s.stream = of_stream;
+  PERFORM crawler.append_revision(of_user, of_stream, source, 'CHECKPOINT_CLEARED', actor, by_session, NULL, 0, old_count, NULL);
+  PERFORM crawler.forget_keys(of_user, of_stream, 0);
+  PERFORM crawler.fence_catch_up(of_user, of_stream);
 END
 $function$;
 
@@ -833,6 +1116,8 @@ CREATE OR REPLACE FUNCTION crawler.record_foreign_write()
 AS $function$
 DECLARE
   state crawler.crawl_state;
+  moves boolean;
+  begins boolean;
   same_key CONSTANT boolean := TG_OP = 'UPDATE' AND (OLD.user_id, OLD.stream) = (NEW.user_id, NEW.stream);
 BEGIN
   IF current_setting('waymark.recorded', true) = 'yes' THEN
@@ -845,18 +1130,19 @@ BEGIN
   END IF;
   IF TG_OP <> 'DELETE' THEN
     state := crawler.lock_state(NEW.user_id, NEW.stream);
-    IF NOT same_key OR OLD.last_tweet_id <> NEW.last_tweet_id OR OLD.bookmarks_count <> NEW.bookmarks_count
-      OR state.page_token IS NOT NULL OR state.complete THEN
-      IF NOT same_key OR OLD.last_tweet_id <> NEW.last_tweet_id THEN
-        state.order_key := NULL;
-      END IF;
-      IF NOT same_key OR state.complete THEN
-        state.head_list_id := NULL;
-        state.opened_by_session_id := NULL;
-      END IF;
-      PERFORM crawler.record_change(NEW.user_id, NEW.stream, 'EXTERNAL', 'CHECKPOINT_SAVED', NULL, NULL, 0, NEW.last_tweet_id,
-        NEW.bookmarks_count, CASE WHEN same_key THEN OLD.bookmarks_count ELSE 0 END, NEW.last_crawled_at,
-        NULL, state.head_list_id, state.anchor_list_id, false, state.opened_by_session_id, state.order_key);
+    moves := NOT same_key OR OLD.last_tweet_id <> NEW.last_tweet_id;
+    IF moves OR OLD.bookmarks_count <> NEW.bookmarks_count OR state.page_token IS NOT NULL OR state.complete THEN
+      -- A position that moves is an item of a full pass, and its first one begins the crawl.
+      begins := NOT same_key OR state.complete OR (moves AND state.full_pass AND NOT state.full_pass_has_item);
+      UPDATE crawler.crawl_state s
+      SET version = s.version + 1, written_epoch = 0, page_token = NULL, complete = false,
+          order_key = CASE WHEN moves THEN NULL ELSE s.order_key END,
+          head_list_id = CASE WHEN begins THEN NULL ELSE s.head_list_id END,
+          opened_by_session_id = CASE WHEN begins THEN NULL ELSE s.opened_by_session_id END,
+          full_pass_has_item = s.full_pass AND (s.full_pass_has_item OR moves)
+      WHERE s.user_id = NEW.user_id AND s.stream = NEW.stream;
+      PERFORM crawler.append_revision(NEW.user_id, NEW.stream, 'EXTERNAL', 'CHECKPOINT_SAVED', NULL, NULL, NEW.last_tweet_id,
+        NEW.bookmarks_count, CASE WHEN same_key THEN OLD.bookmarks_count ELSE 0 END, NEW.last_crawled_at);
     ELSE
       UPDATE crawler.crawl_state s SET written_epoch = 0 WHERE s.user_id = NEW.user_id AND s.stream = NEW.stream AND s.written_epoch <> 0;
     END IF;
@@ -977,6 +1263,11 @@ BEGIN
   target := to_jsonb(wanted);
   IF wanted.version = state.version THEN
     outcome := 'UNCHANGED';
+    IF wanted.last_item_id IS NULL AND NOT dry_run THEN
+      -- What was kept or saved since the clear.
+      UPDATE crawler.crawl_state s SET page_token = NULL WHERE s.user_id = of_user AND s.stream = of_stream AND s.page_token IS NOT NULL;
+      PERFORM crawler.forget_keys(of_user, of_stream, 0);
+    END IF;
     checkpoint := CASE WHEN stored.user_id IS NOT NULL THEN crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state)) END;
     RETURN NEXT;
     RETURN;
@@ -985,9 +1276,16 @@ BEGIN
   state.head_list_id := wanted.head_list_id;
   state.anchor_list_id := wanted.anchor_list_id;
   state.complete := wanted.complete;
+  state.full_pass := wanted.full_pass;
+  state.full_pass_has_item := wanted.full_pass_has_item;
+  state.catch_up_started_at := wanted.catch_up_started_at;
+  state.catch_up_item_id := wanted.catch_up_item_id;
+  state.catch_up_page_token := wanted.catch_up_page_token;
+  state.catch_up_head_list_id := wanted.catch_up_head_list_id;
   state.order_key := wanted.order_key;
   -- The crawl that told this head is over; whoever resumes it may not tell another.
   state.opened_by_session_id := NULL;
+  state.catch_up_opened_by := NULL;
   IF dry_run THEN
     outcome := 'DRY_RUN';
     IF wanted.last_item_id IS NOT NULL THEN
@@ -1020,9 +1318,17 @@ BEGIN
     WHERE k.user_id = of_user AND k.stream = of_stream RETURNING k.* INTO stored;
   END IF;
   PERFORM set_config('waymark.recorded', '', true);
-  state := crawler.record_change(of_user, of_stream, 'ROLLBACK', 'CHECKPOINT_ROLLED_BACK', actor, NULL, 0, wanted.last_item_id,
-    wanted.bookmarks_count, old_count, stored.last_crawled_at,
-    state.page_token, state.head_list_id, state.anchor_list_id, state.complete, state.opened_by_session_id, state.order_key);
+  UPDATE crawler.crawl_state s
+  SET version = s.version + 1, written_epoch = 0, page_token = state.page_token, head_list_id = state.head_list_id,
+      anchor_list_id = state.anchor_list_id, complete = state.complete, opened_by_session_id = NULL, order_key = state.order_key,
+      full_pass = state.full_pass, full_pass_has_item = state.full_pass_has_item, catch_up_started_at = state.catch_up_started_at,
+      catch_up_item_id = state.catch_up_item_id, catch_up_page_token = state.catch_up_page_token,
+      catch_up_head_list_id = state.catch_up_head_list_id, catch_up_opened_by = NULL
+  WHERE s.user_id = of_user AND s.stream = of_stream RETURNING s.* INTO state;
+  PERFORM crawler.append_revision(of_user, of_stream, 'ROLLBACK', 'CHECKPOINT_ROLLED_BACK', actor, NULL, wanted.last_item_id,
+    wanted.bookmarks_count, old_count, stored.last_crawled_at);
+  -- What is undone is not replayed.
+  PERFORM crawler.forget_keys(of_user, of_stream, CASE WHEN wanted.last_item_id IS NULL THEN 0 ELSE wanted.version END);
   outcome := 'ROLLED_BACK';
   checkpoint := CASE WHEN wanted.last_item_id IS NOT NULL THEN crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state)) END;
   SELECT to_jsonb(r) INTO revision FROM crawler.checkpoint_revision r
@@ -1055,6 +1361,12 @@ DECLARE
   old_count integer;
   new_count bigint;
   moved boolean;
+  token_moved boolean;
+  is_catch_up boolean;
+  is_first_item boolean;
+  -- For the search of loops: the hash of a token that differs from the one before, and whether it is kept from now on.
+  token_hash bigint;
+  keeps_token boolean;
   before crawler.crawl_state;
   now timestamptz;
   done integer[] := '{}';
@@ -1180,17 +1492,17 @@ BEGIN
         -- No unique index spans the partitions: who holds the lock of the row of crawl_state is the only one who looks
         -- and writes here. The newest: where the database's clock was set back, two may be young enough.
         SELECT * INTO seen FROM crawler.idempotency_key i
-        WHERE i.user_id = cmd.user_id AND i.stream = cmd.stream AND i.key = cmd.key AND i.recorded_at > now - interval '24 hours'
+        WHERE i.user_id = cmd.user_id AND i.stream = cmd.stream AND i.key = cmd.key AND i.session_id IS NOT DISTINCT FROM cmd.session_id
+          AND i.recorded_at > now - interval '24 hours'
         ORDER BY i.key_id DESC LIMIT 1;
         IF FOUND THEN
           IF seen.fingerprint <> cmd.fingerprint THEN
             outcome := 'KEY_REUSED';
-          ELSIF NOT stored_found THEN
-            outcome := 'KEY_SPENT';
           ELSE
             outcome := 'SAVED';
+            detail := 1;
             created := seen.created;
-            checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
+            checkpoint := CASE WHEN stored_found THEN crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state)) END;
             session := CASE WHEN cmd.session_id IS NOT NULL THEN to_jsonb(named) END;
           END IF;
           EXIT;
@@ -1225,8 +1537,18 @@ BEGIN
         END IF;
         detail := NULL;
       END IF;
-      -- Keys of another class (before the colon) do not compare.
-      IF cmd.ordering = 'ascending' AND stored_found AND split_part(cmd.order_key, ':', 1) = split_part(state.order_key, ':', 1)
+      is_catch_up := cmd.session_id IS NOT NULL AND coalesce(named.mode, '') = 'CATCH_UP';
+      IF is_catch_up AND NOT stored_found THEN
+        -- The crawl that it ran beside is gone.
+        outcome := 'STALE_EPOCH';
+        detail := state.epoch;
+        EXIT;
+      END IF;
+      is_first_item := cmd.item_id IS NOT NULL AND NOT is_catch_up
+        AND (NOT stored_found OR state.complete OR (state.full_pass AND NOT state.full_pass_has_item));
+      -- Keys of another class (before the colon) do not compare. A full pass begins anywhere.
+      IF cmd.ordering = 'ascending' AND stored_found AND cmd.item_id IS NOT NULL AND NOT is_catch_up
+        AND NOT (state.full_pass AND NOT state.full_pass_has_item) AND split_part(cmd.order_key, ':', 1) = split_part(state.order_key, ':', 1)
         AND cmd.order_key COLLATE "C" < state.order_key THEN
         outcome := 'ORDER_VIOLATION';
         checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
@@ -1246,13 +1568,16 @@ BEGIN
         INSERT INTO crawler.crawl_state AS s (user_id, stream) VALUES (cmd.user_id, cmd.stream) ON CONFLICT DO NOTHING RETURNING s.* INTO state;
         CONTINUE WHEN NOT FOUND;
       END IF;
-      moved := NOT stored_found OR stored.last_tweet_id <> cmd.item_id;
+      before := state;
+      moved := cmd.item_id IS NOT NULL
+        AND cmd.item_id IS DISTINCT FROM CASE WHEN is_catch_up THEN state.catch_up_item_id WHEN stored_found THEN stored.last_tweet_id END;
+      token_moved := cmd.page_token IS DISTINCT FROM CASE WHEN is_catch_up THEN state.catch_up_page_token ELSE state.page_token END;
       IF stored_found THEN
         UPDATE crawler.crawl_checkpoint k
-        SET last_tweet_id = cmd.item_id, bookmarks_count = new_count, last_crawled_at = coalesce(cmd.crawled_at, now)
+        SET last_tweet_id = CASE WHEN is_catch_up THEN k.last_tweet_id ELSE coalesce(cmd.item_id, k.last_tweet_id) END, bookmarks_count = new_count, last_crawled_at = coalesce(cmd.crawled_at, now)
         WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream
         RETURNING k.* INTO stored;
-      ELSE
+      ELSIF cmd.item_id IS NOT NULL THEN
         BEGIN
           INSERT INTO crawler.crawl_checkpoint AS k (user_id, stream, last_tweet_id, bookmarks_count, last_crawled_at)
           VALUES (cmd.user_id, cmd.stream, cmd.item_id, new_count, coalesce(cmd.crawled_at, now))
@@ -1265,46 +1590,90 @@ BEGIN
         END;
       END IF;
 
-      before := state;
-      IF created OR state.complete THEN
-        state.head_list_id := NULL;
-        state.opened_by_session_id := cmd.session_id;
-      END IF;
-      state.complete := false;
-      state.page_token := cmd.page_token;
-      state.order_key := cmd.order_key;
-      IF cmd.importing AND cmd.head IS NOT NULL THEN
-        IF (SELECT l.item_ids FROM crawler.item_list l WHERE l.user_id = cmd.user_id AND l.list_id = state.anchor_list_id) IS DISTINCT FROM cmd.head THEN
-          state.anchor_list_id := crawler.store_list(cmd.user_id, cmd.head);
+      IF is_catch_up THEN
+        state.catch_up_started_at := coalesce(state.catch_up_started_at, now);
+        IF cmd.item_id IS NOT NULL THEN
+          IF state.catch_up_item_id IS NULL THEN
+            state.catch_up_opened_by := cmd.session_id;
+          END IF;
+          state.catch_up_item_id := cmd.item_id;
+          IF cmd.head IS NOT NULL AND state.catch_up_opened_by = cmd.session_id THEN
+            state.catch_up_head_list_id := crawler.extend_head(cmd.user_id, state.catch_up_head_list_id, cmd.head);
+          END IF;
         END IF;
-        state.complete := true;
-        state.head_list_id := NULL;
-        state.opened_by_session_id := NULL;
-      ELSIF cmd.head IS NOT NULL AND state.head_list_id IS NULL AND state.opened_by_session_id = cmd.session_id THEN
-        state.head_list_id := crawler.store_list(cmd.user_id, cmd.head);
-      END IF;
-      IF moved OR new_count <> old_count
-        OR (before.page_token, before.head_list_id, before.anchor_list_id, before.complete)
-          IS DISTINCT FROM (state.page_token, state.head_list_id, state.anchor_list_id, state.complete) THEN
-        state := crawler.record_change(cmd.user_id, cmd.stream, CASE WHEN cmd.importing THEN 'IMPORT' ELSE 'SAVE' END, 'CHECKPOINT_SAVED',
-          cmd.actor, cmd.session_id, CASE WHEN cmd.session_id IS NULL THEN 0 ELSE named.epoch END,
-          cmd.item_id, new_count::integer, old_count, stored.last_crawled_at,
-          state.page_token, state.head_list_id, state.anchor_list_id, state.complete, state.opened_by_session_id, state.order_key);
+        state.catch_up_page_token := cmd.page_token;
       ELSE
-        -- The order key is news where another program moved the position to this item.
-        UPDATE crawler.crawl_state s
-        SET order_key = state.order_key, written_epoch = CASE WHEN cmd.session_id IS NULL THEN 0 ELSE named.epoch END
-        WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream RETURNING s.* INTO state;
+        IF is_first_item THEN
+          state.head_list_id := NULL;
+          state.opened_by_session_id := cmd.session_id;
+        END IF;
+        IF cmd.item_id IS NOT NULL THEN
+          state.complete := false;
+          state.full_pass_has_item := state.full_pass;
+          state.order_key := cmd.order_key;
+        END IF;
+        state.page_token := cmd.page_token;
+        IF cmd.importing AND cmd.head IS NOT NULL THEN
+          IF (SELECT l.item_ids FROM crawler.item_list l WHERE l.user_id = cmd.user_id AND l.list_id = state.anchor_list_id) IS DISTINCT FROM cmd.head THEN
+            state.anchor_list_id := crawler.store_list(cmd.user_id, cmd.head);
+          END IF;
+          state.complete := true;
+          state.head_list_id := NULL;
+          state.opened_by_session_id := NULL;
+          state.full_pass := false;
+          state.full_pass_has_item := false;
+          state.catch_up_started_at := NULL;
+          state.catch_up_item_id := NULL;
+          state.catch_up_page_token := NULL;
+          state.catch_up_head_list_id := NULL;
+          state.catch_up_opened_by := NULL;
+        ELSIF cmd.head IS NOT NULL AND cmd.item_id IS NOT NULL AND state.opened_by_session_id = cmd.session_id THEN
+          state.head_list_id := crawler.extend_head(cmd.user_id, state.head_list_id, cmd.head);
+        END IF;
+      END IF;
+      state.written_epoch := CASE WHEN cmd.session_id IS NULL THEN 0 ELSE named.epoch END;
+      IF stored.user_id IS NOT NULL AND (moved OR token_moved OR new_count <> old_count
+        OR (before.head_list_id, before.anchor_list_id, before.complete, before.full_pass_has_item, before.catch_up_started_at, before.catch_up_head_list_id)
+          IS DISTINCT FROM (state.head_list_id, state.anchor_list_id, state.complete, state.full_pass_has_item, state.catch_up_started_at,
+            state.catch_up_head_list_id)) THEN
+        state.version := state.version + 1;
+      END IF;
+      -- Also where the version stands: the order key is news where another program moved the position to this item, and
+      -- a token is kept for a crawl that has no item yet.
+      UPDATE crawler.crawl_state s
+      SET version = state.version, page_token = state.page_token, head_list_id = state.head_list_id, anchor_list_id = state.anchor_list_id,
+          complete = state.complete, opened_by_session_id = state.opened_by_session_id, written_epoch = state.written_epoch,
+          order_key = state.order_key, full_pass = state.full_pass, full_pass_has_item = state.full_pass_has_item,
+          catch_up_started_at = state.catch_up_started_at, catch_up_item_id = state.catch_up_item_id,
+          catch_up_page_token = state.catch_up_page_token, catch_up_head_list_id = state.catch_up_head_list_id,
+          catch_up_opened_by = state.catch_up_opened_by
+      WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream RETURNING s.* INTO state;
+      IF state.version <> before.version THEN
+        PERFORM crawler.append_revision(cmd.user_id, cmd.stream, CASE WHEN cmd.importing THEN 'IMPORT' ELSE 'SAVE' END, 'CHECKPOINT_SAVED',
+          cmd.actor, cmd.session_id, stored.last_tweet_id, new_count::integer, old_count, stored.last_crawled_at);
       END IF;
 
       IF cmd.session_id IS NOT NULL THEN
+        token_hash := CASE WHEN token_moved THEN hashtextextended(cmd.page_token, 0) END;
+        keeps_token := token_hash IS NOT NULL AND token_hash IS DISTINCT FROM named.loop_token_hash AND named.loop_steps + 1 >= named.loop_span;
         UPDATE crawler.crawl_session s
         SET bookmarks_added = s.bookmarks_added + coalesce(cmd.addition, 0),
             bookmarks_processed = greatest(s.bookmarks_processed, s.bookmarks_added + coalesce(cmd.addition, 0)),
             commits = s.commits + 1, first_save_at = coalesce(s.first_save_at, now), last_save_at = now,
             bookmarks_since_first_save = CASE WHEN s.first_save_at IS NULL THEN 0
               ELSE least(s.bookmarks_since_first_save + greatest(new_count - old_count, 0), max_count) END,
-            position_moved_at = CASE WHEN moved OR before.page_token IS DISTINCT FROM state.page_token THEN now ELSE s.position_moved_at END,
+            position_moved_at = CASE WHEN moved OR token_moved THEN now ELSE s.position_moved_at END,
+            -- Brent's algorithm: the 1st, 2nd, 4th, 8th ... token is kept, and how often it comes back is counted.
+            loop_token_hash = CASE WHEN keeps_token THEN token_hash ELSE s.loop_token_hash END,
+            loop_span = CASE WHEN keeps_token THEN greatest(least(s.loop_span, 1073741823) * 2, 1) ELSE s.loop_span END,
+            loop_steps = CASE WHEN keeps_token THEN 0 WHEN token_hash IS NOT NULL THEN s.loop_steps + 1 ELSE s.loop_steps END,
+            loop_hits = CASE WHEN token_hash = s.loop_token_hash THEN s.loop_hits + 1 WHEN keeps_token AND s.loop_hits < 3 THEN 0
+              ELSE s.loop_hits END,
+            empty_saves = CASE WHEN cmd.item_id IS NULL THEN s.empty_saves + 1 ELSE 0 END,
+            -- The reaper tells of a loop with its next look.
+            stall_look_at = CASE WHEN (token_hash = s.loop_token_hash AND s.loop_hits = 2) OR (cmd.item_id IS NULL AND s.empty_saves = 99)
+              THEN now ELSE s.stall_look_at END,
+            rate_limit_told = cmd.rate_limited_until IS NOT NULL,
             api_requests = s.api_requests + coalesce(cmd.api_requests, 0),
             rate_limit_hits = s.rate_limit_hits + coalesce(cmd.rate_limit_hits, 0),
             heartbeat_at = now, rate_limited_until = cmd.rate_limited_until,
@@ -1314,8 +1683,8 @@ BEGIN
         session := to_jsonb(named);
       END IF;
       IF cmd.key IS NOT NULL THEN
-        INSERT INTO crawler.idempotency_key (user_id, stream, key, fingerprint, created, recorded_at)
-        VALUES (cmd.user_id, cmd.stream, cmd.key, cmd.fingerprint, save_checkpoints.created, now);
+        INSERT INTO crawler.idempotency_key (user_id, stream, key, fingerprint, created, recorded_at, session_id, version)
+        VALUES (cmd.user_id, cmd.stream, cmd.key, cmd.fingerprint, save_checkpoints.created, now, cmd.session_id, state.version);
       END IF;
       outcome := 'SAVED';
       checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
@@ -1351,8 +1720,9 @@ BEGIN
     -- OFFSET 0 keeps each a look-up of its own, which locks as it goes.
     SELECT c.place, c.user_id, c.stream, c.item_id, c.order_key, c.addition, c.crawled_at, c.session_id, c.page_token, c.api_requests, c.rate_limit_hits,
       c.rate_limited_until, c.actor, k.last_tweet_id, k.bookmarks_count AS old_count, s.page_token AS old_page_token, s.version + 1 AS version,
-      s.head_list_id, s.anchor_list_id, coalesce(c.count, k.bookmarks_count::bigint + coalesce(c.addition, 0)) AS new_count, 
-      CASE WHEN c.session_id IS NULL THEN 0 ELSE n.epoch END AS epoch
+      s.head_list_id, s.anchor_list_id, s.full_pass, s.catch_up_started_at, s.catch_up_item_id, s.catch_up_page_token, s.catch_up_head_list_id, coalesce(c.count, k.bookmarks_count::bigint + coalesce(c.addition, 0)) AS new_count, 
+      CASE WHEN c.session_id IS NULL THEN 0 ELSE n.epoch END AS epoch, n.loop_token_hash, n.loop_steps, n.loop_span,
+      CASE WHEN c.page_token IS DISTINCT FROM s.page_token THEN hashtextextended(c.page_token, 0) END AS token_hash
     FROM first_of_key c
     CROSS JOIN LATERAL (SELECT * FROM crawler.crawl_checkpoint k
       WHERE k.user_id = c.user_id AND k.stream = c.stream OFFSET 0 FOR UPDATE SKIP LOCKED) AS k
@@ -1361,18 +1731,19 @@ BEGIN
     LEFT JOIN LATERAL (SELECT * FROM crawler.crawl_session n
       WHERE n.session_id = c.session_id AND n.user_id = c.user_id AND n.stream = c.stream OFFSET 0 FOR UPDATE SKIP LOCKED) AS n ON TRUE
     LEFT JOIN crawler.stream_setting setting ON setting.stream = c.stream
-    WHERE c.key IS NULL AND c.head IS NULL AND c.importing IS NOT TRUE AND c.out_of_reach IS NOT TRUE
-      AND NOT s.complete
+    WHERE c.key IS NULL AND c.head IS NULL AND c.item_id IS NOT NULL AND c.importing IS NOT TRUE AND c.out_of_reach IS NOT TRUE
+      AND NOT s.complete AND s.full_pass = s.full_pass_has_item
       AND (c.expected_version IS NULL OR c.expected_version = s.version)
       AND CASE WHEN c.session_id IS NULL THEN s.owner_session_id IS NULL
-        ELSE n.status = 'running' AND n.epoch >= s.epoch
+        ELSE n.status = 'running' AND n.epoch >= s.epoch AND n.mode IS DISTINCT FROM 'CATCH_UP'
           AND n.bookmarks_added::bigint + coalesce(c.addition, 0) <= 2147483647
           AND n.api_requests::bigint + coalesce(c.api_requests, 0) <= 2147483647
           AND n.rate_limit_hits::bigint + coalesce(c.rate_limit_hits, 0) <= 2147483647 END
       AND (setting.ordering = 'ascending' AND split_part(c.order_key, ':', 1) = split_part(s.order_key, ':', 1)
         AND c.order_key COLLATE "C" < s.order_key) IS NOT TRUE
   ), accepted AS MATERIALIZED (
-    SELECT l.*, l.last_tweet_id <> l.item_id AS moved, crawler.clock() AS now
+    SELECT l.*, l.last_tweet_id <> l.item_id AS moved, crawler.clock() AS now,
+      l.token_hash IS NOT NULL AND l.token_hash IS DISTINCT FROM l.loop_token_hash AND l.loop_steps + 1 >= l.loop_span AS keeps_token
     FROM locked l
     WHERE l.new_count <= 2147483647
       AND (l.last_tweet_id <> l.item_id OR l.new_count <> l.old_count OR l.old_page_token IS DISTINCT FROM l.page_token)
@@ -1384,9 +1755,11 @@ BEGIN
     RETURNING a.*, to_jsonb(s) AS state
   ), revisions AS (
     INSERT INTO crawler.checkpoint_revision (user_id, stream, version, source, actor, last_item_id, bookmarks_count, bookmarks_added,
-      page_token, head_list_id, anchor_list_id, complete, order_key, session_id, epoch, last_crawled_at, recorded_at)
+      page_token, head_list_id, anchor_list_id, complete, full_pass, full_pass_has_item, catch_up_started_at, catch_up_item_id,
+      catch_up_page_token, catch_up_head_list_id, order_key, session_id, epoch, last_crawled_at, recorded_at)
     SELECT a.user_id, a.stream, a.version, 'SAVE', a.actor, a.item_id, a.new_count, greatest(a.new_count - a.old_count, 0),
-      a.page_token, a.head_list_id, a.anchor_list_id, false, a.order_key, a.session_id, a.epoch, coalesce(a.crawled_at, a.now), a.now
+      a.page_token, a.head_list_id, a.anchor_list_id, false, a.full_pass, a.full_pass, a.catch_up_started_at, a.catch_up_item_id,
+      a.catch_up_page_token, a.catch_up_head_list_id, a.order_key, a.session_id, a.epoch, coalesce(a.crawled_at, a.now), a.now
     FROM accepted a
   ), events AS (
     INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
@@ -1406,6 +1779,14 @@ BEGIN
         bookmarks_since_first_save = CASE WHEN s.first_save_at IS NULL THEN 0
           ELSE least(s.bookmarks_since_first_save + greatest(c.new_count - c.old_count, 0), 2147483647) END,
         position_moved_at = CASE WHEN c.moved OR c.old_page_token IS DISTINCT FROM c.page_token THEN c.now ELSE s.position_moved_at END,
+        -- As in save_checkpoints.
+        loop_token_hash = CASE WHEN c.keeps_token THEN c.token_hash ELSE s.loop_token_hash END,
+        loop_span = CASE WHEN c.keeps_token THEN greatest(least(s.loop_span, 1073741823) * 2, 1) ELSE s.loop_span END,
+        loop_steps = CASE WHEN c.keeps_token THEN 0 WHEN c.token_hash IS NOT NULL THEN s.loop_steps + 1 ELSE s.loop_steps END,
+        loop_hits = CASE WHEN c.token_hash = s.loop_token_hash THEN s.loop_hits + 1 WHEN c.keeps_token AND s.loop_hits < 3 THEN 0 ELSE s.loop_hits END,
+        empty_saves = 0,
+        stall_look_at = CASE WHEN c.token_hash = s.loop_token_hash AND s.loop_hits = 2 THEN c.now ELSE s.stall_look_at END,
+        rate_limit_told = c.rate_limited_until IS NOT NULL,
         api_requests = s.api_requests + coalesce(c.api_requests, 0),
         rate_limit_hits = s.rate_limit_hits + coalesce(c.rate_limit_hits, 0),
         heartbeat_at = c.now, rate_limited_until = c.rate_limited_until,
@@ -1431,12 +1812,14 @@ BEGIN
 END
 $function$;
 
--- crawler.start_session(text,text,text,boolean,boolean,text,integer,text,boolean,text,text[])
-CREATE OR REPLACE FUNCTION crawler.start_session(for_user text, for_stream text, new_id text, direct boolean, summarize boolean, output_path text, lease integer, by_worker text, takeover boolean, key text, reach text[])
- RETURNS TABLE(outcome text, session jsonb, checkpoint jsonb)
+-- crawler.start_crawl(text,text,text,boolean,boolean,text,integer,text,boolean,text,text,boolean,text,text[])
+CREATE OR REPLACE FUNCTION crawler.start_crawl(for_user text, for_stream text, new_id text, direct boolean, summarize boolean, output_path text, lease integer, by_worker text, takeover boolean, key text, wanted text, ignore_pause boolean, actor text, reach text[])
+ RETURNS TABLE(outcome text, session jsonb, checkpoint jsonb, plan jsonb)
  LANGUAGE plpgsql
 AS $function$
 DECLARE
+  planned record;
+  before crawler.crawl_session;
   state crawler.crawl_state;
   stored crawler.crawl_checkpoint;
   other crawler.crawl_session;
@@ -1477,39 +1860,70 @@ BEGIN
     IF state.owner_session_id IS NOT NULL THEN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
       now := crawler.clock();
-      IF owner.status = 'running' THEN
-        IF NOT owner.lease_expires_at > now THEN
-          PERFORM crawler.expire_session(owner.session_id, now);
-        ELSIF takeover THEN
-          UPDATE crawler.crawl_session s
-          SET status = 'failed', error_message = 'taken over by session ' || new_id, completed_at = now, end_reason = 'TAKEN_OVER',
-              lease_expires_at = NULL, rate_limited_until = NULL
-          WHERE s.session_id = owner.session_id;
-        ELSE
-          outcome := 'STREAM_BUSY';
-          session := to_jsonb(owner);
-          RETURN NEXT;
-          RETURN;
-        END IF;
+      IF owner.status = 'running' AND owner.lease_expires_at > now AND NOT takeover THEN
+        outcome := 'STREAM_BUSY';
+        session := to_jsonb(owner);
+        RETURN NEXT;
+        RETURN;
+      END IF;
+    END IF;
+    SELECT * INTO planned FROM crawler.plan_crawl(for_user, for_stream, wanted, new_id);
+    outcome := CASE WHEN planned.pause IS NOT NULL AND NOT ignore_pause THEN 'STREAM_PAUSED'
+      WHEN planned.mode = 'CATCH_UP_IMPOSSIBLE' THEN planned.mode END;
+    IF outcome IS NOT NULL THEN
+      plan := to_jsonb(planned);
+      RETURN NEXT;
+      RETURN;
+    END IF;
+    -- Only now: whoever is refused ends nobody.
+    IF owner.status = 'running' THEN
+      IF owner.lease_expires_at > now THEN
+        UPDATE crawler.crawl_session s
+        SET status = 'failed', error_message = 'taken over by session ' || new_id, completed_at = now, end_reason = 'TAKEN_OVER',
+            lease_expires_at = NULL, rate_limited_until = NULL
+        WHERE s.session_id = owner.session_id;
+      ELSE
+        PERFORM crawler.expire_session(owner.session_id, now);
       END IF;
     END IF;
 
-    UPDATE crawler.crawl_state s SET epoch = s.epoch + 1, owner_session_id = new_id
-    WHERE s.user_id = for_user AND s.stream = for_stream RETURNING s.* INTO state;
     SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = for_user AND k.stream = for_stream;
+    UPDATE crawler.crawl_state s SET epoch = s.epoch + 1, owner_session_id = new_id, last_started_at = now
+    WHERE s.user_id = for_user AND s.stream = for_stream RETURNING s.* INTO state;
+    IF wanted = 'FULL' THEN
+      PERFORM crawler.begin_full_pass(for_user, for_stream, stored.last_tweet_id, stored.bookmarks_count, stored.last_crawled_at, actor, new_id);
+      SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = for_user AND s.stream = for_stream;
+    END IF;
+    -- Again, since it tells how the owner ended, and what a full pass begins with.
+    SELECT * INTO planned FROM crawler.plan_crawl(for_user, for_stream, wanted, new_id);
+    -- A catch-up runs between two sessions of a long crawl: each carries on its own.
+    before := owner;
+    IF owner.session_id IS NOT NULL AND (coalesce(owner.mode, '') = 'CATCH_UP') <> (planned.mode = 'CATCH_UP') THEN
+      SELECT * INTO before FROM crawler.crawl_session s
+      WHERE s.user_id = for_user AND s.stream = for_stream AND s.session_id <> new_id
+        AND (coalesce(s.mode, '') = 'CATCH_UP') = (planned.mode = 'CATCH_UP')
+      ORDER BY s.started_at DESC, s.session_id DESC LIMIT 1;
+    END IF;
     INSERT INTO crawler.crawl_session AS s (session_id, user_id, stream, started_at, status, direct_import, enable_summarization,
-      output_file_path, epoch, lease_seconds, lease_expires_at, heartbeat_at, worker, attempt, resumed_from, start_key, position_moved_at)
+      output_file_path, epoch, lease_seconds, lease_expires_at, heartbeat_at, worker, attempt, resumed_from, start_key, position_moved_at,
+      mode, plan_reason, stall_look_at)
     SELECT new_id, for_user, for_stream, now, 'running', direct, summarize, output_path, state.epoch, lease,
-      now + lease * interval '1 second', now, by_worker, CASE WHEN resumes THEN owner.attempt + 1 ELSE 1 END,
-      CASE WHEN resumes THEN owner.session_id END, key, now
-    -- Only an incomplete checkpoint leaves something to carry on, and a session that completed left nothing.
-    FROM (SELECT stored.user_id IS NOT NULL AND NOT state.complete AND owner.session_id IS NOT NULL AND owner.status <> 'completed' AS resumes) AS r
+      now + lease * interval '1 second', now, by_worker, CASE WHEN resumes THEN before.attempt + 1 ELSE 1 END,
+      CASE WHEN resumes THEN before.session_id END, key, now, planned.mode, planned.reason, now + 5 * lease * interval '1 second'
+    -- Only an incomplete checkpoint leaves something to carry on, a session that completed left nothing, and a full pass
+    -- that begins carries on nothing.
+    FROM (SELECT stored.user_id IS NOT NULL AND NOT state.complete AND wanted <> 'FULL'
+      AND (planned.mode <> 'CATCH_UP' OR state.catch_up_started_at IS NOT NULL)
+      AND before.session_id IS NOT NULL AND before.status <> 'completed' AS resumes) AS r
     RETURNING s.* INTO started;
   ELSE
+    SELECT * INTO planned FROM crawler.plan_crawl(for_user, for_stream,
+      CASE WHEN started.mode = 'CATCH_UP' THEN 'CATCH_UP' ELSE 'AUTO' END, started.session_id);
     SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = for_user AND k.stream = for_stream;
   END IF;
   outcome := 'STARTED';
   session := to_jsonb(started);
+  plan := to_jsonb(planned);
   checkpoint := CASE WHEN stored.user_id IS NOT NULL THEN crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state)) END;
   RETURN NEXT;
 END
@@ -1521,6 +1935,33 @@ CREATE OR REPLACE FUNCTION crawler.store_list(of_user text, item_ids text[])
  LANGUAGE sql
 AS $function$
   INSERT INTO crawler.item_list (user_id, item_ids, recorded_at) VALUES (of_user, item_ids, crawler.clock()) RETURNING list_id
+$function$;
+
+-- crawler.tell_end(text,timestamp with time zone,timestamp with time zone,integer,text)
+CREATE OR REPLACE FUNCTION crawler.tell_end(status text, started_at timestamp with time zone, completed_at timestamp with time zone, processed integer, message text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  SELECT format(CASE crawler.known_status(status)
+      WHEN 'running' THEN 'the last crawl started at %s UTC and has not ended, after %s bookmarks'
+      WHEN 'completed' THEN 'the last crawl completed at %s UTC after %s bookmarks'
+      WHEN 'stopped' THEN 'the last crawl was stopped at %s UTC after %s bookmarks'
+      ELSE 'the last crawl failed at %s UTC after %s bookmarks' || coalesce(' (' || replace(left(nullif(message, ''), 200), '%', '%%') || ')', '') END,
+    to_char(coalesce(completed_at, started_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), processed)
+  WHERE status IS NOT NULL
+$function$;
+
+-- crawler.tell_times(text,text,text,text,integer)
+CREATE OR REPLACE FUNCTION crawler.tell_times(of_user text, of_stream text, by_session text, item_id text, bookmarks_count integer)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
+  SELECT crawler.clock(), 'CHECKPOINT_SAVED', s.user_id, s.stream, by_session, s.version, item_id, bookmarks_count
+  FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream
 $function$;
 
 REVOKE EXECUTE ON FUNCTION crawler.drop_partition(text) FROM PUBLIC;

@@ -62,6 +62,11 @@ BEGIN
       CASE WHEN by_session IS NOT NULL THEN named.epoch ELSE 0 END, stored.bookmarks_count);
     outcome := 'CLEARED';
     checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
+  ELSIF state.user_id IS NOT NULL THEN
+    -- A token that was kept for a crawl without an item, and when the list was last completed.
+    UPDATE crawler.crawl_state s SET page_token = NULL, last_completed_at = NULL
+    WHERE s.user_id = of_user AND s.stream = of_stream AND (s.page_token IS NOT NULL OR s.last_completed_at IS NOT NULL);
+    PERFORM crawler.forget_keys(of_user, of_stream, 0);
   END IF;
   RETURN NEXT;
 END

@@ -68,6 +68,11 @@ BEGIN
   target := to_jsonb(wanted);
   IF wanted.version = state.version THEN
     outcome := 'UNCHANGED';
+    IF wanted.last_item_id IS NULL AND NOT dry_run THEN
+      -- What was kept or saved since the clear.
+      UPDATE crawler.crawl_state s SET page_token = NULL WHERE s.user_id = of_user AND s.stream = of_stream AND s.page_token IS NOT NULL;
+      PERFORM crawler.forget_keys(of_user, of_stream, 0);
+    END IF;
     checkpoint := CASE WHEN stored.user_id IS NOT NULL THEN crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state)) END;
     RETURN NEXT;
     RETURN;
@@ -76,9 +81,16 @@ BEGIN
   state.head_list_id := wanted.head_list_id;
   state.anchor_list_id := wanted.anchor_list_id;
   state.complete := wanted.complete;
+  state.full_pass := wanted.full_pass;
+  state.full_pass_has_item := wanted.full_pass_has_item;
+  state.catch_up_started_at := wanted.catch_up_started_at;
+  state.catch_up_item_id := wanted.catch_up_item_id;
+  state.catch_up_page_token := wanted.catch_up_page_token;
+  state.catch_up_head_list_id := wanted.catch_up_head_list_id;
   state.order_key := wanted.order_key;
   -- The crawl that told this head is over; whoever resumes it may not tell another.
   state.opened_by_session_id := NULL;
+  state.catch_up_opened_by := NULL;
   IF dry_run THEN
     outcome := 'DRY_RUN';
     IF wanted.last_item_id IS NOT NULL THEN
@@ -111,9 +123,17 @@ BEGIN
     WHERE k.user_id = of_user AND k.stream = of_stream RETURNING k.* INTO stored;
   END IF;
   PERFORM set_config('waymark.recorded', '', true);
-  state := crawler.record_change(of_user, of_stream, 'ROLLBACK', 'CHECKPOINT_ROLLED_BACK', actor, NULL, 0, wanted.last_item_id,
-    wanted.bookmarks_count, old_count, stored.last_crawled_at,
-    state.page_token, state.head_list_id, state.anchor_list_id, state.complete, state.opened_by_session_id, state.order_key);
+  UPDATE crawler.crawl_state s
+  SET version = s.version + 1, written_epoch = 0, page_token = state.page_token, head_list_id = state.head_list_id,
+      anchor_list_id = state.anchor_list_id, complete = state.complete, opened_by_session_id = NULL, order_key = state.order_key,
+      full_pass = state.full_pass, full_pass_has_item = state.full_pass_has_item, catch_up_started_at = state.catch_up_started_at,
+      catch_up_item_id = state.catch_up_item_id, catch_up_page_token = state.catch_up_page_token,
+      catch_up_head_list_id = state.catch_up_head_list_id, catch_up_opened_by = NULL
+  WHERE s.user_id = of_user AND s.stream = of_stream RETURNING s.* INTO state;
+  PERFORM crawler.append_revision(of_user, of_stream, 'ROLLBACK', 'CHECKPOINT_ROLLED_BACK', actor, NULL, wanted.last_item_id,
+    wanted.bookmarks_count, old_count, stored.last_crawled_at);
+  -- What is undone is not replayed.
+  PERFORM crawler.forget_keys(of_user, of_stream, CASE WHEN wanted.last_item_id IS NULL THEN 0 ELSE wanted.version END);
   outcome := 'ROLLED_BACK';
   checkpoint := CASE WHEN wanted.last_item_id IS NOT NULL THEN crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state)) END;
   SELECT to_jsonb(r) INTO revision FROM crawler.checkpoint_revision r

@@ -77,12 +77,14 @@ export async function deleteUnusedLists(database: Database, after: string | unde
       WHERE l.list_id IN (SELECT seen.list_id FROM seen) AND l.recorded_at < (SELECT crawler.clock() - ${LIST_GRACE})
         AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.head_list_id = l.list_id)
         AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.anchor_list_id = l.list_id)
+        AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.catch_up_head_list_id = l.list_id)
       FOR UPDATE OF l SKIP LOCKED
     ), deleted AS (
       DELETE FROM crawler.item_list l USING unused u
       WHERE l.list_id = u.list_id
         AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.head_list_id = u.list_id)
         AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.anchor_list_id = u.list_id)
+        AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.catch_up_head_list_id = u.list_id)
       RETURNING 1
     )
     SELECT (SELECT count(*) FROM deleted)::integer AS count, max(seen.list_id) AS list_id FROM seen HAVING count(*) > 0`)

@@ -8,7 +8,7 @@ import { platformOptions, STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { DEFAULT_STREAM, platformOf, requireStream } from '../../stream/model.ts'
 import { userOptions, UserType } from '../../user/graphql.ts'
 import { checkpointReadingOf } from './graphql-reading.ts'
-import type { Checkpoint, CheckpointState, LiteralCheckpoint } from './model.ts'
+import { type CatchUp, catchUpOf, type Checkpoint, type CheckpointState, type LiteralCheckpoint } from './model.ts'
 import { createCheckpointLoaders } from './loaders.ts'
 
 /**
@@ -25,6 +25,26 @@ export function fromState<Answer>(
     return reading.then((whole) => answer(whole?.state ?? null, context))
   }
 }
+
+/** The catch-up of a state or a revision. */
+export const CatchUpType = builder.objectRef<CatchUp>('CatchUp').implement({
+  description: 'The crawl of what came on top of a list beside a long unfinished crawl.',
+  fields: (t) => ({
+    lastItemId: t.exposeString('lastItemId', {
+      nullable: true,
+      description: 'The last item that it processed. Null: none yet.',
+    }),
+    pageToken: t.exposeString('pageToken', {
+      nullable: true,
+      description: "The platform's token of its next page. Null: there is none.",
+    }),
+    headItemIds: t.stringList({
+      description: 'The newest items of the list when it began. They become the head of the unfinished crawl.',
+      resolve: ({ headListId }, _args, { database }) => loadItemList(database, headListId),
+    }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When its session saved first.' }),
+  }),
+})
 
 /** Its resolvers get the columns of crawl_checkpoint. Fields of the state use fromState. */
 export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
@@ -45,6 +65,13 @@ export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
         headListId: true,
         anchorListId: true,
         complete: true,
+        fullPass: true,
+        fullPassHasItem: true,
+        lastCompletedAt: true,
+        catchUpStartedAt: true,
+        catchUpItemId: true,
+        catchUpPageToken: true,
+        catchUpHeadListId: true,
       },
     },
   },
@@ -65,7 +92,9 @@ export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
     }),
     lastCrawledAt: t.expose('lastCrawledAt', {
       type: 'DateTime',
-      description: 'When the list was last crawled: `crawledAt` of the last save.',
+      description:
+        'When the list was last crawled: `crawledAt` of the last save, or when a session completed since, which also ' +
+        'counts if nothing was new.',
     }),
     bookmarksCount: t.exposeInt('bookmarksCount', {
       description: 'The number of bookmarks processed so far, repeats included.',
@@ -97,13 +126,37 @@ export const CheckpointType = builder.prismaNode<'Checkpoint'>('Checkpoint', {
     }),
     anchorItemIds: t.stringList({
       description:
-        'The head of the last crawl that completed, newest first. An incremental crawl may stop there. Empty: crawl ' +
-        'to the end.',
+        'The head of the last crawl that completed, newest first. An incremental crawl may stop where three of them ' +
+        'follow each other. Empty: there is none.',
       resolve: fromState((state, { database }) => loadItemList(database, state?.anchorListId)),
     }),
     complete: t.boolean({
       description: 'Whether the crawl that wrote the checkpoint reached its end.',
       resolve: fromState((state) => state?.complete ?? false),
+    }),
+    fullPass: t.boolean({
+      description: 'Whether a full pass, which startSession began with the mode FULL, is unfinished.',
+      resolve: fromState((state) => state?.fullPass ?? false),
+    }),
+    fullPassHasItem: t.boolean({
+      description:
+        'Whether the full pass has saved an item. Until then, `lastItemId` and `anchorItemIds` are those of the crawl ' +
+        'before it.',
+      resolve: fromState((state) => state?.fullPassHasItem ?? false),
+    }),
+    lastCompletedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'When a session that was no catch-up last completed here, also if it found nothing new. Null: never, or not ' +
+        'since the last clear.',
+      resolve: fromState((state) => state?.lastCompletedAt ?? null),
+    }),
+    catchUp: t.field({
+      type: CatchUpType,
+      nullable: true,
+      description: 'The unfinished crawl of what is above the head of this one. Null: there is none.',
+      resolve: fromState(catchUpOf),
     }),
     lastItemPublishedAt: t.field({
       type: 'DateTime',

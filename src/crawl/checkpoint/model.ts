@@ -7,7 +7,21 @@ import { streamNameSchema } from '../../stream/model.ts'
 /** What is known of a checkpoint beyond crawl_checkpoint, and which session owns its stream. */
 export type CheckpointState = Pick<
   CrawlState,
-  'version' | 'epoch' | 'writtenEpoch' | 'ownerSessionId' | 'pageToken' | 'headListId' | 'anchorListId' | 'complete'
+  | 'version'
+  | 'epoch'
+  | 'writtenEpoch'
+  | 'ownerSessionId'
+  | 'pageToken'
+  | 'headListId'
+  | 'anchorListId'
+  | 'complete'
+  | 'fullPass'
+  | 'fullPassHasItem'
+  | 'lastCompletedAt'
+  | 'catchUpStartedAt'
+  | 'catchUpItemId'
+  | 'catchUpPageToken'
+  | 'catchUpHeadListId'
 >
 
 /** How far the crawls of one user's stream have got: the columns of crawl_checkpoint, without the state. */
@@ -15,6 +29,28 @@ export type LiteralCheckpoint = CheckpointColumns
 
 /** A checkpoint with its state. The state is null only until the trigger for a foreign writer's row has made it. */
 export type Checkpoint = LiteralCheckpoint & { state: CheckpointState | null }
+
+/** The crawl of what is above an unfinished crawl's head. */
+export interface CatchUp {
+  /** null: no item yet. */
+  readonly lastItemId: string | null
+  readonly pageToken: string | null
+  readonly headListId: bigint | null
+  readonly startedAt: Date
+}
+
+/** The unfinished catch-up of a state or a revision; null: there is none. */
+export function catchUpOf(
+  of: Pick<CrawlState, 'catchUpStartedAt' | 'catchUpItemId' | 'catchUpPageToken' | 'catchUpHeadListId'> | null,
+): CatchUp | null {
+  if (!of?.catchUpStartedAt) return null
+  return {
+    lastItemId: of.catchUpItemId,
+    pageToken: of.catchUpPageToken,
+    headListId: of.catchUpHeadListId,
+    startedAt: of.catchUpStartedAt,
+  }
+}
 
 export interface CheckpointKey {
   readonly userId: string

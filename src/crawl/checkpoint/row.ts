@@ -22,6 +22,13 @@ const stateColumns = mapColumns<CheckpointState>({
   headListId: { bigint: 'head_list_id' },
   anchorListId: { bigint: 'anchor_list_id' },
   complete: 'complete',
+  fullPass: 'full_pass',
+  fullPassHasItem: 'full_pass_has_item',
+  catchUpStartedAt: { time: 'catch_up_started_at' },
+  catchUpItemId: 'catch_up_item_id',
+  catchUpPageToken: 'catch_up_page_token',
+  catchUpHeadListId: { bigint: 'catch_up_head_list_id' },
+  lastCompletedAt: { time: 'last_completed_at' },
 })
 
 /** What to read of checkpoints: the columns of crawl_checkpoint, or those of crawl_state too. */

@@ -10,12 +10,12 @@ import { NODE_PATHS, pageArgumentsSchema, toConnection, toKeysetPage } from '../
 import { SessionType } from '../session/graphql.ts'
 import { StreamBusyError } from '../session/model.ts'
 import { DEFAULT_STREAM, requireStream } from '../../stream/model.ts'
-import { CheckpointType, loadItemList } from '../checkpoint/graphql.ts'
+import { CatchUpType, CheckpointType, loadItemList } from '../checkpoint/graphql.ts'
 import { countRevisions } from './store.ts'
-import { CheckpointNotFoundError, HistoryExpiredError, VersionConflictError } from '../checkpoint/model.ts'
+import { catchUpOf, CheckpointNotFoundError, HistoryExpiredError, VersionConflictError } from '../checkpoint/model.ts'
 import { rollbackCheckpoint, type RolledBackCheckpoint } from './rollback.ts'
 
-const SOURCES = ['SAVE', 'CLEAR', 'COMPLETE', 'ROLLBACK', 'IMPORT', 'EXTERNAL'] as const
+const SOURCES = ['SAVE', 'CLEAR', 'COMPLETE', 'ROLLBACK', 'IMPORT', 'EXTERNAL', 'MOVE', 'RESTART'] as const
 
 const RevisionSourceEnum = builder.enumType('RevisionSource', {
   description: 'What changed a checkpoint.',
@@ -26,6 +26,8 @@ const RevisionSourceEnum = builder.enumType('RevisionSource', {
     ROLLBACK: { description: 'A rollback: rollbackCheckpoint.' },
     IMPORT: { description: 'An import: saveCheckpoints with `import`.' },
     EXTERNAL: { description: 'Another program, which wrote to the table.' },
+    MOVE: { description: 'A move to another user: moveCheckpoint.' },
+    RESTART: { description: 'The begin of a full pass: startSession with the mode FULL.' },
   } satisfies Record<(typeof SOURCES)[number], { description: string }>,
 })
 
@@ -72,6 +74,16 @@ const RevisionType = builder.prismaNode('CheckpointRevision', {
       resolve: ({ anchorListId }, _args, { database }) => loadItemList(database, anchorListId),
     }),
     complete: t.exposeBoolean('complete', { description: 'Whether the crawl was complete in this version.' }),
+    fullPass: t.exposeBoolean('fullPass', { description: 'Whether a full pass was unfinished in this version.' }),
+    fullPassHasItem: t.exposeBoolean('fullPassHasItem', {
+      description: 'Whether the full pass had saved an item in this version.',
+    }),
+    catchUp: t.field({
+      type: CatchUpType,
+      nullable: true,
+      description: 'The unfinished catch-up in this version. Null: there was none.',
+      resolve: (revision) => catchUpOf(revision),
+    }),
     session: t.relation('session', {
       type: SessionType,
       nullable: true,

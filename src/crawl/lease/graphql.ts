@@ -13,20 +13,31 @@ import {
   SessionExistsError,
   SessionNotFoundError,
   StaleEpochError,
+  type StartMode,
   StreamBusyError,
 } from '../session/model.ts'
-import { planOfStarted } from '../plan/service.ts'
-import {
-  completeSession,
-  failSession,
-  heartbeat,
-  requestStop,
-  startSession,
-  type StartedSession,
-  stopSession,
-} from './service.ts'
+import { CatchUpImpossibleError } from '../plan/model.ts'
+import { StreamPausedError } from '../pause/model.ts'
+import { completeSession, failSession, heartbeat, requestStop, startSession, stopSession } from './service.ts'
+import type { StartedSession } from './store.ts'
 
 const TOTAL_SO_FAR = 'The total of the session so far, 0 to 2^31 - 1. One that is lower than stored changes nothing.'
+
+const StartModeEnum = builder.enumType('StartMode', {
+  description: 'Which crawl a session begins or continues.',
+  values: {
+    AUTO: { description: 'What resumePlan says.' },
+    FULL: {
+      description:
+        'The whole list again, to the end: after a list that ended early, for items that reappear below the anchors, ' +
+        'or for a list that shows only its newest 800 or 1,000 items.',
+    },
+    CATCH_UP: {
+      description:
+        'Only what is above the head of an unfinished crawl. Without a checkpoint, or with a complete one, it is AUTO.',
+    },
+  } satisfies Record<StartMode, { description: string }>,
+})
 
 const StartSessionInputType = builder.inputType('StartSessionInput', {
   description: 'A run of a crawler to start.',
@@ -52,6 +63,11 @@ const StartSessionInputType = builder.inputType('StartSessionInput', {
       defaultValue: false,
       description: 'True: end the present owner as FAILED (TAKEN_OVER) and own the stream.',
     }),
+    mode: t.field({ type: StartModeEnum, defaultValue: 'AUTO', description: 'Which crawl to begin or continue.' }),
+    ignorePause: t.boolean({
+      defaultValue: false,
+      description: 'True: start although the list is paused. Needs the scope operate.',
+    }),
     idempotencyKey: t.string({
       description:
         'A key of at most 255 characters that makes a repeat safe: under it, a second call returns the session that ' +
@@ -73,14 +89,22 @@ const StartSessionSuccess = builder.objectRef<StartedSession>('StartSessionSucce
     plan: t.field({
       type: ResumePlanType,
       description: 'What this crawl has to do.',
-      resolve: (started, _args, { database, caller }) => planOfStarted(database, caller, started),
+      resolve: ({ plan }) => plan,
     }),
   }),
 })
 
 const StartSessionResult = builder.errorUnion('StartSessionResult', {
   description: 'The result of startSession.',
-  types: [StartSessionSuccess, InvalidInputError, UserNotFoundError, SessionExistsError, StreamBusyError],
+  types: [
+    StartSessionSuccess,
+    InvalidInputError,
+    UserNotFoundError,
+    SessionExistsError,
+    StreamBusyError,
+    StreamPausedError,
+    CatchUpImpossibleError,
+  ],
   resolveType: () => 'StartSessionSuccess',
 })
 

@@ -1,6 +1,7 @@
 import { v7 as uuidv7, validate as isUuid } from 'uuid'
-import type { Principal } from '../../identity/principal.ts'
-import type { Checkpoint } from '../checkpoint/model.ts'
+import { type Principal, requireScope } from '../../identity/principal.ts'
+import { CatchUpImpossibleError } from '../plan/model.ts'
+import { StreamPausedError } from '../pause/model.ts'
 import type { DatabaseClock } from '../../database/clock.ts'
 import type { Database } from '../../database/database.ts'
 import { InvalidInputError } from '../../errors/domain-error.ts'
@@ -32,23 +33,28 @@ import {
   recordHeartbeat,
   type SessionEnd,
   type SessionWriteOutcome,
+  type StartedSession,
 } from './store.ts'
 
-export interface StartedSession {
-  readonly session: CrawlSession
-  /** Where to resume; undefined: crawl from the beginning. */
-  readonly checkpoint: Checkpoint | undefined
-}
+export type StartRefusal =
+  | InvalidInputError
+  | UserNotFoundError
+  | SessionExistsError
+  | StreamBusyError
+  | StreamPausedError
+  | CatchUpImpossibleError
 
 /**
  * Reserves the stream for a new session and says where to resume. Refused (StreamBusyError) while a live session owns
  * the stream, unless `takeover` is set. An owner whose lease has run out is ended first, as the reaper would do.
+ * @throws Fault FORBIDDEN if `ignorePause` is set without the scope operate
  */
 export async function startSession(
   database: Database,
   caller: Principal,
   input: StartSessionInput,
-): Promise<StartedSession | InvalidInputError | UserNotFoundError | SessionExistsError | StreamBusyError> {
+): Promise<StartedSession | StartRefusal> {
+  if (input.ignorePause === true) requireScope(caller, 'operate')
   const issues = issuesOf(sessionInputs.start.safeParse(input), ['input'])
   // The refusal shows whether an ID is taken, even by a user out of reach. So a bound caller may not send an ID that
   // can be guessed.
@@ -71,6 +77,9 @@ export async function startSession(
     worker: input.worker ?? undefined,
     takeover: input.takeover ?? false,
     idempotencyKey: input.idempotencyKey ?? undefined,
+    mode: input.mode ?? 'AUTO',
+    ignorePause: input.ignorePause ?? false,
+    actor: caller.subject,
   })
   switch (started.outcome) {
     case 'USER_NOT_FOUND':
@@ -82,6 +91,10 @@ export async function startSession(
       ])
     case 'STREAM_BUSY':
       return new StreamBusyError(started.session)
+    case 'STREAM_PAUSED':
+      return new StreamPausedError(started.pause)
+    case 'CATCH_UP_IMPOSSIBLE':
+      return new CatchUpImpossibleError(started.reason)
     case 'STARTED':
       return started
   }

@@ -6,8 +6,11 @@ import { sqlState } from '../../database/errors.ts'
 import { reachArray } from '../../database/reach.ts'
 import type { Reach } from '../../identity/principal.ts'
 import type { Metrics } from '../session/metrics.ts'
-import type { CrawlSession, EndStatus } from '../session/model.ts'
+import type { CrawlSession, EndStatus, StartMode } from '../session/model.ts'
 import { sessionColumns } from '../session/row.ts'
+import type { Pause } from '../pause/model.ts'
+import type { ResumePlan } from '../plan/model.ts'
+import { planFromJson, type PlanJson } from '../plan/row.ts'
 
 export interface NewSession {
   readonly sessionId: string
@@ -21,10 +24,24 @@ export interface NewSession {
   /** Ends the present owner, and this session owns the stream. */
   readonly takeover: boolean
   readonly idempotencyKey: string | undefined
+  readonly mode: StartMode
+  /** Starts although the list is paused. */
+  readonly ignorePause: boolean
+  /** The caller's name in the history. */
+  readonly actor: string
+}
+
+export interface StartedSession {
+  readonly session: CrawlSession
+  /** Where to resume; undefined: crawl from the beginning. */
+  readonly checkpoint: Checkpoint | undefined
+  readonly plan: ResumePlan
 }
 
 export type StartOutcome =
-  | { readonly outcome: 'STARTED'; readonly session: CrawlSession; readonly checkpoint: Checkpoint | undefined }
+  | ({ readonly outcome: 'STARTED' } & StartedSession)
+  | { readonly outcome: 'STREAM_PAUSED'; readonly pause: Pause }
+  | { readonly outcome: 'CATCH_UP_IMPOSSIBLE'; readonly reason: string }
   | { readonly outcome: 'USER_NOT_FOUND' }
   | { readonly outcome: 'STREAM_BUSY'; readonly session: CrawlSession }
   /** undefined: the session belongs to a user out of reach. */
@@ -44,9 +61,10 @@ export async function insertSession(
       outcome: StartOutcome['outcome']
       session: JsonRow<CrawlSession> | null
       checkpoint: CheckpointJson | null
+      plan: PlanJson | null
     }>({
-      name: 'start_session',
-      text: 'SELECT * FROM crawler.start_session($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)',
+      name: 'start_crawl',
+      text: 'SELECT * FROM crawler.start_crawl($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)',
       values: [
         session.userId,
         session.stream,
@@ -58,6 +76,9 @@ export async function insertSession(
         session.worker ?? null,
         session.takeover,
         session.idempotencyKey ?? null,
+        session.mode,
+        session.ignorePause,
+        session.actor,
         reachArray(reach),
       ],
     })
@@ -65,10 +86,15 @@ export async function insertSession(
     if (row?.outcome === 'SESSION_EXISTS') {
       return { outcome: row.outcome, session: row.session ? sessionColumns.fromJson(row.session) : undefined }
     }
-    if (!row?.session) throw new Error('start_session answered nothing')
-    if (row.outcome !== 'STARTED') return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
+    const plan = row?.plan ? planFromJson(row.plan) : undefined
+    if (row?.outcome === 'STREAM_PAUSED' && plan?.pause) return { outcome: row.outcome, pause: plan.pause }
+    if (row?.outcome === 'CATCH_UP_IMPOSSIBLE' && plan) return { outcome: row.outcome, reason: plan.reason }
+    if (row?.outcome === 'STREAM_BUSY' && row.session) {
+      return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
+    }
+    if (row?.outcome !== 'STARTED' || !row.session || !plan) throw new Error('start_crawl left out what it promises')
     const checkpoint = row.checkpoint ? checkpointFromJson(row.checkpoint) : undefined
-    return { outcome: row.outcome, session: sessionColumns.fromJson(row.session), checkpoint }
+    return { outcome: row.outcome, session: sessionColumns.fromJson(row.session), checkpoint, plan }
   } catch (error) {
     const state = sqlState(error)
     // The user was deleted between the statement's look and its write.

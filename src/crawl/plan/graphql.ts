@@ -4,18 +4,28 @@ import { requireIdentifier } from '../../graphql/arguments.ts'
 import { builder } from '../../graphql/builder.ts'
 import { DEFAULT_STREAM, requireStream } from '../../stream/model.ts'
 import { SessionType } from '../session/graphql.ts'
+import { CrawlPauseType } from '../pause/graphql.ts'
 import type { ResumeMode, ResumePlan } from './model.ts'
-import { resumePlan } from './service.ts'
+import { findPlan } from './store.ts'
 
-const ResumeModeEnum = builder.enumType('ResumeMode', {
+export const ResumeModeEnum = builder.enumType('ResumeMode', {
   description: 'How the next crawl reads a list that comes newest first.',
   values: {
-    FULL: { description: 'There is no checkpoint: crawl from the top to the end.' },
+    FULL: {
+      description:
+        'There is no checkpoint, or a full pass has no item yet: crawl from the top, or from the page of `pageToken`, to ' +
+        'the end.',
+    },
     RESUME: {
       description: 'The checkpoint is incomplete: continue after its position until an anchor is met, or to the end.',
     },
     INCREMENTAL: {
       description: 'The checkpoint is complete: crawl from the top until an anchor is met, or to the end.',
+    },
+    CATCH_UP: {
+      description:
+        'What is above the head of an unfinished crawl: crawl from the top, or continue after `afterItemId`, until an ' +
+        'item of that head is met. Only startSession with the mode CATCH_UP plans it.',
     },
   } satisfies Record<ResumeMode, { description: string }>,
 })
@@ -28,18 +38,18 @@ export const ResumePlanType = builder.objectRef<ResumePlan>('ResumePlan').implem
       nullable: true,
       description:
         'The last item that was processed. If the list does not contain it any more, skip nothing and start at the ' +
-        'top. Null: the mode is not RESUME.',
+        'top. Null: no item of this crawl was processed yet, or the mode is INCREMENTAL.',
     }),
     pageToken: t.exposeString('pageToken', {
       nullable: true,
-      description: "The platform's token of the page to fetch next. Null: the mode is not RESUME, or none was saved.",
+      description: "The platform's token of the page to fetch next. Null: none was saved, or the mode is INCREMENTAL.",
     }),
     untilItemIds: t.stringList({
       description:
-        'The anchors, newest first. Stop where two neighbours of the list are neighbours here, in the same order; if ' +
-        'there is only one anchor, stop at it. A single match proves nothing: an old item that is bookmarked again ' +
-        'comes to the top. Empty: crawl to the end.',
-      resolve: ({ anchorListId }, _args, { database }) => loadItemList(database, anchorListId),
+        'The anchors, newest first: none, or at least two. Stop where three neighbours of the list are neighbours here, ' +
+        'in the same order; if there are two anchors, where both are. A single match proves nothing: a pinned item ' +
+        'and an item that was bookmarked again stand above what is new. Empty: crawl to the end.',
+      resolve: ({ untilListId }, _args, { database }) => loadItemList(database, untilListId),
     }),
     reason: t.exposeString('reason', { description: 'The reason for this plan. Write it to the log of the crawler.' }),
     previousSession: t.field({
@@ -47,6 +57,12 @@ export const ResumePlanType = builder.objectRef<ResumePlan>('ResumePlan').implem
       nullable: true,
       description: 'The last session of this user and stream before this plan. Null: there was none.',
       resolve: ({ previousSession }) => previousSession,
+    }),
+    pause: t.field({
+      type: CrawlPauseType,
+      nullable: true,
+      description: 'The pause of the list. Null: it is not paused.',
+      resolve: ({ pause }) => pause,
     }),
   }),
 })
@@ -65,7 +81,7 @@ builder.queryField('resumePlan', (t) =>
       }),
     },
     resolve: (_parent, { userId, stream }, { database, caller }) =>
-      resumePlan(database, caller, {
+      findPlan(database, caller.userIds, {
         userId: requireIdentifier('userId', userId),
         stream: requireStream('stream', stream ?? DEFAULT_STREAM),
       }),

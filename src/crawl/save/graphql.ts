@@ -15,6 +15,7 @@ import {
   saveCheckpoint,
   saveCheckpoints,
   type SavedCheckpoint,
+  type SavedToken,
   type Saving,
 } from './service.ts'
 
@@ -33,8 +34,9 @@ const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
       description: `The stream, as "<platform>/<list>". Default: that of the session, else ${DEFAULT_STREAM}.`,
     }),
     itemId: t.string({
-      required: true,
-      description: 'The ID of the last item that was processed. Always a string: tweet IDs exceed 2^53.',
+      description:
+        'The ID of the last item that was processed. Always a string: tweet IDs exceed 2^53. Null: the page had no ' +
+        'items, and only the page token moves; that needs `sessionId` and `pageToken`.',
     }),
     bookmarksCount: t.int({
       description:
@@ -61,8 +63,9 @@ const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
     }),
     headItemIds: t.stringList({
       description:
-        'The newest items of the list, newest first, at most 50. Send them with the first page. Only the first ones ' +
-        'of the session that began the crawl count; they become the anchors when the crawl completes.',
+        'The newest items of the list, newest first, at most 50. Send them with the first page that has items, and ' +
+        'with the next pages until there are three. Only those of the session that saved the first item of the crawl ' +
+        'count; they become the anchors when the crawl completes. An ID that the platform cannot have is left out.',
     }),
     expectedVersion: t.int({
       description:
@@ -71,8 +74,9 @@ const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
     idempotencyKey: t.string({
       description:
         'A key of at most 255 characters that makes a repeat safe: under it, the save takes effect once and a repeat ' +
-        'returns its result. Kept for 24 hours for each user and stream. The same key with other content is ' +
-        'INVALID_INPUT. A refused save can be repeated.',
+        'returns its result. It belongs to the session, or for saves without one to the user and stream, for 24 hours. ' +
+        'The same key with other content is INVALID_INPUT. A refused save can be repeated. A save that a rollback or ' +
+        'a clear undid is judged anew.',
     }),
     metrics: t.field({ type: CrawlMetricsInputType, description: "The crawler's counts since its last report." }),
     rateLimitedUntil: t.field(rateLimitedUntilOptions),
@@ -100,6 +104,31 @@ const SaveCheckpointSuccess = builder.objectRef<SavedCheckpoint>('SaveCheckpoint
       description: 'True: somebody asked the session to stop. Call stopSession. False also without a session.',
       resolve: ({ session }) => session !== undefined && session.stopRequestedAt !== null,
     }),
+    replayed: t.exposeBoolean('replayed', {
+      description: 'Whether it was written before under the same key. True: nothing was written now.',
+    }),
+    ignoredHeadItemIds: t.stringList({
+      description: 'The IDs of `headItemIds` that were left out, because the platform cannot have them.',
+      resolve: ({ ignoredHeadItemIds }) => [...ignoredHeadItemIds],
+    }),
+  }),
+})
+
+const TokenSavedSuccess = builder.objectRef<SavedToken>('TokenSavedSuccess').implement({
+  description: 'The page token is kept. There is no checkpoint, since no item was saved yet.',
+  fields: (t) => ({
+    session: t.field({
+      type: SessionType,
+      description: 'The session that saved, as this save left it.',
+      resolve: ({ session }) => session,
+    }),
+    stopRequested: t.boolean({
+      description: 'True: somebody asked the session to stop. Call stopSession.',
+      resolve: ({ session }) => session.stopRequestedAt !== null,
+    }),
+    replayed: t.exposeBoolean('replayed', {
+      description: 'Whether it was written before under the same key. True: nothing was written now.',
+    }),
   }),
 })
 
@@ -107,6 +136,7 @@ const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
   description: 'The result of a save.',
   types: [
     SaveCheckpointSuccess,
+    TokenSavedSuccess,
     InvalidInputError,
     UserNotFoundError,
     SessionNotFoundError,
@@ -116,7 +146,10 @@ const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
     VersionConflictError,
     OrderViolationError,
   ],
-  resolveType: () => 'SaveCheckpointSuccess',
+  resolveType: (saved) =>
+    typeof saved === 'object' && saved !== null && 'checkpoint' in saved
+      ? 'SaveCheckpointSuccess'
+      : 'TokenSavedSuccess',
 })
 
 builder.mutationField('saveCheckpoint', (t) =>

@@ -11,7 +11,8 @@ import { platformOf, streamNameSchema } from '../../stream/model.ts'
 export interface SaveCheckpointInput {
   readonly userId: string
   readonly stream?: string | null
-  readonly itemId: string
+  /** null: the page had no items, and only the page token moves. */
+  readonly itemId?: string | null
   readonly bookmarksCount?: number | null
   readonly bookmarksAdded?: number | null
   readonly crawledAt?: Date | null
@@ -28,7 +29,8 @@ export interface SaveCheckpointInput {
 export interface SaveCommand {
   readonly userId: string
   readonly stream: string
-  readonly itemId: string
+  /** undefined: the page had no items. */
+  readonly itemId: string | undefined
   /** Sets the total. At most one of bookmarksCount and bookmarksAdded is given. */
   readonly bookmarksCount: number | undefined
   /** Adds to the total. */
@@ -38,6 +40,8 @@ export interface SaveCommand {
   readonly sessionId: string | undefined
   readonly pageToken: string | undefined
   readonly headItemIds: readonly string[] | undefined
+  /** IDs that were sent with the head and that the platform cannot have. */
+  readonly ignoredHeadItemIds: readonly string[]
   /** Compare-and-set: the version that the checkpoint must have; 0: there must be no checkpoint. */
   readonly expectedVersion: number | undefined
   readonly idempotencyKey: string | undefined
@@ -85,7 +89,7 @@ export function toSaveCommand(
   return {
     userId: input.userId,
     stream,
-    itemId: input.itemId,
+    itemId: input.itemId ?? undefined,
     bookmarksCount: input.bookmarksCount ?? undefined,
     bookmarksAdded: input.bookmarksAdded ?? undefined,
     crawledAt: input.crawledAt ?? undefined,
@@ -93,6 +97,7 @@ export function toSaveCommand(
     pageToken: input.pageToken ?? undefined,
     // An empty head has no information, so it counts as not sent.
     headItemIds: input.headItemIds?.length ? input.headItemIds : undefined,
+    ignoredHeadItemIds: [],
     expectedVersion: input.expectedVersion ?? undefined,
     idempotencyKey: input.idempotencyKey ?? undefined,
     metrics: input.metrics ?? undefined,
@@ -104,6 +109,19 @@ export function toSaveCommand(
 }
 
 /**
+ * Leaves out of the head what the platform cannot have: an odd ID, e.g. of an advertisement, is no reason to refuse the
+ * page. What the client gets back is what was left out.
+ * @param now the database's time, for IDs with a time
+ */
+export function withSoundHead(command: SaveCommand, now: Date): SaveCommand {
+  const { itemIds } = platformOf(command.stream)
+  const odd = command.headItemIds?.slice(0, MAX_HEAD_ITEMS).filter((itemId) => itemIds.problem(itemId, now)) ?? []
+  if (odd.length === 0) return command
+  const sound = command.headItemIds?.filter((itemId) => !odd.includes(itemId)) ?? []
+  return { ...command, headItemIds: sound.length > 0 ? sound : undefined, ignoredHeadItemIds: odd }
+}
+
+/**
  * Checks everything about a save that needs no stored row, and reports every value that is wrong.
  * @param now the database's time, for IDs and times
  * @param path where the input is in the operation's arguments
@@ -111,13 +129,11 @@ export function toSaveCommand(
 export function saveIssues(command: SaveCommand, now: Date, path: readonly string[]): InputIssue[] {
   const issues: InputIssue[] = issuesOf(saveSchema.safeParse(command), path)
   const report = (message: string, ...field: string[]) => issues.push({ path: [...path, ...field], message })
-  const { itemIds } = platformOf(command.stream)
-  const itemIdProblem = itemIds.problem(command.itemId, now)
-  if (itemIdProblem) report(itemIdProblem, 'itemId')
-  command.headItemIds?.slice(0, MAX_HEAD_ITEMS).forEach((itemId, place) => {
-    const problem = itemIds.problem(itemId, now)
-    if (problem) report(problem, 'headItemIds', String(place))
-  })
+  if (command.itemId === undefined) reportWithoutItem(command, report)
+  else {
+    const itemIdProblem = platformOf(command.stream).itemIds.problem(command.itemId, now)
+    if (itemIdProblem) report(itemIdProblem, 'itemId')
+  }
   if (command.bookmarksCount !== undefined && command.bookmarksAdded !== undefined) {
     report('must not be sent together with bookmarksCount: send the total or the increment', 'bookmarksAdded')
   }
@@ -132,10 +148,20 @@ export function saveIssues(command: SaveCommand, now: Date, path: readonly strin
   return issues
 }
 
+/** A page without items moves only the token of a session. */
+function reportWithoutItem(command: SaveCommand, report: (message: string, ...field: string[]) => unknown): void {
+  if (command.sessionId === undefined || command.pageToken === undefined) {
+    report('may be null only with sessionId and pageToken: send the last item that was processed', 'itemId')
+  }
+  if ((command.bookmarksAdded ?? 0) > 0)
+    report('must be 0 without itemId: a page without items adds none', 'bookmarksAdded')
+  if (command.headItemIds) report('must be empty without itemId: a page without items has no head', 'headItemIds')
+}
+
 /** The hash of what a repeat under the same idempotency key must have in common with the first save. */
 export function fingerprintOf(command: SaveCommand): string {
   const content = [
-    command.itemId,
+    command.itemId ?? null,
     command.bookmarksCount ?? null,
     command.bookmarksAdded ?? null,
     command.pageToken ?? null,

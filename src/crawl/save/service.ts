@@ -25,7 +25,7 @@ import {
   OrderViolationError,
   VersionConflictError,
 } from '../checkpoint/model.ts'
-import { saveIssues, type SaveCheckpointInput, type SaveCommand, toSaveCommand } from './input.ts'
+import { saveIssues, type SaveCheckpointInput, type SaveCommand, toSaveCommand, withSoundHead } from './input.ts'
 import { MAX_SET_SIZE, type SaveOutcome } from './store.ts'
 
 /**
@@ -42,7 +42,19 @@ export interface SavedCheckpoint {
   readonly created: boolean
   /** The named session as it is after this save. */
   readonly session: CrawlSession | undefined
+  /** Whether it was written before, under the same key. */
+  readonly replayed: boolean
+  /** What was left out of the head, since the platform cannot have it. */
+  readonly ignoredHeadItemIds: readonly string[]
 }
+
+/** There is no checkpoint yet, so only the page token is kept. */
+export interface SavedToken {
+  readonly session: CrawlSession
+  readonly replayed: boolean
+}
+
+export type Saved = SavedCheckpoint | SavedToken
 
 export type SaveRefusal =
   | InvalidInputError
@@ -71,7 +83,7 @@ export async function saveCheckpoint(
   saving: Saving,
   caller: Principal,
   input: SaveCheckpointInput,
-): Promise<SavedCheckpoint | SaveRefusal> {
+): Promise<Saved | SaveRefusal> {
   const [saved] = await saveAll(saving, caller, [{ input, path: ['input'] }], { importing: false })
   if (saved === undefined) throw new Error('a save was not answered')
   return saved
@@ -88,7 +100,7 @@ export async function saveCheckpoints(
   caller: Principal,
   inputs: readonly SaveCheckpointInput[],
   { importing }: { readonly importing: boolean },
-): Promise<(SavedCheckpoint | SaveRefusal)[]> {
+): Promise<(Saved | SaveRefusal)[]> {
   if (inputs.length > MAX_INPUTS) {
     throw new Fault('BAD_USER_INPUT', `inputs: ${inputs.length} are too many; send at most ${MAX_INPUTS} at once.`)
   }
@@ -106,7 +118,7 @@ async function saveAll(
   caller: Principal,
   entries: readonly Entry[],
   { importing }: { readonly importing: boolean },
-): Promise<(SavedCheckpoint | SaveRefusal)[]> {
+): Promise<(Saved | SaveRefusal)[]> {
   const now = saving.clock.now()
   const drafts = entries.map((entry) => draft(entry, { caller, importing }, now))
   // Most saves name their stream and are valid. Their session is judged only where it is written, under its row's lock.
@@ -124,7 +136,7 @@ async function saveAll(
     return draft({ ...it.entry, input: { ...it.entry.input, stream: session.stream } }, { caller, importing }, now)
   })
   if (importing) await makeUsers(saving.database, caller.userIds, ready)
-  const results: (SavedCheckpoint | SaveRefusal)[] = []
+  const results: (Saved | SaveRefusal)[] = []
   // One set after the other: a client that saves one checkpoint waits behind one set of somebody's ten thousand, not
   // behind all.
   for (let start = 0; start < ready.length; start += MAX_SET_SIZE) {
@@ -132,7 +144,7 @@ async function saveAll(
   }
   return results
 
-  async function save(it: Draft | SessionNotFoundError): Promise<SavedCheckpoint | SaveRefusal> {
+  async function save(it: Draft | SessionNotFoundError): Promise<Saved | SaveRefusal> {
     if (it instanceof SessionNotFoundError) return it
     if (it.issues.length > 0) return new InvalidInputError(it.issues)
     return toResult(await saving.submitSave(it.command, entries.length > 1 ? MANY_PATIENCE_MS : undefined), it)
@@ -151,7 +163,7 @@ interface Draft {
 
 function draft(entry: Entry, by: { readonly caller: Principal; readonly importing: boolean }, now: Date): Draft {
   const { input, path } = entry
-  const command = toSaveCommand(input, input.stream ?? DEFAULT_STREAM, by)
+  const command = withSoundHead(toSaveCommand(input, input.stream ?? DEFAULT_STREAM, by), now)
   const { sessionId } = command
   const isSound = sessionId !== undefined && identifierProblem(sessionId) === undefined
   return {
@@ -188,10 +200,12 @@ async function makeUsers(
   if (sound.length > 0) await insertUsers(database, reach, [...new Set(sound)])
 }
 
-function toResult(outcome: SaveOutcome, { command, entry: { path } }: Draft): SavedCheckpoint | SaveRefusal {
+function toResult(outcome: SaveOutcome, { command, entry: { path } }: Draft): Saved | SaveRefusal {
   const invalid = (field: string, message: string) => new InvalidInputError([{ path: [...path, field], message }])
   switch (outcome.outcome) {
     case 'SAVED':
+      return { ...outcome, ignoredHeadItemIds: command.ignoredHeadItemIds }
+    case 'TOKEN_SAVED':
       return outcome
     case 'SESSION_CLOSED':
       return new SessionClosedError(outcome.session)
@@ -209,8 +223,6 @@ function toResult(outcome: SaveOutcome, { command, entry: { path } }: Draft): Sa
       return new UserNotFoundError(command.userId)
     case 'KEY_REUSED':
       return invalid('idempotencyKey', 'was used for a save with other content: take a new key for each save')
-    case 'KEY_SPENT':
-      return invalid('idempotencyKey', 'was used, and the checkpoint has been cleared since: take a new key')
     case 'COUNT_OVERFLOW':
       return invalid('bookmarksAdded', 'would raise a total above 2147483647, which no count can hold')
   }

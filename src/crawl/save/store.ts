@@ -17,15 +17,19 @@ export type SaveOutcome =
       readonly checkpoint: Checkpoint
       readonly created: boolean
       readonly session: CrawlSession | undefined
+      /** Whether it was written before, under the same key. */
+      readonly replayed: boolean
     }
+  /** A page token was kept for a crawl that has no item yet. */
+  | { readonly outcome: 'TOKEN_SAVED'; readonly session: CrawlSession; readonly replayed: boolean }
   | { readonly outcome: 'SESSION_CLOSED' | 'STREAM_BUSY'; readonly session: CrawlSession }
   | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
   | { readonly outcome: 'VERSION_CONFLICT'; readonly currentVersion: number }
   | { readonly outcome: 'ORDER_VIOLATION'; readonly lastItemId: string }
-  | { readonly outcome: 'SESSION_NOT_FOUND' | 'USER_NOT_FOUND' | 'COUNT_OVERFLOW' | 'KEY_REUSED' | 'KEY_SPENT' }
+  | { readonly outcome: 'SESSION_NOT_FOUND' | 'USER_NOT_FOUND' | 'COUNT_OVERFLOW' | 'KEY_REUSED' }
 
 interface OutcomeRow {
-  readonly outcome: SaveOutcome['outcome'] | 'BUSY'
+  readonly outcome: Exclude<SaveOutcome['outcome'], 'TOKEN_SAVED'> | 'BUSY'
   readonly created: boolean
   readonly checkpoint: CheckpointJson | null
   readonly session: JsonRow<CrawlSession> | null
@@ -133,7 +137,7 @@ function toJson(command: SaveCommand, place: number) {
     user_id: command.userId,
     stream: command.stream,
     item_id: command.itemId,
-    order_key: platformOf(command.stream).itemIds.orderKey(command.itemId),
+    order_key: command.itemId === undefined ? undefined : platformOf(command.stream).itemIds.orderKey(command.itemId),
     count: command.bookmarksCount,
     addition: command.bookmarksAdded,
     crawled_at: command.crawledAt,
@@ -154,13 +158,12 @@ function toJson(command: SaveCommand, place: number) {
 
 function toOutcome({ outcome, created, checkpoint, session, detail }: OutcomeRow): SaveOutcome | 'BUSY' {
   switch (outcome) {
-    case 'SAVED':
-      return {
-        outcome,
-        checkpoint: checkpointFromJson(required(checkpoint)),
-        created,
-        session: session ? sessionColumns.fromJson(session) : undefined,
-      }
+    case 'SAVED': {
+      const saver = session ? sessionColumns.fromJson(session) : undefined
+      const replayed = detail === 1
+      if (!checkpoint) return { outcome: 'TOKEN_SAVED', session: required(saver ?? null), replayed }
+      return { outcome, checkpoint: checkpointFromJson(checkpoint), created, session: saver, replayed }
+    }
     case 'SESSION_CLOSED':
     case 'STREAM_BUSY':
       return { outcome, session: sessionColumns.fromJson(required(session)) }
@@ -176,7 +179,6 @@ function toOutcome({ outcome, created, checkpoint, session, detail }: OutcomeRow
     case 'USER_NOT_FOUND':
     case 'COUNT_OVERFLOW':
     case 'KEY_REUSED':
-    case 'KEY_SPENT':
       return { outcome }
   }
 }

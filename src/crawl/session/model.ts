@@ -108,6 +108,10 @@ export class StaleEpochError extends DomainError {
   }
 }
 
+/** AUTO: what the plan says. FULL: the whole list again. CATCH_UP: what is above an unfinished crawl's head. */
+export const START_MODES = ['AUTO', 'FULL', 'CATCH_UP'] as const
+export type StartMode = (typeof START_MODES)[number]
+
 export const DEFAULT_LEASE_SECONDS = 60
 const MIN_LEASE_SECONDS = 5
 const MAX_LEASE_SECONDS = 3_600
@@ -134,6 +138,8 @@ export const sessionInputs = {
       .nullish(),
     worker: nameSchema.nullish(),
     takeover: z.boolean().nullish(),
+    mode: z.enum(START_MODES).nullish(),
+    ignorePause: z.boolean().nullish(),
     idempotencyKey: nameSchema.nullish(),
   }),
   heartbeat: z.object({

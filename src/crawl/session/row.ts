@@ -31,6 +31,11 @@ export const sessionColumns = mapColumns<CrawlSession>({
   positionMovedAt: { time: 'position_moved_at' },
   apiRequests: 'api_requests',
   rateLimitHits: 'rate_limit_hits',
+  mode: 'mode',
+  planReason: 'plan_reason',
+  stopReason: 'stop_reason',
+  loopHits: 'loop_hits',
+  emptySaves: 'empty_saves',
 })
 
 export const summaryColumns = sessionColumns.pick(...SUMMARY_FIELDS)
