@@ -358,7 +358,7 @@ BEGIN
         VALUES (cmd.user_id, cmd.stream, cmd.key, cmd.fingerprint, save_checkpoints.created, now, cmd.session_id, state.version);
       END IF;
       outcome := 'SAVED';
-      checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
+      checkpoint := CASE WHEN stored.user_id IS NOT NULL THEN crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state)) END;
       EXIT;
     END LOOP;
     RETURN NEXT;

@@ -22,10 +22,18 @@ const STEPS_AT_MOST = Number(process.env['MODEL_STEPS'] ?? 30)
 
 const FENCED = ['SESSION_NOT_FOUND', 'STALE_EPOCH', 'SESSION_CLOSED']
 const EVERY_ANSWER = Object.entries({
-  startSession: ['StartSessionSuccess', 'INVALID_INPUT', 'USER_NOT_FOUND', 'SESSION_EXISTS', 'STREAM_BUSY'],
+  startSession: [
+    'StartSessionSuccess',
+    'INVALID_INPUT',
+    'USER_NOT_FOUND',
+    'SESSION_EXISTS',
+    'STREAM_BUSY',
+    'CATCH_UP_IMPOSSIBLE',
+  ],
   saveCheckpoint: [
     ...[
       'SaveCheckpointSuccess',
+      'TokenSavedSuccess',
       'INVALID_INPUT',
       'USER_NOT_FOUND',
       'STREAM_BUSY',

@@ -12,7 +12,8 @@ export interface Metrics {
 export interface SaveArguments {
   readonly userId: string
   readonly stream?: string
-  readonly itemId: string
+  /** null: the page had no items. */
+  readonly itemId: string | null
   readonly bookmarksCount?: number
   readonly bookmarksAdded?: number
   readonly sessionId?: string
@@ -31,6 +32,7 @@ export interface StartArguments {
   readonly leaseSeconds?: number
   readonly takeover?: boolean
   readonly idempotencyKey?: string
+  readonly mode?: 'AUTO' | 'FULL' | 'CATCH_UP'
 }
 
 export interface HeartbeatArguments {
@@ -72,7 +74,8 @@ export interface PruneArguments {
 export type Ordering = 'NONE' | 'ASCENDING'
 
 type Status = 'RUNNING' | 'COMPLETED' | 'STOPPED' | 'FAILED'
-type Source = 'SAVE' | 'CLEAR' | 'COMPLETE' | 'ROLLBACK' | 'IMPORT' | 'EXTERNAL'
+type Source = 'SAVE' | 'CLEAR' | 'COMPLETE' | 'ROLLBACK' | 'IMPORT' | 'EXTERNAL' | 'RESTART'
+type Mode = 'FULL' | 'RESUME' | 'INCREMENTAL' | 'CATCH_UP'
 
 interface Session {
   readonly sessionId: string
@@ -97,6 +100,15 @@ interface Session {
   apiRequests: number
   rateLimitHits: number
   movedAt: number
+  /** Of its plan; null: written by others than the API. */
+  readonly mode: Mode | null
+}
+
+/** The crawl of what is above an unfinished crawl's head. */
+interface CatchUp {
+  readonly itemId: string | null
+  readonly token: string | null
+  readonly head: readonly string[]
 }
 
 /** What a revision keeps of a checkpoint; itemId null: there is none. */
@@ -107,6 +119,9 @@ interface Content {
   readonly head: readonly string[]
   readonly anchors: readonly string[]
   readonly complete: boolean
+  readonly fullPass: boolean
+  readonly hasItem: boolean
+  readonly catchUp: CatchUp | null
 }
 
 interface Revision extends Content {
@@ -129,8 +144,21 @@ interface Place {
   ranked: boolean
   /** Whose save made it incomplete. */
   opener: string | undefined
-  readonly keys: Map<string, { readonly content: string; readonly created: boolean; readonly recordedAt: number }>
+  catchUpOpener: string | undefined
+  /** The page token where there is no checkpoint. */
+  keptToken: string | null
+  lastCompletedAt: number | null
+  /** By session and key. */
+  readonly keys: Map<string, Keyed>
   readonly revisions: Revision[]
+}
+
+interface Keyed {
+  readonly content: string
+  readonly created: boolean
+  readonly recordedAt: number
+  /** After the save. */
+  readonly version: number
 }
 
 export interface Outcome {
@@ -138,7 +166,11 @@ export interface Outcome {
   readonly [field: string]: unknown
 }
 
-const NOTHING: Content = { itemId: null, count: 0, token: null, head: [], anchors: [], complete: false }
+const NOTHING: Content = {
+  ...{ itemId: null, count: 0, token: null, head: [], anchors: [], complete: false },
+  ...{ fullPass: false, hasItem: false, catchUp: null },
+}
+const MAX_HEAD = 50
 const MAX_COUNT = 2_147_483_647
 const DAY_MS = 86_400_000
 /** Reapers that looked less long ago have missed nothing. */
@@ -153,6 +185,30 @@ const refuse = (type: string, code: string, more: object = {}): Outcome => ({ ty
 const invalid = () => refuse('InvalidInputError', 'INVALID_INPUT')
 const noUser = () => refuse('UserNotFoundError', 'USER_NOT_FOUND')
 const noSession = () => refuse('SessionNotFoundError', 'SESSION_NOT_FOUND')
+
+/** Who changes a checkpoint. Without a session its epoch is 0. */
+interface Writer {
+  readonly source: Source
+  readonly epoch?: number
+  readonly sessionId?: string | null
+  /** Whether the position's rank among the platform's IDs is known then. */
+  readonly ranked: boolean
+  /** Also where nothing changes. */
+  readonly always?: boolean
+}
+
+const by = (session: Session | undefined) =>
+  session ? { epoch: session.epoch, sessionId: session.sessionId } : { epoch: 0, sessionId: null }
+
+/** A head that holds fewer than three items takes those of the next page too, without repeats. */
+function extend(head: readonly string[], page: readonly string[]): readonly string[] {
+  return head.length >= 3 ? head : [...new Set([...head, ...page])].slice(0, MAX_HEAD)
+}
+
+function catchUpView(catchUp: CatchUp | null) {
+  if (!catchUp) return null
+  return { lastItemId: catchUp.itemId, pageToken: catchUp.token, headItemIds: catchUp.head }
+}
 
 export class CrawlModel {
   readonly users = new Set<string>()
@@ -189,12 +245,13 @@ export class CrawlModel {
       apiRequests,
       rateLimitHits,
       stalled: this.#isStalled(session),
+      mode: session.mode,
     }
   }
 
   checkpointView(userId: string, stream: string) {
     const place = this.place(userId, stream)
-    const { itemId, count, token, head, anchors, complete } = place.content
+    const { itemId, count, token, head, anchors, complete, fullPass, hasItem, catchUp } = place.content
     if (itemId === null) return null
     const owner = this.#owner(place)
     return {
@@ -206,22 +263,39 @@ export class CrawlModel {
       headItemIds: head,
       anchorItemIds: anchors,
       complete,
+      fullPass,
+      fullPassHasItem: hasItem,
+      catchUp: catchUpView(catchUp),
+      lastCompletedAt: place.lastCompletedAt,
       liveSession: owner && this.#isLive(owner) ? owner.sessionId : null,
     }
   }
 
-  planView(userId: string, stream: string, except?: string) {
+  planView(userId: string, stream: string, except?: string, wanted = 'AUTO') {
     if (!this.users.has(userId)) return null
-    const { itemId, token, anchors, complete } = this.place(userId, stream).content
-    const mode = itemId === null ? 'FULL' : complete ? 'INCREMENTAL' : 'RESUME'
     const previous = this.#sessionsOf(userId, stream).findLast(({ sessionId }) => sessionId !== except)
-    return {
-      mode,
-      afterItemId: mode === 'RESUME' ? itemId : null,
-      pageToken: mode === 'RESUME' ? token : null,
-      untilItemIds: mode === 'FULL' ? [] : anchors,
-      previousSession: previous?.sessionId ?? null,
+    return { ...this.#planOf(this.place(userId, stream), stream, wanted), previousSession: previous?.sessionId ?? null }
+  }
+
+  #isCatchUpPossible(place: Place, stream: string): boolean {
+    return !this.#ascending.has(stream) && place.content.head.length >= 2
+  }
+
+  #planOf(place: Place, stream: string, wanted: string) {
+    const { itemId, token, head, anchors, complete, fullPass, hasItem, catchUp } = place.content
+    if (itemId === null)
+      return { mode: 'FULL', afterItemId: null, pageToken: place.keptToken, untilItemIds: [] } as const
+    if (wanted === 'CATCH_UP' && !complete) {
+      const from = { afterItemId: catchUp?.itemId ?? null, pageToken: catchUp?.token ?? null }
+      return { mode: 'CATCH_UP', ...from, untilItemIds: head } as const
     }
+    if (fullPass && !hasItem) return { mode: 'FULL', afterItemId: null, pageToken: token, untilItemIds: [] } as const
+    const isAscending = this.#ascending.has(stream)
+    const untilItemIds = isAscending || fullPass || anchors.length < 2 ? [] : anchors
+    if (complete && !isAscending) {
+      return { mode: 'INCREMENTAL', afterItemId: null, pageToken: null, untilItemIds } as const
+    }
+    return { mode: 'RESUME', afterItemId: itemId, pageToken: token, untilItemIds } as const
   }
 
   historyView(userId: string, stream: string) {
@@ -234,8 +308,12 @@ export class CrawlModel {
     return this.#sessionsOf(userId, stream).map(({ sessionId }) => this.sessionView(sessionId))
   }
 
-  #revisionView({ version, source, epoch, sessionId, itemId, count, token, head, anchors, complete }: Revision) {
+  #revisionView(revision: Revision) {
+    const { version, source, epoch, sessionId, itemId, count, token, head, anchors, complete } = revision
     return {
+      fullPass: revision.fullPass,
+      fullPassHasItem: revision.hasItem,
+      catchUp: catchUpView(revision.catchUp),
       version,
       source,
       epoch,
@@ -261,6 +339,9 @@ export class CrawlModel {
         writtenEpoch: 0,
         ranked: false,
         opener: undefined,
+        catchUpOpener: undefined,
+        keptToken: null,
+        lastCompletedAt: null,
         keys: new Map(),
         revisions: [],
       }
@@ -345,7 +426,14 @@ export class CrawlModel {
 
   /** @param madeId the ID that the server made, where it was to make one */
   startSession(input: StartArguments, madeId: string): Outcome {
-    const { userId, stream = DEFAULT_STREAM, leaseSeconds = 60, takeover = false, idempotencyKey } = input
+    const {
+      userId,
+      stream = DEFAULT_STREAM,
+      leaseSeconds = 60,
+      takeover = false,
+      idempotencyKey,
+      mode = 'AUTO',
+    } = input
     if (leaseSeconds < 5 || leaseSeconds > 3600) return invalid()
     if (!this.users.has(userId)) return noUser()
     const place = this.place(userId, stream)
@@ -356,15 +444,19 @@ export class CrawlModel {
     const sessionId = input.sessionId ?? madeId
     const namesake = this.sessionView(sessionId)
     if (namesake) return refuse('SessionExistsError', 'SESSION_EXISTS', { session: namesake })
-    if (owner?.status === 'RUNNING') {
-      if (!this.#isLive(owner)) this.#expire(owner)
-      else if (!takeover) return this.#busy(place) ?? invalid()
-      else this.#end(owner, 'FAILED', 'TAKEN_OVER')
-    }
+    if (owner && this.#isLive(owner) && !takeover) return this.#busy(place) ?? invalid()
     const { itemId, complete } = place.content
-    const resumed = itemId !== null && !complete && owner && owner.status !== 'COMPLETED' ? owner : undefined
+    if (mode === 'CATCH_UP' && itemId !== null && !complete && !this.#isCatchUpPossible(place, stream)) {
+      return refuse('CatchUpImpossibleError', 'CATCH_UP_IMPOSSIBLE')
+    }
+    if (owner?.status === 'RUNNING') {
+      if (this.#isLive(owner)) this.#end(owner, 'FAILED', 'TAKEN_OVER')
+      else this.#expire(owner)
+    }
+    const resumed = this.#resumedBy(place, { userId, stream, mode })
     place.epoch += 1
     place.owner = sessionId
+    if (mode === 'FULL') this.#restart(place, sessionId)
     const session: Session = {
       sessionId,
       userId,
@@ -387,19 +479,55 @@ export class CrawlModel {
       apiRequests: 0,
       rateLimitHits: 0,
       movedAt: this.now,
+      mode: this.#planOf(place, stream, mode).mode,
     }
     this.#renew(session)
     this.sessions.set(sessionId, session)
     return this.#started(session)
   }
 
-  #started({ sessionId, userId, stream }: Session): Outcome {
+  #started({ sessionId, userId, stream, mode }: Session): Outcome {
     return {
       type: 'StartSessionSuccess',
       session: this.sessionView(sessionId),
       checkpoint: this.checkpointView(userId, stream),
-      plan: this.planView(userId, stream, sessionId),
+      plan: this.planView(userId, stream, sessionId, mode === 'CATCH_UP' ? mode : 'AUTO'),
     }
+  }
+
+  /** The unfinished session that a new one carries on. A catch-up and the crawl beside it carry on their own. */
+  #resumedBy(
+    place: Place,
+    { userId, stream, mode }: { readonly userId: string; readonly stream: string; readonly mode: string },
+  ): Session | undefined {
+    const { itemId, complete, catchUp } = place.content
+    if (itemId === null || complete || mode === 'FULL') return undefined
+    const isCatchUp = mode === 'CATCH_UP'
+    if (isCatchUp && catchUp === null) return undefined
+    const owner = this.#owner(place)
+    if (!owner) return undefined
+    const isAlike = (session: Session) => (session.mode === 'CATCH_UP') === isCatchUp
+    const before = isAlike(owner) ? owner : this.#sessionsOf(userId, stream).findLast(isAlike)
+    return before?.status === 'COMPLETED' ? undefined : before
+  }
+
+  /** Begins a full pass: what belongs to the unfinished crawl is gone, position and anchors stay. */
+  #restart(place: Place, sessionId: string): void {
+    place.keptToken = null
+    if (place.content.itemId === null) return
+    const unfinished = { token: null, head: [], complete: false, fullPass: true, hasItem: false, catchUp: null }
+    place.opener = undefined
+    place.catchUpOpener = undefined
+    const by = { source: 'RESTART', epoch: place.epoch, sessionId, ranked: place.ranked, always: true } as const
+    this.#write(place, { ...place.content, ...unfinished }, by)
+  }
+
+  /** A catch-up that runs loses its list, since the crawl that it ran beside is gone. */
+  #fenceCatchUp(place: Place): void {
+    const owner = this.#owner(place)
+    if (owner?.status !== 'RUNNING' || owner.mode !== 'CATCH_UP') return
+    place.epoch += 1
+    place.owner = undefined
   }
 
   heartbeat({ sessionId, bookmarksProcessed, metrics, rateLimitedUntil }: HeartbeatArguments): Outcome {
@@ -434,15 +562,33 @@ export class CrawlModel {
       if (refusal) return refusal
       session.reported = Math.max(session.reported, bookmarksProcessed ?? 0)
       this.#end(session, status, 'REPORTED')
-      const { itemId, count, head, complete } = place.content
-      if (status === 'COMPLETED' && itemId !== null && !complete) {
-        const anchors = head.length > 0 ? head : [itemId]
-        const content: Content = { itemId, count, token: null, head: [], anchors, complete: true }
-        place.opener = undefined
-        this.#write(place, content, { source: 'COMPLETE', session, ranked: place.ranked })
-      }
+      if (status === 'COMPLETED' && session.mode === 'CATCH_UP') this.#completeCatchUp(place, session)
+      else if (status === 'COMPLETED') this.#completeCrawl(place, session)
     }
     return { type: 'EndSessionSuccess', session: this.sessionView(sessionId) }
+  }
+
+  #completeCrawl(place: Place, session: Session): void {
+    const { itemId, count, token, head, anchors, complete, fullPass, hasItem } = place.content
+    place.keptToken = null
+    place.lastCompletedAt = this.now
+    if (itemId === null || (complete && token === null)) return
+    place.opener = undefined
+    place.catchUpOpener = undefined
+    const isOld = complete || (fullPass && !hasItem)
+    const told = head.length > 0 ? head : [itemId]
+    const content: Content = { ...NOTHING, itemId, count, anchors: isOld ? anchors : told, complete: true }
+    this.#write(place, content, { ...by(session), source: 'COMPLETE', ranked: place.ranked, always: true })
+  }
+
+  #completeCatchUp(place: Place, session: Session): void {
+    const { catchUp, head: stays } = place.content
+    if (place.content.itemId === null || !catchUp) return
+    place.catchUpOpener = undefined
+    // One item alone could not be met again.
+    const head = catchUp.head.length === 1 ? extend(catchUp.head, stays) : catchUp.head
+    const content: Content = { ...place.content, head: head.length > 0 ? head : stays, catchUp: null }
+    this.#write(place, content, { ...by(session), source: 'COMPLETE', ranked: place.ranked, always: true })
   }
 
   requestStop({ sessionId }: { readonly sessionId: string }): Outcome {
@@ -517,64 +663,122 @@ export class CrawlModel {
     if (!this.users.has(userId)) return noUser()
     const place = this.place(userId, stream)
     const said = this.#contentOf(input)
-    const known = place.keys.get(input.idempotencyKey ?? '')
-    if (known && known.recordedAt > this.now - DAY_MS) {
-      // The contract has no answer for a repeat whose checkpoint is gone; refusing it is the one that can't mislead.
-      if (known.content !== said || place.content.itemId === null) return invalid()
-      return this.#saved(input, stream, known.created)
+    const key = `${input.sessionId ?? ''} ${input.idempotencyKey ?? ''}`
+    const known = place.keys.get(key)
+    if (input.idempotencyKey !== undefined && known && known.recordedAt > this.now - DAY_MS) {
+      return known.content === said ? this.#saved(input, stream, { created: known.created, replayed: true }) : invalid()
     }
     const before = place.content
     const refusal =
       (session ? this.#fence(place, session) : this.#busy(place)) ?? this.#conflict(place, input.expectedVersion)
     if (refusal) return refusal
-    if (this.#ascending.has(stream) && place.ranked && BigInt(itemId) < BigInt(before.itemId ?? '0')) {
+    const isCatchUp = session?.mode === 'CATCH_UP'
+    if (isCatchUp && before.itemId === null) {
+      return refuse('StaleEpochError', 'STALE_EPOCH', { currentEpoch: place.epoch })
+    }
+    const isPassBegun = before.fullPass && !before.hasItem
+    const isJudged = itemId !== null && !isCatchUp && !isPassBegun
+    if (isJudged && this.#ascending.has(stream) && place.ranked && BigInt(itemId) < BigInt(before.itemId ?? '0')) {
       return refuse('OrderViolationError', 'ORDER_VIOLATION', { lastItemId: before.itemId })
     }
     const count = input.bookmarksCount ?? before.count + (input.bookmarksAdded ?? 0)
     const added = (session?.added ?? 0) + (input.bookmarksAdded ?? 0)
     if (count > MAX_COUNT || added > MAX_COUNT) return invalid()
 
-    const created = before.itemId === null
-    if (created || before.complete) place.opener = session?.sessionId
-    const told = input.headItemIds ?? []
-    const isOpener = session !== undefined && place.opener === session.sessionId
-    const imported = importing && told.length > 0
-    const content: Content = {
-      itemId,
-      count,
-      token: input.pageToken ?? null,
-      head: imported ? [] : isOpener && before.head.length === 0 ? told : before.head,
-      anchors: imported ? told : before.anchors,
-      complete: imported,
+    const token = input.pageToken ?? null
+    const created = before.itemId === null && itemId !== null
+    const tokenBefore =
+      before.itemId === null ? place.keptToken : isCatchUp ? (before.catchUp?.token ?? null) : before.token
+    const itemBefore = isCatchUp ? (before.catchUp?.itemId ?? null) : before.itemId
+    const isMoved = tokenBefore !== token || (itemId !== null && itemBefore !== itemId)
+    if (before.itemId === null && itemId === null) place.keptToken = token
+    else {
+      const content = isCatchUp
+        ? this.#caughtUp(place, input, { count, token, session })
+        : this.#moved(place, input, { count, token, session, importing })
+      place.keptToken = null
+      const ranked = itemId === null || isCatchUp ? place.ranked : true
+      this.#write(place, content, { ...by(session), source: importing ? 'IMPORT' : 'SAVE', ranked })
     }
-    if (imported) place.opener = undefined
-    this.#write(place, content, { source: importing ? 'IMPORT' : 'SAVE', session, ranked: true })
     if (input.idempotencyKey !== undefined) {
-      place.keys.set(input.idempotencyKey, { content: said, created, recordedAt: this.now })
+      place.keys.set(key, { content: said, created, recordedAt: this.now, version: place.version })
     }
     if (session) {
       session.commits += 1
       session.added = added
-      if (before.itemId !== itemId || before.token !== content.token) session.movedAt = this.now
+      if (isMoved) session.movedAt = this.now
       this.#report(session, input.metrics, input.rateLimitedUntil)
     }
-    return this.#saved(input, stream, created)
+    return this.#saved(input, stream, { created, replayed: false })
   }
 
-  #saved({ userId, sessionId }: SaveArguments, stream: string, created: boolean): Outcome {
-    return {
-      type: 'SaveCheckpointSuccess',
-      created,
-      checkpoint: this.checkpointView(userId, stream),
-      session: this.sessionView(sessionId),
-      stopRequested: this.sessions.get(sessionId ?? '')?.stopRequested ?? false,
+  /** What a save of a crawl makes of the checkpoint. */
+  #moved(
+    place: Place,
+    { itemId, headItemIds: told = [] }: SaveArguments,
+    to: {
+      readonly count: number
+      readonly token: string | null
+      readonly session: Session | undefined
+      readonly importing: boolean
+    },
+  ): Content {
+    const { count, token, session } = to
+    const before = place.content
+    if (itemId === null) return { ...before, count, token }
+    const isFirst = before.itemId === null || before.complete || (before.fullPass && !before.hasItem)
+    if (isFirst) place.opener = session?.sessionId
+    if (to.importing && told.length > 0) {
+      place.opener = undefined
+      place.catchUpOpener = undefined
+      return { ...NOTHING, itemId, count, token, anchors: told, complete: true }
     }
+    const head = isFirst ? [] : before.head
+    const isOpener = session !== undefined && place.opener === session.sessionId
+    return {
+      ...before,
+      ...{ itemId, count, token, complete: false, hasItem: before.fullPass },
+      head: isOpener && told.length > 0 ? extend(head, told) : head,
+    }
+  }
+
+  /** What a save of a catch-up makes of it: position, token and head of the crawl beside it stay. */
+  #caughtUp(
+    place: Place,
+    { itemId, headItemIds: told = [] }: SaveArguments,
+    {
+      count,
+      token,
+      session,
+    }: { readonly count: number; readonly token: string | null; readonly session: Session | undefined },
+  ): Content {
+    const before = place.content.catchUp ?? { itemId: null, token: null, head: [] }
+    if (itemId !== null && before.itemId === null) place.catchUpOpener = session?.sessionId
+    const isOpener = itemId !== null && place.catchUpOpener === session?.sessionId
+    const head = isOpener && told.length > 0 ? extend(before.head, told) : before.head
+    return { ...place.content, count, catchUp: { itemId: itemId ?? before.itemId, token, head } }
+  }
+
+  #saved(
+    { userId, sessionId }: SaveArguments,
+    stream: string,
+    { created, replayed }: { readonly created: boolean; readonly replayed: boolean },
+  ): Outcome {
+    const checkpoint = this.checkpointView(userId, stream)
+    const told = { replayed, stopRequested: this.sessions.get(sessionId ?? '')?.stopRequested ?? false }
+    const session = this.sessionView(sessionId)
+    return checkpoint
+      ? { type: 'SaveCheckpointSuccess', created, ...told, checkpoint, session }
+      : { type: 'TokenSavedSuccess', ...told, session }
   }
 
   #isUnsound(input: SaveArguments): boolean {
-    const items = [input.itemId, ...(input.headItemIds ?? [])]
+    const { itemId, headItemIds = [], sessionId, pageToken } = input
+    const isItemless = itemId === null
+    const hasWhatItNeeds = sessionId !== undefined && pageToken !== undefined
     return (
-      !items.every((itemId) => TWEET_ID.test(itemId)) ||
+      ![itemId ?? '1', ...headItemIds].every((id) => TWEET_ID.test(id)) ||
+      (isItemless && (!hasWhatItNeeds || (input.bookmarksAdded ?? 0) > 0 || headItemIds.length > 0)) ||
       (input.bookmarksCount !== undefined && input.bookmarksAdded !== undefined) ||
       (input.expectedVersion ?? 0) < 0 ||
       (input.rateLimitedUntil ?? 0) > this.now + DAY_MS
@@ -598,23 +802,15 @@ export class CrawlModel {
   #write(
     place: Place,
     content: Content,
-    by: {
-      readonly source: Source
-      readonly session?: Session | undefined
-      readonly ranked: boolean
-      readonly always?: boolean
-    },
+    { source, epoch = 0, sessionId = null, ranked, always = false }: Writer,
   ): void {
-    const epoch = by.session?.epoch ?? 0
     place.writtenEpoch = epoch
-    place.ranked = by.ranked
-    const changes = JSON.stringify(content) !== JSON.stringify(place.content)
-    if (!changes && by.always !== true) return
+    place.ranked = ranked
+    const order = (of: Content) => JSON.stringify(Object.keys(NOTHING).map((name) => of[name as keyof Content]))
+    if (order(content) === order(place.content) && !always) return
     place.content = content
     place.version += 1
-    const sessionId = by.session?.sessionId ?? null
     const { version } = place
-    const { source, ranked } = by
     place.revisions.push({ ...content, version, source, epoch, sessionId, ranked, recordedAt: this.now })
   }
 
@@ -627,12 +823,21 @@ export class CrawlModel {
       (session ? this.#fence(place, session) : this.#busy(place)) ?? this.#conflict(place, expectedVersion)
     if (refusal) return refusal
     const { itemId } = place.content
-    if (itemId !== null) {
-      place.opener = undefined
-      this.#write(place, NOTHING, { source: 'CLEAR', session, ranked: false })
-    }
     if (session) this.#renew(session)
+    this.#forget(place, { ...by(session), source: 'CLEAR' })
     return { type: 'ClearCheckpointSuccess', cleared: itemId !== null, lastItemId: itemId }
+  }
+
+  /** Everything is forgotten but epoch, version and history; what was saved under a key is undone. */
+  #forget(place: Place, writer: Pick<Writer, 'source' | 'epoch' | 'sessionId'>): void {
+    place.keptToken = null
+    place.lastCompletedAt = null
+    place.keys.clear()
+    if (place.content.itemId === null) return
+    place.opener = undefined
+    place.catchUpOpener = undefined
+    this.#write(place, NOTHING, { ...writer, ranked: false })
+    this.#fenceCatchUp(place)
   }
 
   rollbackCheckpoint(input: RollbackArguments): Outcome {
@@ -652,14 +857,29 @@ export class CrawlModel {
     const answer = (checkpoint: unknown, revision: unknown): Outcome => {
       return { type: 'RollbackCheckpointSuccess', target: this.#revisionView(target), checkpoint, revision }
     }
-    if (target.version === place.version) return answer(this.checkpointView(userId, stream), null)
+    const isUndone = ({ version }: Keyed) => target.itemId === null || version > target.version
+    const forgetKeys = () => {
+      for (const [key, keyed] of place.keys) if (isUndone(keyed)) place.keys.delete(key)
+    }
+    if (target.version === place.version) {
+      if (target.itemId === null && !dryRun) {
+        place.keptToken = null
+        forgetKeys()
+      }
+      return answer(this.checkpointView(userId, stream), null)
+    }
     const was = { ...place }
     place.opener = undefined
-    const { itemId, count, token, head, anchors, complete, ranked } = target
-    const content: Content = { itemId, count, token, head, anchors, complete }
+    place.catchUpOpener = undefined
+    place.keptToken = null
+    const { itemId, count, token, head, anchors, complete, fullPass, hasItem, catchUp, ranked } = target
+    const content: Content = { itemId, count, token, head, anchors, complete, fullPass, hasItem, catchUp }
     this.#write(place, content, { source: 'ROLLBACK', ranked, always: true })
     const checkpoint = this.checkpointView(userId, stream)
-    if (!dryRun) return answer(checkpoint, this.historyView(userId, stream)[0])
+    if (!dryRun) {
+      forgetKeys()
+      return answer(checkpoint, this.historyView(userId, stream)[0])
+    }
     place.revisions.pop()
     Object.assign(place, was)
     return answer(checkpoint, null)
@@ -673,8 +893,16 @@ export class CrawlModel {
     const before = place.content
     const saved = itemId ?? before.itemId
     if (saved === null) return
-    if (before.itemId === null || before.complete) place.opener = undefined
-    const content: Content = { ...before, itemId: saved, count: before.count + added, token: null, complete: false }
+    const moves = saved !== before.itemId
+    const begins = before.itemId === null || before.complete || (moves && before.fullPass && !before.hasItem)
+    if (begins) place.opener = undefined
+    place.keptToken = null
+    const content: Content = {
+      ...before,
+      ...{ itemId: saved, count: before.count + added, token: null, complete: false },
+      head: begins ? [] : before.head,
+      hasItem: before.fullPass && (before.hasItem || moves),
+    }
     this.#write(place, content, { source: 'EXTERNAL', ranked: place.ranked && saved === before.itemId })
   }
 
@@ -683,9 +911,7 @@ export class CrawlModel {
   }
 
   #externalClear(place: Place): void {
-    if (place.content.itemId === null) return
-    place.opener = undefined
-    this.#write(place, NOTHING, { source: 'EXTERNAL', ranked: false })
+    if (place.content.itemId !== null) this.#forget(place, { source: 'EXTERNAL' })
   }
 
   /** A row that another program wrote: no lease, epoch 0. */
@@ -712,6 +938,7 @@ export class CrawlModel {
       apiRequests: 0,
       rateLimitHits: 0,
       movedAt: this.now,
+      mode: null,
     })
   }
 }

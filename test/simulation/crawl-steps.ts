@@ -12,6 +12,7 @@ export type Step =
       readonly at: Place
       readonly leaseSeconds: number | undefined
       readonly takeover: boolean
+      readonly mode: 'AUTO' | 'FULL' | 'CATCH_UP'
       readonly key: string | undefined
       readonly named: Naming
     }
@@ -80,7 +81,7 @@ export interface SaveStep {
   readonly at: Place
   /** Name the stream, or leave it to the session. */
   readonly tellStream: boolean
-  readonly item: string
+  readonly item: string | null
   readonly count: { readonly set?: number; readonly added?: number }
   readonly token: string | undefined
   readonly head: readonly string[] | undefined
@@ -110,6 +111,8 @@ const item = fc.oneof(
   { weight: 20, arbitrary: fc.integer({ min: 1, max: 6 }).map(String) },
   { weight: 1, arbitrary: fc.constant('0') },
 )
+/** A page without items, which has neither a head nor a count. */
+const itemless = { item: null, count: {}, head: undefined }
 const head = fc.array(fc.integer({ min: 20, max: 24 }).map(String), { minLength: 0, maxLength: 3 })
 const expected: fc.Arbitrary<Expected> = sometimes(
   4,
@@ -151,6 +154,13 @@ const save: fc.Arbitrary<SaveStep> = fc.record({
   rateLimited,
 })
 
+/** Most saves have an item. Of those without one, most are what they have to be. */
+const anySave: fc.Arbitrary<SaveStep> = fc.oneof(
+  { weight: 12, arbitrary: save },
+  { weight: 2, arbitrary: save.map((step) => ({ ...step, ...itemless, token: step.token ?? 't3' })) },
+  { weight: 1, arbitrary: save.map((step) => ({ ...step, item: null })) },
+)
+
 const imported = save.map(
   // A complete checkpoint with a page token is nothing that the contract speaks of.
   (step): SaveStep => ({ ...step, session: undefined, key: undefined, token: step.head ? undefined : step.token }),
@@ -168,6 +178,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         { weight: 1, arbitrary: fc.constantFrom(4, 3600, 3601) },
       ),
       takeover: fc.oneof({ weight: 2, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      mode: fc.oneof(
+        { weight: 6, arbitrary: fc.constant('AUTO' as const) },
+        { weight: 1, arbitrary: fc.constant('FULL' as const) },
+        { weight: 3, arbitrary: fc.constant('CATCH_UP' as const) },
+      ),
       key: sometimes(4, fc.constantFrom('a', 'k1')),
       named: fc.oneof(
         { weight: 5, arbitrary: fc.constant('by the server' as const) },
@@ -176,14 +191,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
     }),
   },
-  { weight: 22, arbitrary: fc.record({ do: fc.constant('save' as const), save }) },
+  { weight: 22, arbitrary: fc.record({ do: fc.constant('save' as const), save: anySave }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('repeat' as const), back: fc.nat(2) }) },
   {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('bulk' as const),
       importing: fc.constant(false),
-      saves: fc.array(save, { minLength: 1, maxLength: 4 }),
+      saves: fc.array(anySave, { minLength: 1, maxLength: 4 }),
     }),
   },
   {

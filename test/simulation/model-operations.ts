@@ -1,8 +1,11 @@
 const SESSION = `sessionId userId stream status epoch leaseSeconds leaseExpiresAt rateLimitedUntil stopRequestedAt endReason attempt
-  resumedFrom { sessionId } commits bookmarksProcessed apiRequests rateLimitHits stalled`
-const CHECKPOINT = `lastItemId bookmarksCount version epoch pageToken headItemIds anchorItemIds complete liveSession { sessionId }`
+  resumedFrom { sessionId } commits bookmarksProcessed apiRequests rateLimitHits stalled mode`
+const FRONTIERS = 'fullPass fullPassHasItem catchUp { lastItemId pageToken headItemIds }'
+const CHECKPOINT = `lastItemId bookmarksCount version epoch pageToken headItemIds anchorItemIds complete lastCompletedAt ${FRONTIERS}
+  liveSession { sessionId }`
 const PLAN = 'mode afterItemId pageToken untilItemIds previousSession { sessionId }'
-const REVISION = `version source epoch session { sessionId } lastItemId bookmarksCount pageToken headItemIds anchorItemIds complete`
+const REVISION = `version source epoch session { sessionId } lastItemId bookmarksCount pageToken headItemIds anchorItemIds complete
+  ${FRONTIERS}`
 
 const REFUSAL = 'type: __typename ... on UserError { code }'
 const BUSY = `... on StreamBusyError { owner { ${SESSION} } retryAt }`
@@ -12,7 +15,8 @@ const CLOSED = `... on SessionClosedError { closed: session { ${SESSION} } }`
 const FENCED = `... on StaleEpochError { currentEpoch } ${CLOSED}`
 const SAVED = `${REFUSAL} ${FENCED} ${BUSY} ${CONFLICT}
   ... on OrderViolationError { lastItemId }
-  ... on SaveCheckpointSuccess { created stopRequested checkpoint { ${CHECKPOINT} } session { ${SESSION} } }`
+  ... on TokenSavedSuccess { replayed stopRequested closed: session { ${SESSION} } }
+  ... on SaveCheckpointSuccess { created replayed stopRequested checkpoint { ${CHECKPOINT} } session { ${SESSION} } }`
 const ENDED = `${REFUSAL} ${FENCED} ... on EndSessionSuccess { session { ${SESSION} } }`
 
 const mutation = (field: string, inputType: string, selection: string) =>

@@ -125,6 +125,7 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
           ...at(step.at),
           leaseSeconds: step.leaseSeconds,
           takeover: step.takeover,
+          mode: step.mode,
           idempotencyKey: step.key,
           sessionId: step.named === 'by the server' ? undefined : `${name}s${named}`,
         })
@@ -138,7 +139,7 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
       case 'save': {
         const input = toSave(step.save)
         const { type } = await save(input)
-        if (input.idempotencyKey !== undefined && type === 'SaveCheckpointSuccess') keyed.push(input)
+        if (input.idempotencyKey !== undefined && /^(SaveCheckpoint|TokenSaved)Success$/.test(type)) keyed.push(input)
         return
       }
       case 'repeat': {

@@ -5,8 +5,9 @@ import { type MutationResult, startWaymark, type TestWaymark } from './waymark.t
 
 const SESSION = `sessionId status epoch leaseSeconds leaseExpiresAt heartbeatAt stopRequestedAt rateLimitedUntil worker endReason
   attempt resumedFrom { sessionId } stalled commits bookmarksProcessed bookmarksPerSecond apiRequests rateLimitHits errorMessage
-  completedAt`
-const CHECKPOINT = `version epoch lastItemId bookmarksCount pageToken headItemIds anchorItemIds complete lastItemPublishedAt lastCrawledAt`
+  completedAt mode planReason`
+const CHECKPOINT = `version epoch lastItemId bookmarksCount pageToken headItemIds anchorItemIds complete lastItemPublishedAt lastCrawledAt
+  lastCompletedAt fullPass fullPassHasItem catchUp { lastItemId pageToken headItemIds startedAt }`
 const PLAN = 'mode afterItemId pageToken untilItemIds reason previousSession { sessionId }'
 
 const REFUSED = '__typename ... on UserError { code message } ... on InvalidInputError { issues { path message } }'
@@ -16,7 +17,8 @@ const CONFLICT = '... on VersionConflictError { currentVersion }'
 // A success has a nullable session under that name: GraphQL lets the two meet only by an alias.
 const CLOSED = '... on SessionClosedError { closed: session { sessionId status endReason } }'
 const SAVED = `${REFUSED} ${STALE} ${BUSY} ${CLOSED} ${CONFLICT} ... on OrderViolationError { lastItemId }
-  ... on SaveCheckpointSuccess { created stopRequested checkpoint { ${CHECKPOINT} } session { ${SESSION} } }`
+  ... on TokenSavedSuccess { replayed stopRequested token: session { ${SESSION} } }
+  ... on SaveCheckpointSuccess { created replayed ignoredHeadItemIds stopRequested checkpoint { ${CHECKPOINT} } session { ${SESSION} } }`
 const ENDED = `${REFUSED} ${STALE} ${CLOSED} ... on EndSessionSuccess { session { ${SESSION} } }`
 
 /** By mutation: its input's type, and all of its answer that tests of the crawl contract look at. */
@@ -24,7 +26,7 @@ const operations = {
   registerUser: ['RegisterUserInput!', REFUSED],
   startSession: [
     'StartSessionInput!',
-    `${REFUSED} ${BUSY} ... on SessionExistsError { session { ${SESSION} } }
+    `${REFUSED} ${BUSY} ... on StreamPausedError { pause { until reason pausedBy } } ... on SessionExistsError { session { ${SESSION} } }
     ... on StartSessionSuccess { session { ${SESSION} } checkpoint { ${CHECKPOINT} } plan { ${PLAN} } }`,
   ],
   saveCheckpoint: ['SaveCheckpointInput!', SAVED],

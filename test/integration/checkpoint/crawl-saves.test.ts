@@ -82,7 +82,7 @@ describe('a save', () => {
       const sessionId = await start()
       const input = { sessionId, bookmarksAdded: 5, idempotencyKey: 'page-1' }
       const first = await save(input)
-      expect(await save(input)).toEqual(first)
+      expect(await save(input)).toEqual({ ...first, replayed: true })
       await save({ sessionId, itemId: '21', bookmarksAdded: 1 })
       const later = await save(input)
       // created as it was, the checkpoint as it is now.
@@ -134,9 +134,9 @@ describe('a save', () => {
     })
 
     it('answers the first outcome under other circumstances, and takes nothing of them', async () => {
+      const sessionId = await start()
       const first = { itemId: '20', bookmarksAdded: 5, idempotencyKey: 'k' }
-      const saved = await save({ ...first, sessionId: await start() })
-      const sessionId = await start({ takeover: true })
+      const saved = await save({ ...first, sessionId })
       const before = await crawls.session(sessionId)
       const repeated = await save({
         ...first,
@@ -145,7 +145,9 @@ describe('a save', () => {
         metrics: { apiRequests: 3, rateLimitHits: 1 },
         rateLimitedUntil: new Date(Date.now() + 60_000).toISOString(),
       })
-      expect(repeated).toMatchObject({ created: true, checkpoint: saved['checkpoint'], session: { apiRequests: 0 } })
+      expect(saved).toMatchObject({ replayed: false })
+      expect(repeated).toMatchObject({ created: true, replayed: true, checkpoint: saved['checkpoint'] })
+      expect(repeated['session']).toMatchObject({ apiRequests: 0 })
       expect(await crawls.session(sessionId)).toEqual(before)
     })
 
@@ -181,13 +183,53 @@ describe('a save', () => {
       expect(await lease()).toEqual(before)
     })
 
-    it('is refused where the checkpoint it wrote has been cleared since', async () => {
-      await save({ idempotencyKey: 'k' })
+    const undoings = {
+      'a clear': () => run('clearCheckpoint', { userId: crawls.userId }),
+      'a rollback': () =>
+        run('rollbackCheckpoint', { userId: crawls.userId, stream: 'twitter/bookmarks', toVersion: 1 }),
+      'a deletion by another SQL client': () =>
+        crawls.waymark.database.query('DELETE FROM crawler.crawl_checkpoint WHERE user_id = $1', [crawls.userId]),
+    }
+    it.each(Object.entries(undoings))('is judged anew where %s has undone its save', async (_what, undo) => {
+      await save({ itemId: '10', bookmarksAdded: 1 })
+      const keyed = { itemId: '20', bookmarksAdded: 5, idempotencyKey: 'k' }
+      await save(keyed)
+      await undo()
+      const again = await save(keyed)
+      expect(again).toMatchObject({ __typename: 'SaveCheckpointSuccess', replayed: false })
+      expect(again['checkpoint']).toMatchObject({ lastItemId: '20' })
+      expect(await save(keyed)).toMatchObject({ replayed: true, checkpoint: again['checkpoint'] })
+    })
+
+    it('is replayed where a rollback kept its save', async () => {
+      const keyed = { itemId: '20', bookmarksAdded: 5, idempotencyKey: 'k' }
+      await save(keyed)
+      await save({ itemId: '30', bookmarksAdded: 1 })
+      await run('rollbackCheckpoint', { userId: crawls.userId, stream: 'twitter/bookmarks', toVersion: 1 })
+      expect(await save(keyed)).toMatchObject({ replayed: true, checkpoint: { bookmarksCount: 5, version: 3 } })
+    })
+
+    it('is refused to a session that may not save any more, where its save was undone', async () => {
+      const sessionId = await start()
+      await save({ sessionId, itemId: '10' })
+      await save({ sessionId, idempotencyKey: 'k' })
+      await run('stopSession', { sessionId })
+      expect(await save({ sessionId, idempotencyKey: 'k' })).toMatchObject({ replayed: true })
       await run('clearCheckpoint', { userId: crawls.userId })
-      expect(await save({ idempotencyKey: 'k' })).toMatchObject({
-        code: 'INVALID_INPUT',
-        issues: [{ path: ['input', 'idempotencyKey'] }],
+      expect((await save({ sessionId, idempotencyKey: 'k' })).code).toBe('SESSION_CLOSED')
+    })
+
+    it('belongs to its session: another one, or a save without one, may use the same text', async () => {
+      const first = await start()
+      await save({ sessionId: first, itemId: '10', idempotencyKey: 'page-1' })
+      const second = await start({ takeover: true })
+      expect(await save({ sessionId: second, itemId: '20', idempotencyKey: 'page-1' })).toMatchObject({
+        replayed: false,
       })
+      await run('stopSession', { sessionId: second })
+      expect(await save({ itemId: '30', idempotencyKey: 'page-1' })).toMatchObject({ replayed: false })
+      expect(await save({ sessionId: first, itemId: '10', idempotencyKey: 'page-1' })).toMatchObject({ replayed: true })
+      expect(await save({ itemId: '30', idempotencyKey: 'page-1' })).toMatchObject({ replayed: true })
     })
   })
 
@@ -195,7 +237,7 @@ describe('a save', () => {
     ['a page token over 8 KiB', { pageToken: 'é'.repeat(4097) }, ['pageToken']],
     ['a page token with a NUL', { pageToken: 'a\0' }, ['pageToken']],
     ['more than 50 head items', { headItemIds: Array.from({ length: 51 }, (_, n) => String(n + 1)) }, ['headItemIds']],
-    ['a head item that is no ID of the platform', { headItemIds: ['1', 'x'] }, ['headItemIds', '1']],
+    ['no item and no session', { itemId: null, pageToken: 'p2' }, ['itemId']],
     ['a negative expected version', { expectedVersion: -1 }, ['expectedVersion']],
     ['an empty key', { idempotencyKey: '' }, ['idempotencyKey']],
     ['a key over 255 characters', { idempotencyKey: 'x'.repeat(256) }, ['idempotencyKey']],

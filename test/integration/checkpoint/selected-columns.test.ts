@@ -1,4 +1,4 @@
-import { getNamedType, isLeafType, isObjectType } from 'graphql'
+import { getNamedType, type GraphQLField, type GraphQLObjectType, isLeafType, isObjectType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { schema } from '../../../src/api/schema.ts'
 import { findCheckpoints, findLiteralCheckpoints } from '../../../src/crawl/checkpoint/store.ts'
@@ -8,10 +8,13 @@ import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
 
 const type = schema.getType('Checkpoint')
 if (!isObjectType(type)) throw new Error('no type Checkpoint')
+const fieldsOf = (field: GraphQLField<unknown, unknown>) => (getNamedType(field.type) as GraphQLObjectType).getFields()
 /** Each field of a checkpoint, with something of what it leads to. */
 const FIELDS = Object.values(type.getFields()).map((field) => ({
   name: field.name,
-  selection: isLeafType(getNamedType(field.type)) ? field.name : `${field.name} { __typename id }`,
+  selection: isLeafType(getNamedType(field.type))
+    ? field.name
+    : `${field.name} { __typename ${'id' in fieldsOf(field) ? 'id' : ''} }`,
 }))
 const ALL = FIELDS.map(({ selection }) => selection).join(' ')
 /** As often as an operation runs before it is compiled, and once more. */
@@ -108,7 +111,8 @@ describe('what is read of checkpoints', () => {
       WITH head AS (INSERT INTO crawler.item_list (user_id, item_ids) VALUES ('ann', '{1820000000000000003}') RETURNING list_id),
         anchor AS (INSERT INTO crawler.item_list (user_id, item_ids) VALUES ('ann', '{1820000000000000001}') RETURNING list_id)
         UPDATE crawler.crawl_state st SET version = 5, epoch = 7, written_epoch = 6, owner_session_id = 'live', page_token = 'page-2',
-          head_list_id = head.list_id, anchor_list_id = anchor.list_id, complete = true FROM head, anchor WHERE st.user_id = 'alice'`)
+          head_list_id = head.list_id, anchor_list_id = anchor.list_id, complete = true,
+          full_pass = true, full_pass_has_item = true, last_completed_at = '2026-01-04', catch_up_started_at = '2026-01-05' FROM head, anchor WHERE st.user_id = 'alice'`)
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
 

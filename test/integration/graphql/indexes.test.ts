@@ -131,11 +131,11 @@ describe(`where there are ${SESSIONS} sessions and ${CHECKPOINTS} checkpoints`, 
 
   beforeAll(async () => {
     waymark = await startWaymark()
-    // One stream, one platform and one status are rare, one user has every tenth session.
+    // One stream, one platform and one status are rare, one user has every fiftieth session.
     await waymark.database.query(`
       INSERT INTO public."user" SELECT 'u' || n FROM generate_series(1, 5000) AS n;
       INSERT INTO crawler.crawl_session (session_id, user_id, started_at, stream, status, completed_at)
-        SELECT 's' || n, CASE WHEN n % 10 = 0 THEN 'u7' ELSE 'u' || (n % 5000 + 1) END, at,
+        SELECT 's' || n, CASE WHEN n % 50 = 0 THEN 'u7' ELSE 'u' || (n % 5000 + 1) END, at,
           CASE WHEN n % 500 = 1 THEN 'rare/list' WHEN n % 500 = 2 THEN 'youtube/likes' WHEN n % 500 = 3 THEN 'mastodon/bookmarks'
             WHEN n % 500 = 4 THEN 'bluesky/likes' WHEN n % 500 = 5 THEN 'linkedin/saved'
             ELSE (ARRAY['twitter/bookmarks', 'twitter/likes', 'reddit/saved'])[n % 3 + 1] END,

@@ -67,7 +67,7 @@ const queries: readonly Line[] = [
   ['Query.sessions', 1, 0, `sessions(first: 20) { feedCursor nodes { ${SESSION} } }`],
   ['Query.sessions, counted', 2, 0, 'sessions(first: 20) { totalCount nodes { id } }'],
   ['Query.sessionStats', 1, 0, 'sessionStats { total running bookmarksProcessed }'],
-  ['Query.resumePlan', 2, 0, 'resumePlan(userId: "user-0001") { mode reason previousSession { id } }'],
+  ['Query.resumePlan', 1, 0, 'resumePlan(userId: "user-0001") { mode reason previousSession { id } }'],
   ['Query.streams', 1, 0, 'streams { id name ordering }'],
   ['Query.activity', 1, 0, `activity(from: "${dayFromNow(-1)}", to: "${dayFromNow(1)}", bucket: DAY) { saves }`],
 ]
@@ -113,7 +113,7 @@ const mutations: readonly Line[] = [
   ['Mutation.saveCheckpoints, three', 1, 15, `saveCheckpoints(inputs: ${THREE(102)}) { ${SAVED} }`],
   ['Mutation.saveCheckpoints, imported', 2, 15, `saveCheckpoints(inputs: ${THREE(105)}, import: true) { ${SAVED} }`],
   ['Mutation.startSession', 1, 4, `${start(108)} { ${STARTED} }`],
-  ['Mutation.startSession, with its plan', 2, 4, `${start(109)} { ... on StartSessionSuccess { plan { mode } } }`],
+  ['Mutation.startSession, with its plan', 1, 4, `${start(109)} { ... on StartSessionSuccess { plan { mode } } }`],
   [
     'Mutation.heartbeat',
     1,
@@ -121,7 +121,7 @@ const mutations: readonly Line[] = [
     `heartbeat(input: { sessionId: "live-21" }) { ... on HeartbeatSuccess { stopRequested } }`,
   ],
   ['Mutation.requestStop', 1, 2, `requestStop(input: { sessionId: "live-22" }) { ${ASKED} }`],
-  ['Mutation.completeSession', 1, 2, `completeSession(input: { sessionId: "live-23" }) { ${ENDED} }`],
+  ['Mutation.completeSession', 1, 3, `completeSession(input: { sessionId: "live-23" }) { ${ENDED} }`],
   ['Mutation.stopSession', 1, 2, `stopSession(input: { sessionId: "live-24" }) { ${ENDED} }`],
   ['Mutation.failSession', 1, 2, `failSession(input: { sessionId: "live-25", errorMessage: "cut off" }) { ${ENDED} }`],
   ['Mutation.clearCheckpoint', 1, 4, `clearCheckpoint(input: { userId: "user-0102" }) { ${CLEARED} }`],

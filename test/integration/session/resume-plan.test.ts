@@ -219,17 +219,21 @@ describe('the plan of the next crawl', () => {
   })
 
   describe('has as its anchors', () => {
-    it('the first head that the session told whose save made the checkpoint incomplete', async () => {
+    it('the head that the session told whose save made the checkpoint incomplete', async () => {
       const sessionId = await startId()
       expect(await save({ sessionId, itemId: '80' })).toMatchObject({ headItemIds: [] })
       expect(await save({ sessionId, itemId: '70', headItemIds: ['90', '80'] })).toMatchObject({
         headItemIds: ['90', '80'],
       })
-      expect(await save({ sessionId, itemId: '60', headItemIds: ['70', '60'] })).toMatchObject({
-        headItemIds: ['90', '80'],
+      // Fewer than three: the head of the next page follows, whole and without repeats.
+      expect(await save({ sessionId, itemId: '60', headItemIds: ['80', '70', '60'] })).toMatchObject({
+        headItemIds: ['90', '80', '70', '60'],
+      })
+      expect(await save({ sessionId, itemId: '50', headItemIds: ['55', '50'] })).toMatchObject({
+        headItemIds: ['90', '80', '70', '60'],
       })
       await complete(sessionId)
-      expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: ['90', '80'] })
+      expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: ['90', '80', '70', '60'] })
     })
 
     it('not the head of a session that resumes', async () => {
@@ -250,19 +254,27 @@ describe('the plan of the next crawl', () => {
       const second = await startId()
       expect(await save({ sessionId: second, itemId: '60', headItemIds: ['99'] })).toMatchObject({ headItemIds: [] })
       await complete(second)
-      expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: ['60'] })
+      expect(await checkpoint()).toMatchObject({ anchorItemIds: ['60'] })
+      expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: [] })
     })
 
     it('not the head of a save without a session', async () => {
       expect(await save({ itemId: '60', headItemIds: ['90'] })).toMatchObject({ headItemIds: [] })
     })
 
-    it('the last item where no head was told', async () => {
+    it('the last item where no head was told, and then none to stop at, since one alone proves nothing', async () => {
       const sessionId = await startId()
       await save({ sessionId, itemId: '60' })
       await save({ sessionId, itemId: '61' })
       await complete(sessionId)
-      expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: ['61'] })
+      expect(await checkpoint()).toMatchObject({ anchorItemIds: ['61'] })
+      expect(await plan()).toMatchObject({
+        mode: 'INCREMENTAL',
+        untilItemIds: [],
+        reason: expect.stringMatching(
+          /: crawl from the top to the end, since fewer than two anchors are known$/,
+        ) as string,
+      })
     })
 
     it('what a session that saved nothing completes on an incomplete checkpoint', async () => {
@@ -282,8 +294,13 @@ describe('the plan of the next crawl', () => {
     it('the same as before where an incremental crawl found nothing', async () => {
       await crawled(['90', '80'])
       const before = await checkpoint()
+      await crawls.clock.advance(60)
       await complete(await startId())
-      expect(await checkpoint()).toEqual(before)
+      expect(await checkpoint()).toEqual({
+        ...before,
+        lastCrawledAt: later(before['lastCrawledAt'], 60),
+        lastCompletedAt: later(before['lastCompletedAt'], 60),
+      })
     })
 
     it('the head of the newest crawl that completed', async () => {
@@ -365,7 +382,8 @@ describe('the plan of the next crawl', () => {
       const sessionId = await startId()
       await save({ sessionId, itemId: '84', headItemIds: ['99'] })
       await complete(sessionId)
-      expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: ['84'] })
+      expect(await checkpoint()).toMatchObject({ anchorItemIds: ['84'] })
+      expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: [] })
     })
 
     it('to an incomplete one: the token is gone, the head stays', async () => {
@@ -403,7 +421,8 @@ describe('the plan of the next crawl', () => {
           await client.query('COMMIT')
           await completed
         })
-        expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: ['75'] })
+        expect(await plan()).toMatchObject({ mode: 'INCREMENTAL', untilItemIds: [] })
+        expect(await checkpoint()).toMatchObject({ complete: true, anchorItemIds: ['75'] })
       },
     )
 
@@ -416,3 +435,9 @@ describe('the plan of the next crawl', () => {
     })
   })
 })
+
+/** A time that is at least some seconds after another, and less than a minute more. */
+function later(time: string, seconds: number): unknown {
+  const least = Date.parse(time) + seconds * 1_000
+  return expect.toSatisfy((text: string) => Date.parse(text) >= least && Date.parse(text) < least + 60_000)
+}
