@@ -9,7 +9,7 @@ const DATE_TIME = 10
 const JSON_TEXT = 11
 
 /** Every DateTime field of prisma/schema.prisma has such a name, and no other field has. A unit test checks that. */
-export const TIME_FIELD = /(At|Until)$/
+export const TIME_FIELD = /(At|Until)$|^until$/
 
 /** Matches a JSON text that may hold a time that a JavaScript Date cannot read. */
 const MAY_BE_ODD = /"-?infinity"| BC"|"\d{5,}-/

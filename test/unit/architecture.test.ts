@@ -40,6 +40,7 @@ const RANKS = [
   'crawl/save',
   'crawl/history',
   'crawl/activity',
+  'crawl/pause',
   'crawl/session',
   'crawl/checkpoint',
   'user',

@@ -1,7 +1,7 @@
 import { builder } from '../../graphql/builder.ts'
-import { ResumeModeEnum } from '../plan/graphql.ts'
-import { RESUME_MODES } from '../plan/model.ts'
-import { fromWhole, SessionType } from './graphql.ts'
+import { ResumeModeEnum } from './graphql.ts'
+import { RESUME_MODES } from './model.ts'
+import { fromWhole, SessionType } from '../session/graphql.ts'
 
 builder.objectFields(SessionType, (t) => ({
   mode: t.field({
