@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { TIME_FIELD } from '../../src/database/told-times.ts'
 
 describe('the names of Prisma’s fields', () => {
-  it('say which are times: those that end in At or Until, and no others', () => {
+  it('say which are times: those that end in At or Until, `until`, and no others', () => {
     const schema = readFileSync(new URL('../../prisma/schema.prisma', import.meta.url), 'utf8')
     const fields = [...schema.matchAll(/^ {2}(\w+) +([A-Z]\w+)[?[\]]* /gm)].map(([, name, type]) => ({ name, type }))
     expect(fields.length).toBeGreaterThan(60)
