@@ -1,6 +1,7 @@
 // Runs other programs for the scripts, and ends them with the script: a signal, or the end of the script's parent, ends
 // both.
 import { spawn } from 'node:child_process'
+import { constants, setPriority } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -34,16 +35,18 @@ class Interrupted extends Error {}
  * @param options.env variables to add to the environment
  * @param options.stdio as in spawn. By default its output goes to stderr. With 'inherit' it stays in this process's
  * group, whose terminal it uses
+ * @param options.isIdle whether it gets only the processor time that nothing else wants
  * @param options.onStart called with the target to signal
  * @returns its exit code; null if a signal ended it, 127 if it could not be started, as in a shell
  */
-export async function runToEnd(command, args, { env = {}, stdio = ['ignore', 2, 2], onStart } = {}) {
+export async function runToEnd(command, args, { env = {}, stdio = ['ignore', 2, 2], isIdle = false, onStart } = {}) {
   const stopListening = listen()
   const detached = stdio !== 'inherit'
   const child = spawn(command, args, { cwd: root, stdio, env: environment(env), detached })
   const target = detached ? -child.pid : child.pid
   if (child.pid !== undefined) {
     targets.add(target)
+    if (isIdle) setPriority(child.pid, constants.priority.PRIORITY_LOW)
     onStart?.(target)
   }
   try {
@@ -70,12 +73,6 @@ export async function run(command, args, options) {
   if ((await runToEnd(command, args, options)) === 0) return
   process.stderr.write(`waymark: "${[command, ...args].join(' ')}" failed: see above\n`)
   throw new StepFailed()
-}
-
-/** Like run, for several programs at once. Waits for all of them, so that all problems are reported. */
-export async function runTogether(commands) {
-  const results = await Promise.allSettled(commands.map(([command, ...args]) => run(command, args)))
-  for (const { reason } of results) if (reason) throw reason
 }
 
 /** Waits. Throws Interrupted if this process is to end. */

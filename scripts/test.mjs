@@ -3,19 +3,17 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { root, runToEnd, runTogether, tsc } from './children.mjs'
+import { check, format, lint, tell, types } from './checks.mjs'
+import { root, runToEnd } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
 const rest = process.argv.slice(2)
+const isWhole = rest.length === 0
+/** The tests wait for more than half of their time. The checks run in it, and take nothing from the tests. */
+const besides = isWhole ? [types, format, lint] : []
 
 await prepare()
-if (rest.length === 0) {
-  await runTogether([
-    [...tsc, '--noEmit', '-p', 'tsconfig.json'],
-    ['eslint', '.', '--max-warnings', '0'],
-    ['prettier', '--check', '--log-level', 'warn', '--cache', '--cache-strategy', 'content', '.'],
-  ])
-}
+const checks = besides.map((one) => check(one, { isIdle: true }))
 
 const folder = mkdtempSync(join(tmpdir(), 'waymark-report-'))
 try {
@@ -26,12 +24,15 @@ try {
     '--reporter=default',
     '--reporter=json',
     // Only for all tests: a run of some files cannot know whether the others contain the tests that the docs cite.
-    ...(rest.length === 0 ? ['--reporter=./test/integration/docs/cited-tests-reporter.ts'] : []),
+    ...(isWhole ? ['--reporter=./test/integration/docs/cited-tests-reporter.ts'] : []),
     `--outputFile=${report}`,
   ]
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
   const status = await runToEnd(process.execPath, [vitest, 'run', ...options, ...rest], { stdio: 'inherit' })
-  process.exitCode = status ?? 1
+  const passed = await Promise.all(checks)
+  process.exitCode = passed.every(Boolean) ? (status ?? 1) : status || 1
+  const failed = besides.filter((_, place) => !passed[place])
+  if (failed.length > 0) tell(`\nFailed, see above: ${failed.map(({ title }) => title).join(', ')}`)
   if (existsSync(report)) tellCounts(JSON.parse(readFileSync(report, 'utf8')))
 } finally {
   rmSync(folder, { recursive: true, force: true })

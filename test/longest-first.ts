@@ -1,17 +1,26 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** Those that take 40 s and more, the longest first: one that began last would run alone at the end. */
+/** Those that take half a minute and more, the longest first: one that began last would run alone at the end. */
 const LONGEST = [
   'test/e2e/crawl.test.ts',
-  'test/simulation/history.test.ts',
-  'test/simulation/crawl-model.test.ts',
-  'test/integration/access/reach.test.ts',
-  'test/integration/docs/dockerfile.test.ts',
-  'test/integration/cli/serve.test.ts',
-  'test/integration/database/embedded.test.ts',
-  'test/integration/graphql/statements.test.ts',
+  'test/e2e/npm-start.test.ts',
   'test/integration/http/same-answers.test.ts',
+  'test/integration/docs/troubleshooting.test.ts',
+  'test/integration/docs/dockerfile.test.ts',
+  'test/integration/database/embedded.test.ts',
+  'test/integration/events/reader.test.ts',
+  'test/integration/access/transports.test.ts',
+  'test/e2e/replicas.test.ts',
+  'test/e2e/outage.test.ts',
+  'test/integration/cli/serve.test.ts',
+  'test/simulation/crawl-model.test.ts',
+  'test/simulation/history.test.ts',
+  'test/integration/graphql/indexes.test.ts',
+  'test/integration/docs/command-blocks.test.ts',
+  'test/integration/graphql/statements.test.ts',
   'test/integration/http/hostile-documents.test.ts',
+  'test/integration/http/event-points.test.ts',
+  'test/integration/access/reach.test.ts',
 ]
 
 /** The longest first, then as vitest has it: those that failed last time, and the larger files. */
