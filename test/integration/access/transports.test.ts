@@ -231,9 +231,10 @@ describe('with AUTHENTICATION=keys', () => {
     for (const watcher of [...watching, ...resumed, ...swapped]) await watcher.close()
   })
 
-  it.each(['SSE', 'WebSocket'] as const)(
+  // Side by side from here on: each waits for the end of a key of its own.
+  it.concurrent.for(['SSE', 'WebSocket'] as const)(
     'ends a stream over %s when its key expires, and says why',
-    async (transport) => {
+    async (transport, { expect }) => {
       const { text } = await makeKey(['read'], undefined, 3_000)
       const watching = watch(transport, text)
       await expect.poll(watching.isOver, { timeout: 15_000 }).toBe(true)
@@ -243,10 +244,10 @@ describe('with AUTHENTICATION=keys', () => {
     },
   )
 
-  it(
+  it.concurrent(
     'ends a stream at the expiry that its key has then, a later or an earlier one than at the start',
     { timeout: 60_000 },
-    async () => {
+    async ({ expect }) => {
       const { text, keyId } = await makeKey(['read', 'crawl'], undefined, 3_000)
       const expireIn = (interval: string) =>
         waymark.database.query('UPDATE crawler.api_key SET expires_at = now() + $2::interval WHERE key_id = $1', [
@@ -267,24 +268,28 @@ describe('with AUTHENTICATION=keys', () => {
     },
   )
 
-  it('ends streams over both within 30 s of a revocation, and takes the key no more', { timeout: 60_000 }, async () => {
-    const { text, keyId } = await makeKey(['read'])
-    const watching = (['SSE', 'WebSocket'] as const).map((transport) => watch(transport, text))
-    expect((await post('{ viewer { subject } }', text)).status).toBe(200)
-    await revokeKey(database, localOperator, keyId)
-    await expect.poll(() => watching.every(({ isOver }) => isOver()), { timeout: 30_000, interval: 100 }).toBe(true)
-    expect(watching.map(({ told }) => told.codes)).toEqual([['UNAUTHENTICATED'], ['UNAUTHENTICATED']])
-    expect((await post('{ viewer { subject } }', text)).status).toBe(401)
-    for (const { close } of watching) await close()
-  })
+  it.concurrent(
+    'ends streams over both within 30 s of a revocation, and takes the key no more',
+    { timeout: 60_000 },
+    async ({ expect }) => {
+      const { text, keyId } = await makeKey(['read'])
+      const watching = (['SSE', 'WebSocket'] as const).map((transport) => watch(transport, text))
+      expect((await post('{ viewer { subject } }', text)).status).toBe(200)
+      await revokeKey(database, localOperator, keyId)
+      await expect.poll(() => watching.every(({ isOver }) => isOver()), { timeout: 30_000, interval: 100 }).toBe(true)
+      expect(watching.map(({ told }) => told.codes)).toEqual([['UNAUTHENTICATED'], ['UNAUTHENTICATED']])
+      expect((await post('{ viewer { subject } }', text)).status).toBe(401)
+      for (const { close } of watching) await close()
+    },
+  )
 
-  it.each([
+  it.concurrent.for([
     ['users', `user_ids = ARRAY['theirs']`],
     ['scopes', `scopes = ARRAY['crawl']`],
-  ])(
+  ] as const)(
     'ends the streams of a key whose %s have changed within 30 s, over event streams and WebSocket',
     { timeout: 60_000 },
-    async (_what, change) => {
+    async ([_what, change], { expect }) => {
       const { text, keyId } = await makeKey(['read'], ['ours'])
       const { text: other } = await makeKey(['read'])
       const watching = (['SSE', 'WebSocket'] as const).map((transport) => watch(transport, text))

@@ -3,11 +3,12 @@ import { describe, expect, it } from 'vitest'
 import type { CheckpointRecord, FeedEvent, SessionRecord } from '../../../src/events/outbox.ts'
 import { seededRandom } from '../../support/crawl-random.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../../support/database.ts'
+import { rounds } from '../../faults/rounds.ts'
 import { openFeed } from './open-feed.ts'
 import { prepareRows, writeTransactions } from './writers.ts'
 
-/** For each of the two; 100,000 together. */
-const EVENTS = 50_000
+/** For each of the two; 100,000 together in `npm run test:faults`. */
+const EVENTS = rounds(50_000, 10_000)
 
 /** What nearly everybody writes first: remembers the highest ID, and asks for what is above. */
 function rememberHighest(database: TestDatabase) {
