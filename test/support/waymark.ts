@@ -41,11 +41,15 @@ async function stop(app: App, database: TestDatabase): Promise<void> {
   await database[Symbol.asyncDispose]()
 }
 
-export function clientOf(url: string): Pick<TestWaymark, 'url' | 'send' | 'ask' | 'fail'> {
+/** @param headers beside the content type, e.g. authorization */
+export function clientOf(
+  url: string,
+  headers: Record<string, string> = {},
+): Pick<TestWaymark, 'url' | 'send' | 'ask' | 'fail'> {
   async function send(query: string, variables?: Record<string, unknown>) {
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify({ query, variables }),
     })
     return { ...((await response.json()) as Answer), status: response.status }

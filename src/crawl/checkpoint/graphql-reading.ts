@@ -9,7 +9,7 @@ const LITERAL: ReadonlySet<string> = new Set([
   ...['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
 ])
 /** Fields for which those columns hold the key. What is selected below them is read separately. */
-const BY_KEY: ReadonlySet<string> = new Set(['user'])
+const BY_KEY: ReadonlySet<string> = new Set(['user', 'pause'])
 
 /** Which columns to read for the selected fields: all, unless every field is known to be a literal one. */
 export const checkpointReadingOf = bySelectedNames<CheckpointReading>(BY_KEY, (names) =>

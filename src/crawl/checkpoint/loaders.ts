@@ -1,7 +1,7 @@
 import type { Database } from '../../database/database.ts'
 import { createSharedReads } from '../../concurrency/shared-reads.ts'
 import type { Reach } from '../../identity/principal.ts'
-import type { Checkpoint, CheckpointKey, LiteralCheckpoint } from './model.ts'
+import { type Checkpoint, type CheckpointKey, type LiteralCheckpoint, textOfKey } from './model.ts'
 import { findOldestCheckpoints } from './oldest-store.ts'
 import { findCheckpoints, findLiteralCheckpoints } from './store.ts'
 
@@ -33,15 +33,10 @@ function byKey<Found extends LiteralCheckpoint>(
 ) {
   return createSharedReads<CheckpointKey, Found | null>(
     async (keys) => {
-      const ofKey = new Map((await find(keys)).map((checkpoint) => [textOf(checkpoint), checkpoint]))
-      return keys.map((key) => ofKey.get(textOf(key)) ?? null)
+      const ofKey = new Map((await find(keys)).map((checkpoint) => [textOfKey(checkpoint), checkpoint]))
+      return keys.map((key) => ofKey.get(textOfKey(key)) ?? null)
     },
-    textOf,
+    textOfKey,
     database.readTracer,
   )
-}
-
-/** The length shows where the user's ID ends, whatever characters another program wrote into it. */
-function textOf({ userId, stream }: CheckpointKey): string {
-  return `${String(userId.length)} ${userId}${stream}`
 }

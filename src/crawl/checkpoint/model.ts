@@ -57,6 +57,14 @@ export interface CheckpointKey {
   readonly stream: string
 }
 
+/**
+ * A text for a key, different for different keys. The length shows where the user's ID ends, whatever characters
+ * another program wrote into it.
+ */
+export function textOfKey({ userId, stream }: CheckpointKey): string {
+  return `${String(userId.length)} ${userId}${stream}`
+}
+
 export interface RevisionKey extends CheckpointKey {
   readonly version: number
 }

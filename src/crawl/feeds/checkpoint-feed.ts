@@ -6,7 +6,7 @@ import { FeedWatch } from '../../events/watch.ts'
 import { platformOf } from '../../stream/model.ts'
 import type { CheckpointFilter } from '../checkpoint/store.ts'
 
-export const CHECKPOINT_EVENT_KINDS = ['SAVED', 'CLEARED', 'ROLLED_BACK'] as const
+export const CHECKPOINT_EVENT_KINDS = ['SAVED', 'CLEARED', 'ROLLED_BACK', 'PAUSED', 'UNPAUSED'] as const
 export type CheckpointEventKind = (typeof CHECKPOINT_EVENT_KINDS)[number]
 
 /** What happened to a checkpoint, as it was then. The checkpoint itself is read when the event is delivered. */
@@ -17,10 +17,10 @@ export interface CheckpointEvent {
   readonly userId: string
   readonly stream: string
   readonly version: number
-  /** null: it was cleared. */
+  /** null: there was no checkpoint. */
   readonly lastItemId: string | null
   readonly bookmarksCount: number
-  /** The session that wrote it; null: none. */
+  /** The session that caused it; null: none. */
   readonly sessionId: string | null
 }
 
@@ -28,7 +28,7 @@ export interface CheckpointEvent {
 export type CheckpointFeedFilter = Pick<CheckpointFilter, 'userId' | 'stream' | 'platform'>
 
 /**
- * Every new version of a checkpoint that the filter matches, in commit order for each checkpoint.
+ * Every new version and every pause of a checkpoint that the filter matches, in commit order for each checkpoint.
  * @param after the cursor to continue after; undefined: begin now
  * @throws Fault as Feed.resolve does
  */

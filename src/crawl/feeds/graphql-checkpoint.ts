@@ -17,11 +17,18 @@ const CheckpointEventKindEnum = builder.enumType('CheckpointEventKind', {
     SAVED: { description: 'It changed: by a save, a completion, an import or another program.' },
     CLEARED: { description: 'It was cleared, or another program deleted its row.' },
     ROLLED_BACK: { description: 'It was rolled back. `lastItemId` is null if it was rolled back to a clear.' },
+    PAUSED: {
+      description:
+        'The list was paused. Also for a list without a checkpoint: `lastItemId` is null then, and `bookmarksCount` 0. ' +
+        'A change of a pause that stands already is no event, nor is the end of its time.',
+    },
+    UNPAUSED: { description: 'unpauseCrawl ended the pause of the list.' },
   } satisfies Record<(typeof CHECKPOINT_EVENT_KINDS)[number], { description: string }>,
 })
 
 const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent').implement({
-  description: 'A new version of a checkpoint, whoever wrote it: this API or another SQL client.',
+  description:
+    'A new version of a checkpoint, whoever wrote it: this API or another SQL client. Or a pause of its list.',
   fields: (t) => ({
     cursor: t.exposeString('cursor', {
       description: 'The place of this event in the feed. Send it as `after` to continue behind it.',
@@ -39,17 +46,21 @@ const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent'
     stream: t.exposeString('stream', {
       description: STREAM_DESCRIPTION,
     }),
-    version: t.exposeInt('version', { description: 'The version that this event made.' }),
+    version: t.exposeInt('version', {
+      description:
+        'The version that this event made. PAUSED and UNPAUSED make none: the last one, or 0 if there has never been a ' +
+        'checkpoint.',
+    }),
     lastItemId: t.exposeString('lastItemId', {
       nullable: true,
-      description: 'The ID of the last item, as of this event. Null: the checkpoint was cleared.',
+      description: 'The ID of the last item, as of this event. Null: there was no checkpoint then.',
     }),
     bookmarksCount: t.exposeInt('bookmarksCount', { description: 'The number of bookmarks, as of this event.' }),
     checkpoint: t.field({
       type: CheckpointType,
       nullable: true,
       description:
-        'The checkpoint, read when the event is delivered: it may be newer than the event. Null: it is cleared by now.',
+        'The checkpoint, read when the event is delivered: it may be newer than the event. Null: there is none by now.',
       resolve: ({ userId, stream }, _args, { loaders }) =>
         loaders.of(createCheckpointLoaders).byKey.all.load({ userId, stream }),
     }),
@@ -57,7 +68,7 @@ const CheckpointEventType = builder.objectRef<CheckpointEvent>('CheckpointEvent'
       type: SessionType,
       nullable: true,
       description:
-        'The session that wrote it, read when the event is delivered. Null: none wrote it, or it is deleted by now.',
+        'The session that caused it, read when the event is delivered. Null: none did, or it is deleted by now.',
       resolve: ({ sessionId }, _args, { loaders }) =>
         sessionId === null ? null : loaders.of(createSessionLoaders).byId.load(sessionId),
     }),
@@ -69,7 +80,8 @@ builder.subscriptionField('checkpointChanged', (t) =>
     type: CheckpointEventType,
     scope: 'read',
     description:
-      'Delivers each new version of a checkpoint. Events of one checkpoint come in the order of their commits.',
+      'Delivers each new version of a checkpoint, and when its list is paused or unpaused. Events of one list come in ' +
+      'the order of their commits.',
     args: {
       filter: t.arg({
         type: CheckpointFilterInput,

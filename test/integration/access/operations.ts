@@ -49,7 +49,7 @@ const nodeId = fc.oneof(
 
 const SESSION = `sessionId userId stream status epoch attempt bookmarksProcessed outputFilePath errorMessage worker endReason commits
   stopRequestedAt leaseExpiresAt stalled resumedFrom { sessionId worker }`
-const CHECKPOINT = `id userId stream lastItemId bookmarksCount version epoch pageToken headItemIds anchorItemIds complete
+const CHECKPOINT = `id userId stream lastItemId bookmarksCount version epoch pageToken headItemIds anchorItemIds complete pause { reason }
   liveSession { sessionId worker checkpoint { pageToken } }`
 const USER = `id userId checkpoint { lastItemId } checkpoints { ${CHECKPOINT} }
   sessions(first: 3) { totalCount nodes { ${SESSION} checkpoint { ${CHECKPOINT} } } pageInfo { hasNextPage } }`
@@ -58,13 +58,15 @@ const REVISION =
 const STREAM = 'id name ordering oldestCheckpoint { userId lastItemId }'
 const NODE = `__typename ... on User { ${USER} } ... on Checkpoint { ${CHECKPOINT} user { ${USER} } } ... on CrawlSession { ${SESSION} user { ${USER} } }
   ... on CheckpointRevision { ${REVISION} } ... on Stream { ${STREAM} }`
-const PLAN = 'mode afterItemId pageToken untilItemIds reason previousSession { sessionId }'
+const PAUSE = 'pause { until reason pausedBy }'
+const PLAN = `mode afterItemId pageToken untilItemIds reason previousSession { sessionId } ${PAUSE}`
 const REFUSAL = `__typename ... on UserError { code message } ... on InvalidInputError { issues { path message } }`
 const BUSY = `... on StreamBusyError { owner { ${SESSION} } }`
 const CLOSED = `... on SessionClosedError { closed: session { ${SESSION} } }`
 const SAVED = `${REFUSAL} ... on SaveCheckpointSuccess { created stopRequested checkpoint { ${CHECKPOINT} user { ${USER} } } saved: session { ${SESSION} } } ${BUSY} ${CLOSED}
   ... on VersionConflictError { currentVersion } ... on StaleEpochError { currentEpoch } ... on OrderViolationError { lastItemId }`
 const ENDED = `${REFUSAL} ... on EndSessionSuccess { session { ${SESSION} user { ${USER} } } } ${CLOSED} ... on StaleEpochError { currentEpoch }`
+const PAUSED = `${REFUSAL} ... on PauseCrawlSuccess { pause { until reason pausedBy } } ${CLOSED} ... on StaleEpochError { currentEpoch }`
 
 function read(
   field: string,
@@ -163,6 +165,7 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
     filter: FILTERS.sessions,
   }),
   read('resumePlan', { userId: 'String!', stream: 'String' }, PLAN, { userId, stream }),
+  read('crawlPause', { userId: 'String!', stream: 'String' }, 'until reason pausedBy', { userId, stream }),
   read(
     'checkpointHistory',
     { userId: 'String!', stream: 'String', first: 'Int' },
@@ -197,12 +200,18 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
     `${REFUSAL} ... on ClearCheckpointSuccess { cleared lastItemId nodeId } ${BUSY} ${CLOSED} ... on VersionConflictError { currentVersion }`,
     { userId, stream, sessionId: maybe(sessionId), expectedVersion: maybe(version) },
   ),
+  write('pauseCrawl', PAUSED, {
+    ...{ userId, stream, sessionId: maybe(sessionId), until: fc.constantFrom(today(1), today(2)) },
+    reason: fc.constant('tired'),
+  }),
+  write('unpauseCrawl', PAUSED, { userId, stream }),
   write(
     'startSession',
     `${REFUSAL} ... on StartSessionSuccess { session { ${SESSION} user { ${USER} } } checkpoint { ${CHECKPOINT} } plan { ${PLAN} } } ${BUSY}
-      ... on SessionExistsError { session { ${SESSION} } }`,
+      ... on SessionExistsError { session { ${SESSION} } } ... on StreamPausedError { pause { reason } }`,
     {
       ...{ userId, stream, sessionId: newSessionId, leaseSeconds: fc.constant(3_600), takeover: fc.boolean() },
+      ignorePause: maybe(fc.boolean()),
       idempotencyKey: maybe(fc.constantFrom('start-1', 'canary-start')),
     },
   ),

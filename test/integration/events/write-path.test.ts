@@ -23,6 +23,9 @@ const saves = 'saveCheckpoints(inputs: [{ userId: "ann", itemId: "22" }])'
 const rollback = `rollbackCheckpoint(input: { userId: "ann", stream: "${STREAM}", toVersion: 1 })`
 const prune = 'pruneSessions(input: { completedBefore: "2026-01-01T00:00:00Z" })'
 
+const pause = `pauseCrawl(input: { userId: "ann", until: "${new Date(Date.now() + 3_600_000).toISOString()}" })`
+const unpause = 'unpauseCrawl(input: { userId: "ann" })'
+
 /** In this order. */
 const WRITES: readonly Write[] = [
   { what: 'registerUser', mutation: 'registerUser(input: { userId: "ann" })' },
@@ -30,6 +33,11 @@ const WRITES: readonly Write[] = [
   { what: 'saveCheckpoints', mutation: saves, feed: 'checkpointChanged' },
   { what: 'rollbackCheckpoint', mutation: rollback, feed: 'checkpointChanged' },
   { what: 'clearCheckpoint', mutation: 'clearCheckpoint(input: { userId: "ann" })', feed: 'checkpointChanged' },
+  { what: 'pauseCrawl', mutation: pause, feed: 'checkpointChanged' },
+  // A pause that is changed is no event.
+  { what: 'pauseCrawl', mutation: pause },
+  { what: 'unpauseCrawl', mutation: unpause, feed: 'checkpointChanged' },
+  { what: 'unpauseCrawl', mutation: unpause },
   { what: 'startSession', mutation: start('one'), feed: 'sessionStatusChanged' },
   { what: 'heartbeat', mutation: 'heartbeat(input: { sessionId: "one" })' },
   { what: 'requestStop', mutation: 'requestStop(input: { sessionId: "one" })', feed: 'sessionStatusChanged' },

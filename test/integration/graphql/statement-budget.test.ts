@@ -34,6 +34,7 @@ const ENDED = `... on EndSessionSuccess { session { ${SESSION} user { userId } }
 const ASKED = `... on RequestStopSuccess { session { ${SESSION} } }`
 const CLEARED = '... on ClearCheckpointSuccess { cleared nodeId }'
 const ROLLED_BACK = `... on RollbackCheckpointSuccess { checkpoint { ${CHECKPOINT} } revision { id } target { id } }`
+const PAUSED = '... on PauseCrawlSuccess { pause { until reason pausedBy } }'
 const CONFIGURED = '... on ConfigureStreamSuccess { stream { name ordering } }'
 const PRUNED = '... on PruneSessionsSuccess { count }'
 
@@ -44,6 +45,7 @@ const inputsFrom = (n: number, count: number) =>
 const THREE = (n: number) => JSON.stringify(inputsFrom(n, 3)).replaceAll(/"(userId|itemId)":/g, '$1:')
 const start = (n: number) => `startSession(input: { userId: "${userId(n)}", sessionId: "new-${n}" })`
 const KEY_101 = `userId: "user-0101", stream: "${STREAM}"`
+const PAUSE = `userId: "user-0120", until: "${dayFromNow(1)}", reason: "tired"`
 const SETTING = 'name: "reddit/saved", ordering: ASCENDING'
 const IN_SESSION = `, sessionId: "live-1"`
 
@@ -68,6 +70,7 @@ const queries: readonly Line[] = [
   ['Query.sessions, counted', 2, 0, 'sessions(first: 20) { totalCount nodes { id } }'],
   ['Query.sessionStats', 1, 0, 'sessionStats { total running bookmarksProcessed }'],
   ['Query.resumePlan', 1, 0, 'resumePlan(userId: "user-0001") { mode reason previousSession { id } }'],
+  ['Query.crawlPause', 1, 0, 'crawlPause(userId: "user-0001") { until reason }'],
   ['Query.streams', 1, 0, 'streams { id name ordering }'],
   ['Query.activity', 1, 0, `activity(from: "${dayFromNow(-1)}", to: "${dayFromNow(1)}", bucket: DAY) { saves }`],
 ]
@@ -80,6 +83,7 @@ const relations: readonly Line[] = [
   ['User.sessions, counted', 3, 0, 'users(first: 20) { nodes { sessions { totalCount nodes { id } } } }'],
   ['Checkpoint.user', 1, 0, 'checkpoints(first: 20) { nodes { user { id } } }'],
   ['Checkpoint.liveSession', 2, 0, `checkpoints(first: 20) { nodes { liveSession { ${SESSION} } } }`],
+  ['Checkpoint.pause', 2, 0, 'checkpoints(first: 20) { nodes { pause { until reason pausedBy } } }'],
   ['Checkpoint, its lists of items', 2, 0, 'checkpoints(first: 20) { nodes { headItemIds anchorItemIds } }'],
   ['CrawlSession.checkpoint', 2, 0, `sessions(first: 20) { nodes { checkpoint { ${CHECKPOINT} } } }`],
   ['CrawlSession.user', 1, 0, 'sessions(first: 20) { nodes { user { id } } }'],
@@ -126,6 +130,8 @@ const mutations: readonly Line[] = [
   ['Mutation.failSession', 1, 2, `failSession(input: { sessionId: "live-25", errorMessage: "cut off" }) { ${ENDED} }`],
   ['Mutation.clearCheckpoint', 1, 4, `clearCheckpoint(input: { userId: "user-0102" }) { ${CLEARED} }`],
   ['Mutation.rollbackCheckpoint', 1, 4, `rollbackCheckpoint(input: { ${KEY_101}, toVersion: 1 }) { ${ROLLED_BACK} }`],
+  ['Mutation.pauseCrawl', 1, 3, `pauseCrawl(input: { ${PAUSE} }) { ${PAUSED} }`],
+  ['Mutation.unpauseCrawl', 1, 2, 'unpauseCrawl(input: { userId: "user-0120" }) { __typename }'],
   ['Mutation.configureStream', 1, 1, `configureStream(input: { ${SETTING} }) { ${CONFIGURED} }`],
   [
     'Mutation.pruneSessions, ten',
@@ -218,6 +224,8 @@ describe('PostgreSQL is sent', () => {
         SELECT 'old-' || n, 'user-0031', now() - interval '9 days', now() - interval '8 days', 'completed'
         FROM generate_series(1, 10) n`)
     for (let n = 30; n > 0; n -= 1) await crawl(n)
+    await waymark.database.query(`INSERT INTO crawler.crawl_pause
+      SELECT user_id, stream, now() + interval '9 days', 'tired', 'local' FROM crawler.crawl_checkpoint`)
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
 
