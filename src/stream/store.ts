@@ -6,7 +6,7 @@ import { namedPlatforms, type Platform } from './platforms/platform.ts'
  * The texts are literals, not parameters: the planner uses the partial indexes for OTHER only if it sees the same list.
  * @param table the alias of the table whose column `stream` is compared
  */
-export function platformSql(platform: Platform, table: 'c' | 's'): Prisma.Sql {
+export function platformSql(platform: Platform, table: 'c' | 's' | 'st'): Prisma.Sql {
   if (platform.slug !== undefined) return Prisma.raw(`split_part(${table}.stream, '/', 1) = '${platform.slug}'`)
   const slugs = namedPlatforms.map(({ slug }) => `'${slug}'`).join(', ')
   return Prisma.raw(`split_part(${table}.stream, '/', 1) NOT IN (${slugs})`)

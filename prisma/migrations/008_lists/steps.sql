@@ -3,3 +3,29 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_catch_up_head ON crawler.cra
   WHERE catch_up_head_list_id IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS checkpoint_revision_catch_up_head ON crawler.checkpoint_revision (catch_up_head_list_id)
   WHERE catch_up_head_list_id IS NOT NULL;
+-- A checkpoint that was there before Waymark has no state until it is saved. Lists by what the state holds need one.
+INSERT INTO crawler.crawl_state (user_id, stream)
+  SELECT c.user_id, c.stream FROM crawler.crawl_checkpoint c
+  WHERE NOT EXISTS (SELECT FROM crawler.crawl_state s WHERE s.user_id = c.user_id AND s.stream = c.stream)
+  ON CONFLICT DO NOTHING;
+-- Lists of checkpoints by when they were last completed, by stream and platform too, and by whether they are complete.
+-- Saves write none of these, but the first one after a completion; starts and completions do.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_completed
+  ON crawler.crawl_state (coalesce(last_completed_at, '-infinity'::timestamptz), user_id, stream);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_completed
+  ON crawler.crawl_state (stream, coalesce(last_completed_at, '-infinity'::timestamptz), user_id);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_platform_completed
+  ON crawler.crawl_state (split_part(stream, '/', 1), coalesce(last_completed_at, '-infinity'::timestamptz), user_id, stream);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_other_platform_completed
+  ON crawler.crawl_state (coalesce(last_completed_at, '-infinity'::timestamptz), user_id, stream)
+  WHERE split_part(stream, '/', 1) NOT IN ('twitter', 'reddit', 'linkedin', 'mastodon', 'bluesky', 'youtube');
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_complete
+  ON crawler.crawl_state (complete, coalesce(last_completed_at, '-infinity'::timestamptz), user_id, stream);
+-- dueLists: what was started, longest ago first; and apart what has not completed since its last start.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_started
+  ON crawler.crawl_state (stream, last_started_at, user_id) WHERE last_started_at IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_unfinished
+  ON crawler.crawl_state (stream, last_started_at, user_id)
+  WHERE coalesce(last_completed_at, '-infinity'::timestamptz) < last_started_at;
+-- What is paused now.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_pause_until ON crawler.crawl_pause (until, user_id, stream);

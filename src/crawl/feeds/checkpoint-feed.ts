@@ -4,7 +4,7 @@ import type { CheckpointRecord, FeedEvent } from '../../events/outbox.ts'
 import { onePerEvent } from '../../events/one-per-event.ts'
 import { FeedWatch } from '../../events/watch.ts'
 import { platformOf } from '../../stream/model.ts'
-import type { CheckpointFilter } from '../checkpoint/store.ts'
+import type { CheckpointFilter } from '../checkpoint/list-store.ts'
 
 export const CHECKPOINT_EVENT_KINDS = ['SAVED', 'CLEARED', 'ROLLED_BACK', 'PAUSED', 'UNPAUSED'] as const
 export type CheckpointEventKind = (typeof CHECKPOINT_EVENT_KINDS)[number]

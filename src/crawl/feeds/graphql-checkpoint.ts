@@ -85,15 +85,19 @@ builder.subscriptionField('checkpointChanged', (t) =>
     args: {
       filter: t.arg({
         type: CheckpointFilterInput,
-        description: 'Which checkpoints. Default: all. Conditions on times are refused with BAD_USER_INPUT.',
+        description:
+          'Which checkpoints. Default: all. Conditions on times, `running`, `paused` and `complete` are refused ' +
+          'with BAD_USER_INPUT.',
       }),
       after: t.arg.string(afterOptions),
     },
     subscribe: (_parent, { filter, after }, { feed, caller, lastEventId }) => {
-      if (filter?.crawledBefore != null || filter?.crawledAfter != null) {
+      const { crawledBefore, crawledAfter, completedBefore, running, paused, complete } = filter ?? {}
+      const ofRows = [crawledBefore, crawledAfter, completedBefore, running, paused, complete]
+      if (ofRows.some((condition) => condition != null)) {
         throw new Fault(
           'BAD_USER_INPUT',
-          'crawledBefore and crawledAfter select rows of a list, not events: leave them out.',
+          'times, running, paused and complete select rows of a list, not events: leave them out.',
         )
       }
       return watchCheckpoints(feed, caller, toCheckpointFilter(filter ?? {}), lastEventId ?? after ?? undefined)

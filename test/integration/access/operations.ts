@@ -110,11 +110,16 @@ const save = {
   ...{ expectedVersion: maybe(version), pageToken: maybe(fc.constant('next')) },
   idempotencyKey: maybe(fc.constantFrom('key-1', 'canary-key')),
 }
+const CHECKPOINT_ORDERS = ['CRAWLED_AT_DESC', 'CRAWLED_AT_ASC', 'COMPLETED_AT_ASC', 'COMPLETED_AT_DESC'].map(
+  (order) => `LAST_${order}`,
+)
 const FILTERS = {
   checkpoints: fc.record({
     userId: maybe(userId),
     stream: maybe(stream),
     platform: maybe(fc.constantFrom('TWITTER', 'OTHER')),
+    ...{ running: maybe(fc.boolean()), paused: maybe(fc.boolean()), complete: maybe(fc.boolean()) },
+    completedBefore: maybe(fc.constantFrom(at.from, today(1))),
   }),
   sessions: fc.record({
     ...{ userId: maybe(userId), stream: maybe(stream), stalled: maybe(fc.boolean()) },
@@ -148,7 +153,7 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
     'checkpoints',
     { first: 'Int', filter: 'CheckpointFilter', orderBy: 'CheckpointOrder' },
     `totalCount nodes { ${CHECKPOINT} } pageInfo { hasNextPage }`,
-    { ...page, filter: FILTERS.checkpoints, orderBy: fc.constantFrom('LAST_CRAWLED_AT_DESC', 'LAST_CRAWLED_AT_ASC') },
+    { ...page, filter: FILTERS.checkpoints, orderBy: fc.constantFrom(...CHECKPOINT_ORDERS) },
   ),
   read('session', { sessionId: 'String!' }, `${SESSION} user { ${USER} }`, { sessionId }),
   read(

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { countActivity } from '../../../src/crawl/activity/store.ts'
 import { countRevisions } from '../../../src/crawl/history/store.ts'
-import { countCheckpoints } from '../../../src/crawl/checkpoint/store.ts'
+import { countCheckpoints } from '../../../src/crawl/checkpoint/list-store.ts'
 import { type Database, forCaller, openDatabase } from '../../../src/database/database.ts'
 import type { Lane } from '../../../src/concurrency/gate.ts'
 import { Patience } from '../../../src/concurrency/patience.ts'
@@ -21,6 +21,10 @@ const anyCheckpoint = {
   platform: undefined,
   crawledBefore: undefined,
   crawledAfter: undefined,
+  completedBefore: undefined,
+  running: undefined,
+  paused: undefined,
+  complete: undefined,
 }
 const sessionsOf = (userId: string | undefined) => ({
   ...{ userId, stream: undefined, platform: undefined, statuses: undefined, stalled: undefined },

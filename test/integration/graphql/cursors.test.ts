@@ -73,7 +73,7 @@ describe('a cursor that somebody made up', () => {
 
   it.each([
     ['users', (args: string) => `list: users(${args})`],
-    ...['LAST_CRAWLED_AT_DESC', 'LAST_CRAWLED_AT_ASC'].map(
+    ...['LAST_CRAWLED_AT_DESC', 'LAST_CRAWLED_AT_ASC', 'LAST_COMPLETED_AT_ASC', 'LAST_COMPLETED_AT_DESC'].map(
       (order) => [`checkpoints ${order}`, (args: string) => `list: checkpoints(orderBy: ${order}, ${args})`] as const,
     ),
     ...['STARTED_AT_DESC', 'STARTED_AT_ASC', 'COMPLETED_AT_DESC'].map(

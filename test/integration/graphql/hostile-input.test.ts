@@ -151,7 +151,7 @@ const sessionFilter = fc.record({
   startedBefore: some(date),
   startedAfter: some(date),
 })
-const checkpointFilter = fc.record({ crawledBefore: some(date), crawledAfter: some(date) })
+const checkpointFilter = fc.record({ crawledBefore: some(date), crawledAfter: some(date), completedBefore: some(date) })
 
 describe('whatever is sent', () => {
   let waymark: TestWaymark
@@ -191,7 +191,7 @@ describe('whatever is sent', () => {
           sessions(${args}, filter: $filter, orderBy: ${order}) { totalCount nodes { id } } sessionStats(filter: $filter) { total } }`,
         fc.tuple(page, filter, sessionFilter).map(([paged, by, also]) => ({ ...paged, filter: { ...by, ...also } })),
       ]) as [string, fc.Arbitrary<object>][]),
-      ...(['LAST_CRAWLED_AT_ASC', 'LAST_CRAWLED_AT_DESC'].map((order) => [
+      ...(['LAST_CRAWLED_AT_ASC', 'LAST_CRAWLED_AT_DESC', 'LAST_COMPLETED_AT_ASC'].map((order) => [
         `query (${declared}, $filter: CheckpointFilter) {
           checkpoints(${args}, filter: $filter, orderBy: ${order}) { totalCount nodes { id } } }`,
         fc.tuple(page, filter, checkpointFilter).map(([paged, by, also]) => ({ ...paged, filter: { ...by, ...also } })),

@@ -19,7 +19,7 @@ const TIMES = {
 const texts = Object.keys(TIMES)
 const told = Object.values(TIMES)
 const SESSION = 'sessionId startedAt completedAt heartbeatAt stalled bookmarksPerSecond'
-const CHECKPOINT = 'userId lastCrawledAt createdAt updatedAt'
+const CHECKPOINT = 'userId lastCrawledAt createdAt updatedAt lastCompletedAt'
 
 describe('times that other programs wrote and RFC 3339 cannot say', () => {
   let stored: TestDatabase
@@ -38,6 +38,7 @@ describe('times that other programs wrote and RFC 3339 cannot say', () => {
         VALUES ($1, '20', $2, $2, $2)`,
         [`u${n}`, text],
       )
+      await stored.query('UPDATE crawler.crawl_state SET last_completed_at = $2 WHERE user_id = $1', [`u${n}`, text])
       await stored.query(
         `INSERT INTO crawler.crawl_session (session_id, user_id, status, started_at, completed_at, heartbeat_at, first_save_at, last_save_at, commits)
         VALUES ($1, $2, 'failed', $3, $3, $3, $3, $3, 2)`,
@@ -116,6 +117,8 @@ describe('times that other programs wrote and RFC 3339 cannot say', () => {
     ['sessions', 'COMPLETED_AT_DESC', 'sessionId'],
     ['checkpoints', 'LAST_CRAWLED_AT_ASC', 'userId'],
     ['checkpoints', 'LAST_CRAWLED_AT_DESC', 'userId'],
+    ['checkpoints', 'LAST_COMPLETED_AT_ASC', 'userId'],
+    ['checkpoints', 'LAST_COMPLETED_AT_DESC', 'userId'],
   ])('are paged through one by one, forward and backward: %s by %s', async (list, order, field) => {
     const walk = async (size: string, from: string, end: string) => {
       const seen: string[] = []
