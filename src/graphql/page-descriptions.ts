@@ -2,6 +2,16 @@ import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from './paging.ts'
 
 const CURSOR = 'A cursor of this list in this order.'
 
+/** The arguments of a list that is only read forward. */
+export const forwardArguments = {
+  first: {
+    description:
+      'The number of nodes to read from the beginning of the list, or behind `after`: ' +
+      `0 to ${MAX_PAGE_SIZE}, default ${DEFAULT_PAGE_SIZE}.`,
+  },
+  after: { description: 'A cursor of this list. The page begins behind it: send `endCursor` for the next page.' },
+} as const
+
 /** What the relay plugin's options say of the arguments and the pages of every list. */
 export const pageDescriptions = {
   firstArgOptions: {

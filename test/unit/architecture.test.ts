@@ -36,6 +36,7 @@ const RANKS = [
   'maintenance',
   'crawl/feeds',
   'crawl/lease',
+  'crawl/due',
   'crawl/plan',
   'crawl/save',
   'crawl/history',

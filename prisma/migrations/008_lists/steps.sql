@@ -27,5 +27,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_started
 CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_unfinished
   ON crawler.crawl_state (stream, last_started_at, user_id)
   WHERE coalesce(last_completed_at, '-infinity'::timestamptz) < last_started_at;
+-- dueLists: who was never started, by a merge with the users.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_user_started
+  ON crawler.crawl_state (stream, user_id) WHERE last_started_at IS NOT NULL;
 -- What is paused now.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_pause_until ON crawler.crawl_pause (until, user_id, stream);

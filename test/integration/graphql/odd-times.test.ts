@@ -67,7 +67,13 @@ describe('times that other programs wrote and RFC 3339 cannot say', () => {
       })),
     )
     expect(checkpoints.nodes).toEqual(
-      told.map((time, n) => ({ userId: `u${n}`, lastCrawledAt: time, createdAt: time, updatedAt: time })),
+      told.map((time, n) => ({
+        userId: `u${n}`,
+        lastCrawledAt: time,
+        createdAt: time,
+        updatedAt: time,
+        lastCompletedAt: time,
+      })),
     )
     for (const [n, time] of told.entries()) {
       const one = await waymark.ask(
