@@ -23,6 +23,7 @@ import '../crawl/session/graphql-prune.ts'
 import '../crawl/feeds/graphql-session.ts'
 import '../stream/graphql-streams.ts'
 import '../user/graphql.ts'
+import '../user/graphql-search.ts'
 import { builder } from '../graphql/builder.ts'
 import '../graphql/errors.ts'
 

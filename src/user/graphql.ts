@@ -50,7 +50,7 @@ builder.queryField('user', (t) =>
   }),
 )
 
-const UserConnection = builder.connectionObject(
+export const UserConnection = builder.connectionObject(
   { type: UserType, name: 'UserConnection', description: 'A page of users.' },
   { name: 'UserEdge', description: 'A user in a page, with its cursor.' },
 )
