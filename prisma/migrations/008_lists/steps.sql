@@ -31,4 +31,4 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_unfinished
 CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_user_started
   ON crawler.crawl_state (stream, user_id) WHERE last_started_at IS NOT NULL;
 -- What is paused now.
-CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_pause_until ON crawler.crawl_pause (until, user_id, stream);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_pause_until ON crawler.crawl_pause (until);

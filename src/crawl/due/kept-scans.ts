@@ -2,8 +2,10 @@ import type { DueQuery } from './model.ts'
 
 /** A scan that is quicker than this, milliseconds, is not kept. */
 const SLOW_SCAN_MS = 50
-/** A scan is kept for so many times as long as it took. So scans take at most 5 % of one connection's time. */
+/** A scan is kept for so many times as long as it took, so that scans take at most 5 % of one connection's time. */
 const KEEP_TIMES = 20
+/** Where scans take longer than half a second, they may take more. */
+const LONGEST_KEEP_MS = 10_000
 const MOST_STREAMS = 100
 
 /** What a scan of all users behind `after` found: those who were never started. */
@@ -24,7 +26,7 @@ interface Kept {
 /**
  * The last slow scan of each stream, for callers that reach every user. That nobody is left who was never started can
  * only be told by looking at each user, which takes 0.3 s for 1,000,000 users, and a scheduler asks each second. So
- * in a large database a user who was just registered may come into dueLists some seconds late. Whoever uses what is
+ * in a large database a user who was just registered may come into dueLists up to 10 s late. Whoever uses what is
  * kept judges it anew, so that no list comes that is not due.
  */
 export class KeptScans {
@@ -43,7 +45,7 @@ export class KeptScans {
     if (tookMs < SLOW_SCAN_MS) return
     const [oldest] = this.#kept.keys()
     if (oldest !== undefined && this.#kept.size >= MOST_STREAMS) this.#kept.delete(oldest)
-    const keepMs = KEEP_TIMES * tookMs
+    const keepMs = Math.min(KEEP_TIMES * tookMs, LONGEST_KEEP_MS)
     this.#kept.set(stream, { found, completedBefore: completedBefore.getTime(), until: now + keepMs, keepMs })
   }
 }

@@ -170,6 +170,21 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
     filter: FILTERS.sessions,
   }),
   read('resumePlan', { userId: 'String!', stream: 'String' }, PLAN, { userId, stream }),
+  read(
+    'dueLists',
+    { stream: 'String!', completedBefore: 'DateTime!', startedBefore: 'DateTime', first: 'Int' },
+    `totalCount nodes { userId stream lastStartedAt failuresInARow checkpoint { ${CHECKPOINT} } } pageInfo { hasNextPage }`,
+    {
+      ...page,
+      stream,
+      completedBefore: fc.constantFrom(at.from, today(1)),
+      startedBefore: maybe(fc.constant(today(1))),
+    },
+  ),
+  read('searchUsers', { prefix: 'String!', first: 'Int' }, `totalCount nodes { ${USER} } pageInfo { hasNextPage }`, {
+    ...page,
+    prefix: fc.constantFrom('', 'c', 'canary', 'canary-1', 'ours', 'o'),
+  }),
   read('crawlPause', { userId: 'String!', stream: 'String' }, 'until reason pausedBy', { userId, stream }),
   read(
     'checkpointHistory',

@@ -31,9 +31,9 @@ const DUE = `query ($stream: String!, $completedBefore: DateTime!, $startedBefor
     totalCount nodes { userId stream lastStartedAt failuresInARow checkpoint { lastItemId version pause { until } } }
     edges { cursor node { userId } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }`
 
-async function due(asker: Pick<TestWaymark, 'ask'>, args: Record<string, unknown> = {}): Promise<Page> {
+async function due(asker: Pick<TestWaymark, 'ask'>, args: Record<string, unknown> = {}, query = DUE): Promise<Page> {
   const variables = { stream: 'twitter/bookmarks', completedBefore: inMs(HOUR_MS), first: 100, ...args }
-  return (await asker.ask<{ dueLists: Page }>(DUE, variables)).dueLists
+  return (await asker.ask<{ dueLists: Page }>(query, variables)).dueLists
 }
 const usersOf = ({ nodes }: Page) => nodes.map(({ userId }) => userId)
 
@@ -227,6 +227,8 @@ describe('dueLists of many users', () => {
           now() + (random() - 0.5) * interval '1 day' FROM crawler.crawl_state WHERE owner_session_id IS NOT NULL;
       INSERT INTO crawler.crawl_pause (user_id, stream, until, paused_by)
         SELECT id, 'twitter/bookmarks', now() + (random() - 0.5) * interval '1 day', 'local' FROM public."user" WHERE random() < 0.2`)
+    // As autovacuum does it, in a minute.
+    await waymark.database.query('ANALYZE')
     // The rule, said once more and plainly.
     const judged = await waymark.database.query<{ user_id: string; started: string | null; is_due: boolean }>(`
       SELECT u.id AS user_id, to_char(st.last_started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS started,
@@ -243,9 +245,10 @@ describe('dueLists of many users', () => {
   afterAll(() => waymark[Symbol.asyncDispose]())
 
   async function walk(asker: Pick<TestWaymark, 'ask'>, args: Record<string, unknown>): Promise<string[]> {
+    const query = DUE.replace('totalCount ', '')
     const found: string[] = []
     for (let after: string | null = null, more = true; more;) {
-      const page = await due(asker, { completedBefore, ...args, after })
+      const page = await due(asker, { completedBefore, ...args, after }, query)
       expect(page.pageInfo.hasPreviousPage).toBe(after !== null)
       expect(page.edges.map(({ node }) => node.userId)).toEqual(usersOf(page))
       expect(page.pageInfo.endCursor).toBe(page.edges.at(-1)?.cursor ?? null)

@@ -49,6 +49,8 @@ const PAUSE = `userId: "user-0120", until: "${dayFromNow(1)}", reason: "tired"`
 const SETTING = 'name: "reddit/saved", ordering: ASCENDING'
 const IN_SESSION = `, sessionId: "live-1"`
 
+const DUE_LISTS = `stream: "${STREAM}", completedBefore: "${dayFromNow(1)}", first: 20`
+
 /** So many statements and not one more, and so many rows inserted, updated and deleted by them. */
 type Line = readonly [what: string, statements: number, written: number, selection: string]
 
@@ -70,6 +72,11 @@ const queries: readonly Line[] = [
   ['Query.sessions, counted', 2, 0, 'sessions(first: 20) { totalCount nodes { id } }'],
   ['Query.sessionStats', 1, 0, 'sessionStats { total running bookmarksProcessed }'],
   ['Query.resumePlan', 1, 0, 'resumePlan(userId: "user-0001") { mode reason previousSession { id } }'],
+  ['Query.dueLists', 1, 0, `dueLists(${DUE_LISTS}) { nodes { userId stream } }`],
+  ['Query.dueLists, with failures', 2, 0, `dueLists(${DUE_LISTS}) { nodes { userId failuresInARow } }`],
+  ['Query.dueLists, counted', 2, 0, `dueLists(${DUE_LISTS}) { totalCount nodes { userId } }`],
+  ['Query.searchUsers', 1, 0, 'searchUsers(prefix: "user-", first: 20) { nodes { id userId } }'],
+  ['Query.searchUsers, counted', 2, 0, 'searchUsers(prefix: "user-") { totalCount nodes { id } }'],
   ['Query.crawlPause', 1, 0, 'crawlPause(userId: "user-0001") { until reason }'],
   ['Query.streams', 1, 0, 'streams { id name ordering }'],
   ['Query.activity', 1, 0, `activity(from: "${dayFromNow(-1)}", to: "${dayFromNow(1)}", bucket: DAY) { saves }`],
