@@ -40,6 +40,8 @@ function settingsLike(variable: string, settings: readonly string[]): readonly s
     .replace(/^DB_/, 'DATABASE_')
   if (settings.includes(name)) return [name]
   const near = settings
+    // Each edit changes the length by one at most. This leaves few names to compare letter by letter.
+    .filter((setting) => Math.abs(name.length - setting.length) <= mostEdits(setting))
     .map((setting) => ({ setting, distance: editDistance(name, setting) }))
     .filter(({ setting, distance }) => distance <= mostEdits(setting) && (setting.length > 5 || isSwap(name, setting)))
     .sort((a, b) => a.distance - b.distance)
