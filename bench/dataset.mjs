@@ -58,12 +58,17 @@ export async function fill(client, { users, crawledUsers }, { streamOf, statusOf
       SELECT user_id, stream, v, 'EXTERNAL', last_tweet_id, bookmarks_count, bookmarks_count, FALSE, 0, at, at
       FROM crawler.crawl_checkpoint, generate_series(1, ${versions}) AS v, LATERAL (SELECT last_crawled_at - (${versions} - v) * interval '1 day') AS t (at);
     INSERT INTO crawler.crawl_session (session_id, user_id, stream, started_at, completed_at, status, bookmarks_processed, epoch,
-        lease_seconds, lease_expires_at, position_moved_at)
+        lease_seconds, lease_expires_at, position_moved_at, end_reason, worker, rate_limited_until, loop_hits)
       SELECT 'user-' || lpad(n::text, 7, '0') || '-' || (9 + k), 'user-' || lpad(n::text, 7, '0'), ${streamOf}, at,
         CASE WHEN status <> 'running' THEN at + interval '61.5 s' END, status, (n + k) % 500,
         -- Running sessions own a stream, and half of them do not move.
         leased, CASE WHEN leased > 0 THEN 60 END, CASE WHEN leased > 0 THEN timestamptz '2100-01-01Z' END,
-        CASE WHEN leased > 0 AND n % 200 < 100 THEN timestamptz '2100-01-01Z' END
+        CASE WHEN leased > 0 AND n % 200 < 100 THEN timestamptz '2100-01-01Z' END,
+        CASE WHEN status = 'running' THEN NULL WHEN (n * 20 + k) % 2000 = 11 THEN 'TAKEN_OVER' WHEN status = 'failed' THEN 'LEASE_EXPIRED'
+          ELSE 'REPORTED' END,
+        -- Of those that move, some are rate limited, and some go round.
+        'worker-' || n % 1000, CASE WHEN leased > 0 AND n % 400 < 100 THEN timestamptz '2100-01-01Z' END,
+        CASE WHEN leased > 0 AND n % 400 BETWEEN 200 AND 299 THEN 3 ELSE 0 END
       FROM generate_series(1, ${crawledUsers}) AS n, generate_series(1, ${SESSIONS_PER_USER}) AS k,
         LATERAL (SELECT timestamptz '2026-01-01Z' + n * interval '1.237 s' + k * interval '1 hour', ${statusOf}) AS t (at, status),
         LATERAL (SELECT CASE WHEN status = 'running' THEN 1 ELSE 0 END) AS l (leased);

@@ -20,6 +20,7 @@ const sessionId = (user, count) => `${userId(user)}-${10 + (count % SESSIONS_PER
 const nodeId = (type, key) => Buffer.from(`${type}:${key}`).toString('base64')
 const PLATFORMS = ['TWITTER', 'REDDIT', 'LINKEDIN', 'MASTODON', 'BLUESKY', 'YOUTUBE', 'OTHER']
 const STATUSES = ['RUNNING', 'COMPLETED', 'STOPPED', 'FAILED']
+const END_REASONS = ['REPORTED', 'LEASE_EXPIRED', 'TAKEN_OVER']
 
 const CHECKPOINT = 'userId stream lastItemId lastCrawledAt bookmarksCount updatedAt'
 const SESSION = 'sessionId userId stream status startedAt completedAt bookmarksProcessed'
@@ -48,6 +49,15 @@ const sessionFilters = {
   }),
   'stalled true': () => ({ stalled: true }),
   'stalled false': () => ({ stalled: false }),
+  'stallReason LOOP': () => ({ stallReason: ['LOOP'] }),
+  'stallReason LOOP, NO_PROGRESS': () => ({ stallReason: ['LOOP', 'NO_PROGRESS'] }),
+  ...Object.fromEntries(END_REASONS.map((reason) => [`endReason ${reason}`, () => ({ endReason: [reason] })])),
+  'endReason LEASE_EXPIRED, TAKEN_OVER': () => ({ endReason: ['LEASE_EXPIRED', 'TAKEN_OVER'] }),
+  worker: (user) => ({ worker: `worker-${user % 1000}` }),
+  'worker, none': () => ({ worker: 'worker-none' }),
+  'rateLimited true': () => ({ rateLimited: true }),
+  'rateLimited false': () => ({ rateLimited: false }),
+  activeAfter: (user, count) => ({ activeAfter: timeOf(user, count) }),
   'userId, stream': (user) => ({ userId: userId(user), stream: streamOf(user) }),
   'userId, status': (user) => ({ userId: userId(user), status: ['STOPPED', 'FAILED'] }),
   'userId, startedBefore': (user, count) => ({ userId: userId(user), startedBefore: timeOf(user, count) }),
@@ -221,6 +231,13 @@ const counts = [
   ['sessions, no filter: totalCount', 'sessions(first: 1) { totalCount }'],
   ['sessions, status COMPLETED: totalCount', 'sessions(first: 1, filter: { status: [COMPLETED] }) { totalCount }'],
   ['sessions, status RUNNING: totalCount', 'sessions(first: 1, filter: { status: [RUNNING] }) { totalCount }'],
+  [
+    'sessions, endReason TAKEN_OVER: totalCount',
+    'sessions(first: 1, filter: { endReason: [TAKEN_OVER] }) { totalCount }',
+  ],
+  ['sessions, worker: totalCount', 'sessions(first: 1, filter: { worker: "worker-7" }) { totalCount }'],
+  ['sessions, rateLimited: totalCount', 'sessions(first: 1, filter: { rateLimited: true }) { totalCount }'],
+  ['sessions, stallReason LOOP: totalCount', 'sessions(first: 1, filter: { stallReason: [LOOP] }) { totalCount }'],
   ['sessions, stream, 0.1 % of them: totalCount', 'sessions(first: 1, filter: { stream: "rare/list" }) { totalCount }'],
   ['checkpoints, no filter: totalCount', 'checkpoints(first: 1) { totalCount }'],
   ['users: totalCount', 'users(first: 1) { totalCount }'],

@@ -179,6 +179,10 @@ CREATE INDEX crawl_session_duration_completed ON crawler.crawl_session USING btr
 
 CREATE INDEX crawl_session_duration_started ON crawler.crawl_session USING btree (crawler.duration_step(started_at, completed_at), started_at, session_id) WHERE (completed_at IS NOT NULL);
 
+CREATE INDEX crawl_session_end_reason_completed ON crawler.crawl_session USING btree (end_reason, COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id) WHERE (end_reason IS NOT NULL);
+
+CREATE INDEX crawl_session_end_reason_started ON crawler.crawl_session USING btree (end_reason, started_at, session_id) WHERE (end_reason IS NOT NULL);
+
 CREATE INDEX crawl_session_leased ON crawler.crawl_session USING btree (session_id) WHERE (((status)::text = 'running'::text) AND (epoch > 0));
 
 CREATE INDEX crawl_session_other_platform_started ON crawler.crawl_session USING btree (started_at, session_id) WHERE (split_part((stream)::text, '/'::text, 1) <> ALL (ARRAY['twitter'::text, 'reddit'::text, 'linkedin'::text, 'mastodon'::text, 'bluesky'::text, 'youtube'::text]));
@@ -202,6 +206,10 @@ CREATE INDEX crawl_session_user_started ON crawler.crawl_session USING btree (us
 CREATE INDEX crawl_session_user_status_started ON crawler.crawl_session USING btree (user_id, crawler.known_status((status)::text), started_at, session_id);
 
 CREATE INDEX crawl_session_user_stream_started ON crawler.crawl_session USING btree (user_id, stream, started_at, session_id);
+
+CREATE INDEX crawl_session_worker_completed ON crawler.crawl_session USING btree (worker, COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id) WHERE (worker IS NOT NULL);
+
+CREATE INDEX crawl_session_worker_started ON crawler.crawl_session USING btree (worker, started_at, session_id) WHERE (worker IS NOT NULL);
 
 CREATE TRIGGER crawl_session_feed AFTER INSERT OR DELETE OR UPDATE ON crawler.crawl_session FOR EACH ROW EXECUTE FUNCTION crawler.record_session_event();
 

@@ -2,7 +2,7 @@ import { Fault } from '../errors/fault.ts'
 
 /**
  * read: queries and feeds. crawl: what a crawler does, including a clear that names its own session. operate: clear,
- * rollback, prune, configure, register, import, requestStop. admin: API keys.
+ * rollback, prune, configure, register, import, requestStop, requestStopSessions. admin: API keys.
  */
 export const SCOPES = ['read', 'crawl', 'operate', 'admin'] as const
 export type Scope = (typeof SCOPES)[number]

@@ -23,6 +23,7 @@ const NEEDED: Record<string, readonly Scope[]> = {
   failSession: ['crawl'],
   registerUser: ['operate'],
   requestStop: ['operate'],
+  requestStopSessions: ['operate'],
   rollbackCheckpoint: ['operate'],
   pruneSessions: ['operate'],
   configureStream: ['operate'],

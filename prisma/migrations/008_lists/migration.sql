@@ -86,6 +86,8 @@ $$;
 -- To take this back (docs/database.md, Rolling back). Full passes and catch-ups that are not finished are lost, and so
 -- are pauses.
 -- ROLLBACK BEGIN
+-- DROP INDEX IF EXISTS crawler.crawl_session_end_reason_started, crawler.crawl_session_end_reason_completed,
+--   crawler.crawl_session_worker_started, crawler.crawl_session_worker_completed;
 -- ALTER TABLE crawler.idempotency_key DROP COLUMN IF EXISTS session_id, DROP COLUMN IF EXISTS version;
 -- DROP TABLE IF EXISTS crawler.crawl_pause;
 -- ALTER TABLE crawler.crawl_session DROP COLUMN IF EXISTS mode, DROP COLUMN IF EXISTS plan_reason, DROP COLUMN IF EXISTS stop_reason,

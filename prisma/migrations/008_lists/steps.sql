@@ -32,3 +32,14 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_state_stream_user_started
   ON crawler.crawl_state (stream, user_id) WHERE last_started_at IS NOT NULL;
 -- What is paused now.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_pause_until ON crawler.crawl_pause (until);
+-- The filters of sessions by what ended them and by who crawls, in each order. Saves and heartbeats write none of them.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_end_reason_started
+  ON crawler.crawl_session (end_reason, started_at, session_id) WHERE end_reason IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_end_reason_completed
+  ON crawler.crawl_session (end_reason, coalesce(completed_at, '-infinity'::timestamptz), started_at, session_id)
+  WHERE end_reason IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_worker_started
+  ON crawler.crawl_session (worker, started_at, session_id) WHERE worker IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_worker_completed
+  ON crawler.crawl_session (worker, coalesce(completed_at, '-infinity'::timestamptz), started_at, session_id)
+  WHERE worker IS NOT NULL;

@@ -61,6 +61,12 @@ const SessionStatusEventType = builder.objectRef<SessionStatusEvent>('SessionSta
   }),
 })
 
+/** Conditions on what changes without an event, or that an event does not carry. */
+const LIST_CONDITIONS = [
+  ...(['startedBefore', 'startedAfter', 'completedBefore', 'completedAfter', 'activeAfter'] as const),
+  ...(['stalled', 'stallReason', 'endReason', 'worker', 'rateLimited'] as const),
+] as const
+
 builder.subscriptionField('sessionStatusChanged', (t) =>
   t.field({
     type: SessionStatusEventType,
@@ -73,16 +79,17 @@ builder.subscriptionField('sessionStatusChanged', (t) =>
         type: SessionFilterInput,
         description:
           'Which sessions. Default: all. `status` matches the new or the previous status, so you also see a session ' +
-          'leave it. Conditions on times and on `stalled` are refused with BAD_USER_INPUT.',
+          'leave it. Other conditions than `userId`, `stream`, `platform` and `status` are refused with BAD_USER_INPUT.',
       }),
       after: t.arg.string(afterOptions),
     },
     subscribe: (_parent, { filter, after }, { feed, caller, lastEventId }) => {
-      const { startedBefore, startedAfter, completedBefore, completedAfter, stalled } = filter ?? {}
-      if (
-        [startedBefore, startedAfter, completedBefore, completedAfter, stalled].some((condition) => condition != null)
-      ) {
-        throw new Fault('BAD_USER_INPUT', 'times and stalled select rows of a list, not events: leave them out.')
+      const refused = LIST_CONDITIONS.filter((name) => filter?.[name] != null)
+      if (refused.length > 0) {
+        throw new Fault(
+          'BAD_USER_INPUT',
+          `${refused.join(' and ')} can select rows of a list, not events: leave them out.`,
+        )
       }
       return watchSessions(feed, caller, toSessionFilter(filter ?? {}), lastEventId ?? after ?? undefined)
     },

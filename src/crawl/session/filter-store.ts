@@ -3,7 +3,8 @@ import { reachSql } from '../../database/reach.ts'
 import type { Reach } from '../../identity/principal.ts'
 import type { Platform } from '../../stream/platforms/platform.ts'
 import { platformSql } from '../../stream/store.ts'
-import { type SessionStatus, STALLED_AFTER_LEASES } from './model.ts'
+import type { EndReason, SessionStatus } from './model.ts'
+import { STALL_REASONS, stalledSql, type StallReason } from './stall.ts'
 
 export interface SessionFilter {
   readonly userId: string | undefined
@@ -17,8 +18,17 @@ export interface SessionFilter {
   /** Both bounds are exclusive. A running session has not completed, so it matches neither. */
   readonly completedBefore: Date | undefined
   readonly completedAfter: Date | undefined
-  /** Alive and not rate limited, but the position has not moved for 5 leases. */
+  /** true: stalled for any reason; false: not stalled. */
   readonly stalled: boolean | undefined
+  /** undefined: stalled or not; an empty list: none. */
+  readonly stallReasons?: readonly StallReason[] | undefined
+  /** undefined: ended by whatever, or running; an empty list: none. */
+  readonly endReasons?: readonly EndReason[] | undefined
+  readonly worker?: string | undefined
+  /** true: running, and the platform lets the crawler continue only later; false: all others. */
+  readonly rateLimited?: boolean | undefined
+  /** Running, or completed after this. */
+  readonly activeAfter?: Date | undefined
 }
 
 /** The same expression as in the index crawl_session_completed. */
@@ -41,17 +51,22 @@ export function conditionSql(reach: Reach, filter: SessionFilter): Prisma.Sql {
     conditions.push(Prisma.sql`${COMPLETED_AT} < ${filter.completedBefore} AND s.completed_at IS NOT NULL`)
   }
   if (filter.completedAfter) conditions.push(Prisma.sql`${COMPLETED_AT} > ${filter.completedAfter}`)
-  if (filter.stalled !== undefined) conditions.push(stalledSql(filter.stalled))
+  if (filter.stalled !== undefined) conditions.push(isOrNot(filter.stalled, stalledSql(STALL_REASONS)))
+  if (filter.stallReasons) conditions.push(stalledSql(filter.stallReasons))
+  if (filter.endReasons?.length === 1) {
+    conditions.push(Prisma.sql`s.end_reason = ${filter.endReasons[0]}`)
+  } else if (filter.endReasons) {
+    conditions.push(Prisma.sql`s.end_reason = ANY (${[...filter.endReasons]}::text[])`)
+  }
+  if (filter.worker !== undefined) conditions.push(Prisma.sql`s.worker = ${filter.worker}`)
+  if (filter.rateLimited !== undefined) conditions.push(isOrNot(filter.rateLimited, RATE_LIMITED))
+  if (filter.activeAfter) conditions.push(Prisma.sql`(${RUNNING} OR ${COMPLETED_AT} > ${filter.activeAfter})`)
   return Prisma.join(conditions, ' AND ')
 }
 
-/** isStalled (model.ts) in SQL. If stalled sessions are asked for, only running ones are read. */
-function stalledSql(stalled: boolean): Prisma.Sql {
-  // Matches the status indexes, which are already in the list's order. With crawl_session_leased all live sessions
-  // would be sorted. coalesce(): nearly all ended sessions have epoch 0, and the planner would expect that of the
-  // running ones too.
-  const condition = Prisma.sql`(crawler.known_status(s.status) = 'running' AND coalesce(s.epoch, 0) > 0
-    AND coalesce(s.lease_expires_at > crawler.clock(), false) AND coalesce(s.rate_limited_until <= crawler.clock(), true)
-    AND crawler.clock() - coalesce(s.position_moved_at, s.started_at) > ${STALLED_AFTER_LEASES}::integer * s.lease_seconds * interval '1 second')`
-  return stalled ? condition : Prisma.sql`NOT ${condition}`
-}
+const RUNNING = Prisma.sql`crawler.known_status(s.status) = 'running'`
+// Saves write rate_limited_until, so no index may have it. The status indexes hold the running sessions in order.
+const RATE_LIMITED = Prisma.sql`(${RUNNING} AND coalesce(s.rate_limited_until > crawler.clock(), false))`
+
+/** @param condition one that is never NULL */
+const isOrNot = (wanted: boolean, condition: Prisma.Sql) => (wanted ? condition : Prisma.sql`NOT ${condition}`)

@@ -1,4 +1,4 @@
-import { requireIdentifier } from '../../graphql/arguments.ts'
+import { requireIdentifier, requireName } from '../../graphql/arguments.ts'
 import { builder } from '../../graphql/builder.ts'
 import { feedCursorOptions } from '../../graphql/feed-options.ts'
 import { requireStream } from '../../stream/model.ts'
@@ -8,7 +8,7 @@ import { UserType } from '../../user/graphql.ts'
 import { countSessions, sessionStats } from './count-store.ts'
 import type { SessionFilter } from './filter-store.ts'
 import { readingOf } from './graphql-reading.ts'
-import { SessionStatusEnum } from './graphql-status.ts'
+import { SessionEndReasonEnum, SessionStatusEnum, StallReasonEnum } from './graphql-status.ts'
 import { SessionType } from './graphql.ts'
 import { listSessions, type SessionOrder } from './list-store.ts'
 import { createSessionCounts, createSessionLoaders } from './loaders.ts'
@@ -38,6 +38,22 @@ export const SessionFilterInput = builder.inputType('CrawlSessionFilter', {
     }),
     stalled: t.boolean({
       description: 'True: sessions that are stalled (see CrawlSession.stalled). False: all others.',
+    }),
+    stallReason: t.field({
+      type: [StallReasonEnum],
+      description: 'Sessions that are stalled for one of these reasons. An empty list matches none.',
+    }),
+    endReason: t.field({
+      type: [SessionEndReasonEnum],
+      description: 'Sessions that ended for one of these reasons. An empty list matches none.',
+    }),
+    worker: t.string({ description: 'Sessions that were started with this `worker`.' }),
+    rateLimited: t.boolean({
+      description: 'True: running sessions whose `rateLimitedUntil` is in the future. False: all others.',
+    }),
+    activeAfter: t.field({
+      type: 'DateTime',
+      description: 'Sessions that are RUNNING, or whose `completedAt` is later: what a timeline since then shows.',
     }),
   }),
 })
@@ -71,6 +87,11 @@ export function toSessionFilter(input: typeof SessionFilterInput.$inferInput): S
     completedBefore: input.completedBefore ?? undefined,
     completedAfter: input.completedAfter ?? undefined,
     stalled: input.stalled ?? undefined,
+    stallReasons: input.stallReason ?? undefined,
+    endReasons: input.endReason ?? undefined,
+    worker: input.worker == null ? undefined : requireName('filter.worker', input.worker),
+    rateLimited: input.rateLimited ?? undefined,
+    activeAfter: input.activeAfter ?? undefined,
   }
 }
 

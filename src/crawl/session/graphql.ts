@@ -8,16 +8,17 @@ import type { Context } from '../../graphql/context.ts'
 import { platformOptions, STREAM_DESCRIPTION } from '../../stream/graphql.ts'
 import { userOptions } from '../../user/graphql.ts'
 import { createCheckpointLoaders } from '../checkpoint/loaders.ts'
-import { END_REASONS, SessionEndReasonEnum, SessionStatusEnum } from './graphql-status.ts'
+import { SessionEndReasonEnum, SessionStatusEnum, StallReasonEnum } from './graphql-status.ts'
 import { createSessionLoaders } from './loaders.ts'
 import {
   type CrawlSession,
+  END_REASONS,
   isLive,
-  isStalled,
   type ListedSession,
   type SessionSummary,
   statusFromColumn,
 } from './model.ts'
+import { stallReasonOf } from './stall.ts'
 import { findSession } from './store.ts'
 
 /**
@@ -147,8 +148,14 @@ export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, Summa
       resolve: fromWhole((session) => session.attempt),
     }),
     stalled: t.boolean({
-      description: 'Whether it is alive and not rate limited, and its position has not moved for 5 leases.',
-      resolve: fromWhole((session, { clock }) => isStalled(session, clock.now())),
+      description: 'Whether it makes no progress although it is alive: `stallReason` is not null.',
+      resolve: fromWhole((session, { clock }) => stallReasonOf(session, clock.now()) !== null),
+    }),
+    stallReason: t.field({
+      type: StallReasonEnum,
+      nullable: true,
+      description: 'Why it makes no progress although it is alive. Null: it is not stalled.',
+      resolve: fromWhole((session, { clock }) => stallReasonOf(session, clock.now())),
     }),
     checkpoint: t.field({
       type: CheckpointType,

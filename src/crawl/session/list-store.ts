@@ -168,10 +168,14 @@ function rangesOf(
   also: Prisma.Sql | undefined,
 ): readonly Range[] {
   const whole: Range = { filter }
-  const { statuses, platform, startedBefore, startedAfter, completedBefore, completedAfter } = filter
+  const { statuses, endReasons, platform, startedBefore, startedAfter, completedBefore, completedAfter } = filter
   if (statuses && statuses.length > 1) {
     return [...new Set(statuses)].map((status) => ({ filter: { ...filter, statuses: [status] } }))
   }
+  if (endReasons && endReasons.length > 1) {
+    return [...new Set(endReasons)].map((reason) => ({ filter: { ...filter, endReasons: [reason] } }))
+  }
+  if (filter.activeAfter && !statuses) return activeRanges(reach, { filter, order }, also)
   if (filter.ofStreams) {
     return filter.ofStreams.map((stream) => ({ filter: { ...filter, stream, platform: undefined } }))
   }
@@ -191,6 +195,25 @@ function rangesOf(
     return [{ filter, condition: Prisma.sql`${COMPLETED_AT} = '-infinity'` }, ...ofSteps]
   }
   return [whole]
+}
+
+/** The running sessions, and the ranges of those that completed after. */
+function activeRanges(
+  reach: Reach,
+  { filter: { activeAfter, ...others }, order }: { readonly filter: PageFilter; readonly order: SessionOrder },
+  also: Prisma.Sql | undefined,
+): readonly Range[] {
+  const after = [activeAfter, others.completedAfter].filter((time) => time !== undefined)
+  const completedAfter = new Date(Math.max(...after.map((time) => time.getTime())))
+  const completed = rangesOf(reach, { filter: { ...others, completedAfter }, order }, also)
+  return [
+    { filter: { ...others, statuses: ['running'] } },
+    ...completed.map((range) => ({
+      ...range,
+      // Another program may have written a time of completion to a running one. It is in the first range.
+      condition: Prisma.sql`${range.condition ?? Prisma.sql`TRUE`} AND crawler.known_status(s.status) <> 'running'`,
+    })),
+  ]
 }
 
 /** The sessions of one step, with the bounds on startedAt that follow from the bounds on completedAt. */

@@ -24,6 +24,9 @@ export const SUMMARY_FIELDS = [
 export type SessionSummary = Pick<CrawlSession, (typeof SUMMARY_FIELDS)[number]>
 /** A session as a list reads it: whole if a field was selected that a summary lacks. */
 export type ListedSession = SessionSummary | CrawlSession
+/** What ended a session through this API. The column is null while it runs, and where another program ended it. */
+export const END_REASONS = ['REPORTED', 'LEASE_EXPIRED', 'TAKEN_OVER'] as const
+export type EndReason = (typeof END_REASONS)[number]
 export type EndStatus = Exclude<SessionStatus, 'running'>
 
 /** Whether the session owns its stream: it is running, and its lease has not run out. */
@@ -31,17 +34,6 @@ export function isLive(session: CrawlSession, now: Date): boolean {
   return (
     session.status === 'running' && session.epoch > 0 && session.leaseExpiresAt !== null && session.leaseExpiresAt > now
   )
-}
-
-/** For how many leases the position of a live session may stand still before the session counts as stalled. */
-export const STALLED_AFTER_LEASES = 5
-
-/** Whether the session is alive and not rate limited, but its position has not moved for 5 leases. */
-export function isStalled(session: CrawlSession, now: Date): boolean {
-  if (!isLive(session, now) || session.leaseSeconds === null) return false
-  if (session.rateLimitedUntil && session.rateLimitedUntil > now) return false
-  const movedAt = session.positionMovedAt ?? session.startedAt
-  return now.getTime() - movedAt.getTime() > STALLED_AFTER_LEASES * session.leaseSeconds * 1000
 }
 
 /** Bookmarks a second from the first save to the last; null: there are not yet two saves at different times. */

@@ -123,6 +123,8 @@ const FILTERS = {
   }),
   sessions: fc.record({
     ...{ userId: maybe(userId), stream: maybe(stream), stalled: maybe(fc.boolean()) },
+    endReason: maybe(fc.subarray(['REPORTED', 'LEASE_EXPIRED', 'TAKEN_OVER'])),
+    activeAfter: maybe(fc.constant(at.from)),
     status: maybe(fc.subarray(['RUNNING', 'COMPLETED', 'STOPPED', 'FAILED'])),
   }),
 }
@@ -243,6 +245,10 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
   write('stopSession', ENDED, { sessionId }),
   write('failSession', ENDED, { sessionId, errorMessage: fc.constant('lost') }),
   write('requestStop', `${REFUSAL} ... on RequestStopSuccess { session { ${SESSION} } } ${CLOSED}`, { sessionId }),
+  write('requestStopSessions', `${REFUSAL} ... on RequestStopSessionsSuccess { matched requested }`, {
+    ...{ filter: FILTERS.sessions, all: fc.boolean(), dryRun: fc.boolean(), expectedMatched: maybe(count) },
+    reason: maybe(fc.constant('deployment')),
+  }),
   write('pruneSessions', `${REFUSAL} ... on PruneSessionsSuccess { count }`, {
     ...{ completedBefore: fc.constantFrom(at.from, today(1)), userId: maybe(userId), stream: maybe(stream) },
     dryRun: fc.boolean(),

@@ -21,6 +21,7 @@ const start = (sessionId: string) =>
   `startSession(input: { userId: "ann", sessionId: "${sessionId}", takeover: true, leaseSeconds: 3600 })`
 const saves = 'saveCheckpoints(inputs: [{ userId: "ann", itemId: "22" }])'
 const rollback = `rollbackCheckpoint(input: { userId: "ann", stream: "${STREAM}", toVersion: 1 })`
+const stopAll = 'requestStopSessions(input: { filter: { userId: "ann" }, reason: "deployment" })'
 const prune = 'pruneSessions(input: { completedBefore: "2026-01-01T00:00:00Z" })'
 
 const pause = `pauseCrawl(input: { userId: "ann", until: "${new Date(Date.now() + 3_600_000).toISOString()}" })`
@@ -43,6 +44,7 @@ const WRITES: readonly Write[] = [
   { what: 'requestStop', mutation: 'requestStop(input: { sessionId: "one" })', feed: 'sessionStatusChanged' },
   { what: 'stopSession', mutation: 'stopSession(input: { sessionId: "one" })', feed: 'sessionStatusChanged' },
   { what: 'startSession', mutation: start('two'), feed: 'sessionStatusChanged' },
+  { what: 'requestStopSessions', mutation: stopAll, feed: 'sessionStatusChanged' },
   { what: 'completeSession', mutation: 'completeSession(input: { sessionId: "two" })', feed: 'sessionStatusChanged' },
   { what: 'startSession', mutation: start('three'), feed: 'sessionStatusChanged' },
   {

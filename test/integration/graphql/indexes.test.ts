@@ -19,8 +19,8 @@ async function capture(run: () => Promise<unknown>): Promise<Sent[]> {
   const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
     const [first] = args
     const statement = typeof first === 'string' ? { text: first, values: args[1] } : (first as Partial<Sent>)
-    // The feed's reader ticks on its own; it is no part of a request.
-    if (statement.text !== undefined && !/crawler\.feed(_event)?\b/.test(statement.text)) {
+    // The feed's reader and retention go on their own; they are no part of a request.
+    if (statement.text !== undefined && !/crawler\.feed(_event)?\b|'waymark retention'/.test(statement.text)) {
       sent.push({ text: statement.text, values: Array.isArray(statement.values) ? statement.values : [] })
     }
     return Reflect.apply(original, this, args) as unknown
@@ -93,6 +93,17 @@ const sessionFilters = [
   completedBetween,
   'stalled: true',
   'stalled: false',
+  'stallReason: [LOOP]',
+  'rateLimited: true',
+  'rateLimited: false',
+  'endReason: [REPORTED]',
+  'endReason: [LEASE_EXPIRED, TAKEN_OVER]',
+  'endReason: []',
+  'worker: "common"',
+  'worker: "rare"',
+  'worker: "none"',
+  'activeAfter: "2026-01-05T00:00:00Z"',
+  'activeAfter: "2027-01-05T00:00:00Z"',
   'userId: "u7", status: [RUNNING]',
   'userId: "u7", status: [RUNNING, FAILED]',
   'userId: "u7", stream: "rare/list"',
@@ -134,12 +145,14 @@ describe(`where there are ${SESSIONS} sessions and ${CHECKPOINTS} checkpoints`, 
     // One stream, one platform and one status are rare, one user has every fiftieth session.
     await waymark.database.query(`
       INSERT INTO public."user" SELECT 'u' || n FROM generate_series(1, 5000) AS n;
-      INSERT INTO crawler.crawl_session (session_id, user_id, started_at, stream, status, completed_at)
+      INSERT INTO crawler.crawl_session (session_id, user_id, started_at, stream, status, completed_at, end_reason, worker)
         SELECT 's' || n, CASE WHEN n % 50 = 0 THEN 'u7' ELSE 'u' || (n % 5000 + 1) END, at,
           CASE WHEN n % 500 = 1 THEN 'rare/list' WHEN n % 500 = 2 THEN 'youtube/likes' WHEN n % 500 = 3 THEN 'mastodon/bookmarks'
             WHEN n % 500 = 4 THEN 'bluesky/likes' WHEN n % 500 = 5 THEN 'linkedin/saved'
             ELSE (ARRAY['twitter/bookmarks', 'twitter/likes', 'reddit/saved'])[n % 3 + 1] END,
-          status, CASE WHEN status <> 'running' THEN at + interval '50 seconds' END
+          status, CASE WHEN status <> 'running' THEN at + interval '50 seconds' END,
+          CASE WHEN status = 'running' THEN NULL WHEN n % 900 = 1 THEN 'TAKEN_OVER' WHEN n % 900 = 2 THEN 'LEASE_EXPIRED' ELSE 'REPORTED' END,
+          CASE WHEN n % 800 = 1 THEN 'rare' WHEN n % 2 = 0 THEN 'common' END
         FROM generate_series(1, ${SESSIONS}) AS n,
           LATERAL (SELECT timestamptz '2026-01-01Z' + n * interval '17 seconds', CASE WHEN n % 1000 = 6 THEN 'running'
             WHEN n % 1000 = 7 THEN 'stopped' WHEN n % 10 = 8 THEN 'failed' ELSE 'completed' END) AS t (at, status);
@@ -199,6 +212,11 @@ describe(`where there are ${SESSIONS} sessions and ${CHECKPOINTS} checkpoints`, 
     'platform: OTHER',
     'userId: "u9"',
     'startedBefore: "2026-01-01T01:00:00Z"',
+    'endReason: [LEASE_EXPIRED, TAKEN_OVER]',
+    'worker: "rare"',
+    'stallReason: [LOOP, NO_PROGRESS]',
+    'rateLimited: true',
+    'activeAfter: "2027-01-01T00:00:00Z"',
   ])('counts and statistics of the few sessions with { %s } read no table from end to end', async (filter) => {
     await expectIndexed(`{ sessions(first: 1, filter: { ${filter} }) { totalCount } }`, 1000)
     await expectIndexed(`{ sessionStats(filter: { ${filter} }) { total running } }`, 1000)

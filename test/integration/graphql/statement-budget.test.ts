@@ -32,6 +32,7 @@ const SAVED_BY = `... on SaveCheckpointSuccess { checkpoint { ${CHECKPOINT} } se
 const STARTED = `... on StartSessionSuccess { session { ${SESSION} user { userId } } }`
 const ENDED = `... on EndSessionSuccess { session { ${SESSION} user { userId } } }`
 const ASKED = `... on RequestStopSuccess { session { ${SESSION} } }`
+const ASKED_MANY = '... on RequestStopSessionsSuccess { matched requested }'
 const CLEARED = '... on ClearCheckpointSuccess { cleared nodeId }'
 const ROLLED_BACK = `... on RollbackCheckpointSuccess { checkpoint { ${CHECKPOINT} } revision { id } target { id } }`
 const PAUSED = '... on PauseCrawlSuccess { pause { until reason pausedBy } }'
@@ -47,6 +48,7 @@ const start = (n: number) => `startSession(input: { userId: "${userId(n)}", sess
 const KEY_101 = `userId: "user-0101", stream: "${STREAM}"`
 const PAUSE = `userId: "user-0120", until: "${dayFromNow(1)}", reason: "tired"`
 const SETTING = 'name: "reddit/saved", ordering: ASCENDING'
+const OF_26 = 'filter: { userId: "user-0026" }, expectedMatched: 1'
 const IN_SESSION = `, sessionId: "live-1"`
 
 const DUE_LISTS = `stream: "${STREAM}", completedBefore: "${dayFromNow(1)}", first: 20`
@@ -132,6 +134,7 @@ const mutations: readonly Line[] = [
     `heartbeat(input: { sessionId: "live-21" }) { ... on HeartbeatSuccess { stopRequested } }`,
   ],
   ['Mutation.requestStop', 1, 2, `requestStop(input: { sessionId: "live-22" }) { ${ASKED} }`],
+  ['Mutation.requestStopSessions', 1, 2, `requestStopSessions(input: { ${OF_26} }) { ${ASKED_MANY} }`],
   ['Mutation.completeSession', 1, 3, `completeSession(input: { sessionId: "live-23" }) { ${ENDED} }`],
   ['Mutation.stopSession', 1, 2, `stopSession(input: { sessionId: "live-24" }) { ${ENDED} }`],
   ['Mutation.failSession', 1, 2, `failSession(input: { sessionId: "live-25", errorMessage: "cut off" }) { ${ENDED} }`],
