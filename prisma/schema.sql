@@ -121,8 +121,6 @@ ALTER TABLE crawler.crawl_pause ADD CONSTRAINT crawl_pause_pkey PRIMARY KEY (use
 
 ALTER TABLE crawler.crawl_pause ADD CONSTRAINT crawl_pause_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
 
-CREATE INDEX crawl_pause_until ON crawler.crawl_pause USING btree (until);
-
 CREATE TABLE crawler.crawl_session (
   session_id character varying(255) NOT NULL,
   user_id character varying(255) NOT NULL,
@@ -164,7 +162,8 @@ CREATE TABLE crawler.crawl_session (
   empty_saves integer NOT NULL DEFAULT 0,
   stall_look_at timestamp with time zone,
   stall_told character varying(50),
-  rate_limit_told boolean NOT NULL DEFAULT false
+  rate_limit_told boolean NOT NULL DEFAULT false,
+  start_version integer
 );
 
 ALTER TABLE crawler.crawl_session ADD CONSTRAINT crawl_session_pkey PRIMARY KEY (session_id);
@@ -191,6 +190,10 @@ CREATE INDEX crawl_session_platform_running ON crawler.crawl_session USING btree
 
 CREATE INDEX crawl_session_platform_started ON crawler.crawl_session USING btree (split_part((stream)::text, '/'::text, 1), started_at, session_id);
 
+CREATE INDEX crawl_session_stall_look ON crawler.crawl_session USING btree (COALESCE(stall_look_at, '-infinity'::timestamp with time zone)) WHERE (((status)::text = 'running'::text) AND (epoch > 0) AND (stall_told IS NULL));
+
+CREATE INDEX crawl_session_stall_told ON crawler.crawl_session USING btree (session_id) WHERE (((status)::text = 'running'::text) AND (epoch > 0) AND (stall_told IS NOT NULL));
+
 CREATE INDEX crawl_session_started ON crawler.crawl_session USING btree (started_at, session_id);
 
 CREATE INDEX crawl_session_status_completed ON crawler.crawl_session USING btree (crawler.known_status((status)::text), COALESCE(completed_at, '-infinity'::timestamp with time zone), started_at, session_id);
@@ -204,6 +207,8 @@ CREATE INDEX crawl_session_stream_started ON crawler.crawl_session USING btree (
 CREATE INDEX crawl_session_user_started ON crawler.crawl_session USING btree (user_id, started_at, session_id);
 
 CREATE INDEX crawl_session_user_status_started ON crawler.crawl_session USING btree (user_id, crawler.known_status((status)::text), started_at, session_id);
+
+CREATE INDEX crawl_session_user_stream_epoch ON crawler.crawl_session USING btree (user_id, stream, epoch) WHERE (epoch > 0);
 
 CREATE INDEX crawl_session_user_stream_started ON crawler.crawl_session USING btree (user_id, stream, started_at, session_id);
 
@@ -249,23 +254,7 @@ CREATE INDEX crawl_state_anchor ON crawler.crawl_state USING btree (anchor_list_
 
 CREATE INDEX crawl_state_catch_up_head ON crawler.crawl_state USING btree (catch_up_head_list_id) WHERE (catch_up_head_list_id IS NOT NULL);
 
-CREATE INDEX crawl_state_complete ON crawler.crawl_state USING btree (complete, COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream);
-
-CREATE INDEX crawl_state_completed ON crawler.crawl_state USING btree (COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream);
-
 CREATE INDEX crawl_state_head ON crawler.crawl_state USING btree (head_list_id) WHERE (head_list_id IS NOT NULL);
-
-CREATE INDEX crawl_state_other_platform_completed ON crawler.crawl_state USING btree (COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream) WHERE (split_part((stream)::text, '/'::text, 1) <> ALL (ARRAY['twitter'::text, 'reddit'::text, 'linkedin'::text, 'mastodon'::text, 'bluesky'::text, 'youtube'::text]));
-
-CREATE INDEX crawl_state_platform_completed ON crawler.crawl_state USING btree (split_part((stream)::text, '/'::text, 1), COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream);
-
-CREATE INDEX crawl_state_stream_completed ON crawler.crawl_state USING btree (stream, COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id);
-
-CREATE INDEX crawl_state_stream_started ON crawler.crawl_state USING btree (stream, last_started_at, user_id) WHERE (last_started_at IS NOT NULL);
-
-CREATE INDEX crawl_state_stream_unfinished ON crawler.crawl_state USING btree (stream, last_started_at, user_id) WHERE (COALESCE(last_completed_at, '-infinity'::timestamp with time zone) < last_started_at);
-
-CREATE INDEX crawl_state_stream_user_started ON crawler.crawl_state USING btree (stream, user_id) WHERE (last_started_at IS NOT NULL);
 
 ALTER TABLE crawler.crawl_state SET (autovacuum_vacuum_scale_factor=0.05);
 
@@ -358,7 +347,8 @@ ALTER TABLE crawler.log_partition ADD CONSTRAINT log_partition_pkey PRIMARY KEY 
 
 CREATE TABLE crawler.reaper (
   only_row boolean NOT NULL DEFAULT true,
-  ticked_at timestamp with time zone NOT NULL DEFAULT now()
+  ticked_at timestamp with time zone NOT NULL DEFAULT now(),
+  clock_back interval NOT NULL DEFAULT '00:00:00'::interval
 );
 
 ALTER TABLE crawler.reaper ADD CONSTRAINT reaper_only_row_check CHECK (only_row);
@@ -520,7 +510,7 @@ BEGIN
   IF by_session IS NOT NULL THEN
     UPDATE crawler.crawl_session s
     SET heartbeat_at = now,
-        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', s.rate_limited_until) END
+        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', s.rate_limited_until) + crawler.renewal_offset() END
     WHERE s.session_id = by_session;
   END IF;
   outcome := 'NOTHING';
@@ -770,6 +760,15 @@ BEGIN
 END
 $function$;
 
+-- crawler.extend_leases(timestamp with time zone,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.extend_leases(alive_at timestamp with time zone, lease_now timestamp with time zone)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  UPDATE crawler.crawl_session s SET lease_expires_at = greatest(s.lease_expires_at, lease_now + s.lease_seconds * interval '1 second')
+  WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at > alive_at
+$function$;
+
 -- crawler.fence_catch_up(text,text)
 CREATE OR REPLACE FUNCTION crawler.fence_catch_up(of_user text, of_stream text)
  RETURNS void
@@ -824,12 +823,13 @@ BEGIN
     OR named.rate_limit_hits::bigint + coalesce(more_rate_limit_hits, 0) > max_count THEN
     outcome := 'COUNT_OVERFLOW';
   ELSE
+    detail := CASE WHEN limited_until IS NOT NULL AND NOT named.rate_limit_told THEN 1 END;
     UPDATE crawler.crawl_session s
     SET bookmarks_processed = greatest(s.bookmarks_processed, processed),
         api_requests = s.api_requests + coalesce(more_api_requests, 0),
         rate_limit_hits = s.rate_limit_hits + coalesce(more_rate_limit_hits, 0),
-        heartbeat_at = now, rate_limited_until = limited_until,
-        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', limited_until) END
+        heartbeat_at = now, rate_limited_until = limited_until, rate_limit_told = s.rate_limit_told OR limited_until IS NOT NULL,
+        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', limited_until) + crawler.renewal_offset() END
     WHERE s.session_id = of_session RETURNING s.* INTO named;
     outcome := 'WRITTEN';
     session := to_jsonb(named);
@@ -842,7 +842,7 @@ $function$;
 CREATE OR REPLACE FUNCTION crawler.is_live(status text, epoch integer, lease_expires_at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
-AS $function$ SELECT status = 'running' AND epoch > 0 AND lease_expires_at > crawler.clock() $function$;
+AS $function$ SELECT status = 'running' AND epoch > 0 AND lease_expires_at > crawler.lease_clock() $function$;
 
 -- crawler.is_made_id(text)
 CREATE OR REPLACE FUNCTION crawler.is_made_id(session_id text)
@@ -850,6 +850,36 @@ CREATE OR REPLACE FUNCTION crawler.is_made_id(session_id text)
  LANGUAGE sql
  IMMUTABLE
 RETURN (session_id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'::text);
+
+-- crawler.keep_lease_clock(timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.keep_lease_clock(expected timestamp with time zone, OUT now timestamp with time zone, OUT lease_now timestamp with time zone, OUT last_look timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  reaper crawler.reaper;
+  gone interval;
+BEGIN
+  SELECT * INTO reaper FROM crawler.reaper FOR UPDATE SKIP LOCKED;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  now := crawler.clock();
+  last_look := reaper.ticked_at + reaper.clock_back;
+  lease_now := now + reaper.clock_back;
+  IF now < reaper.ticked_at THEN
+    gone := CASE WHEN isfinite(expected) AND expected > last_look THEN expected - last_look ELSE interval '0' END;
+    -- No more than a second: leases that were renewed since then count on it (renewal_offset).
+    lease_now := last_look + least(gone, interval '1 second');
+    -- In seconds: a day of an interval is not always 24 hours long.
+    UPDATE crawler.reaper SET ticked_at = keep_lease_clock.now, clock_back = make_interval(secs => extract(epoch FROM lease_now - keep_lease_clock.now)::float8);
+    IF expected = '-infinity' OR gone > interval '2.5 seconds' THEN
+      PERFORM crawler.extend_leases(last_look, lease_now);
+    END IF;
+    last_look := lease_now;
+  END IF;
+END
+$function$;
 
 -- crawler.keep_used_session_ids()
 CREATE OR REPLACE FUNCTION crawler.keep_used_session_ids()
@@ -871,6 +901,22 @@ CREATE OR REPLACE FUNCTION crawler.known_status(status text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 AS $function$ SELECT CASE WHEN status IN ('running', 'completed', 'stopped') THEN status ELSE 'failed' END $function$;
+
+-- crawler.lease_clock()
+CREATE OR REPLACE FUNCTION crawler.lease_clock()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+AS $function$ SELECT crawler.clock() + crawler.lease_offset() $function$;
+
+-- crawler.lease_offset()
+CREATE OR REPLACE FUNCTION crawler.lease_offset()
+ RETURNS interval
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RETURN coalesce((SELECT greatest(r.ticked_at - crawler.clock(), interval '0') + r.clock_back FROM crawler.reaper r), interval '0');
+END
+$function$;
 
 -- crawler.list_length(text,bigint)
 CREATE OR REPLACE FUNCTION crawler.list_length(of_user text, list bigint)
@@ -956,6 +1002,15 @@ BEGIN
 END
 $function$;
 
+-- crawler.next_stall_look(integer,timestamp with time zone,timestamp with time zone,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.next_stall_look(lease_seconds integer, moved_at timestamp with time zone, lease_now timestamp with time zone, limited_until timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  SELECT greatest(moved_at + 5 * lease_seconds * interval '1 second', CASE WHEN limited_until > lease_now THEN limited_until END)
+$function$;
+
 -- crawler.open_partition(text,interval)
 CREATE OR REPLACE FUNCTION crawler.open_partition(of_parent text, after interval)
  RETURNS boolean
@@ -994,69 +1049,6 @@ BEGIN
   END IF;
   UPDATE crawler.log_partition p SET opened_at = now WHERE p.name = next.name;
   RETURN true;
-END
-$function$;
-
--- crawler.pause_crawl(text,text,timestamp with time zone,text,text,text,text[])
-CREATE OR REPLACE FUNCTION crawler.pause_crawl(of_user text, of_stream text, new_until timestamp with time zone, new_reason text, by_session text, actor text, reach text[])
- RETURNS TABLE(outcome text, session jsonb, detail integer, pause jsonb, told boolean)
- LANGUAGE plpgsql
-AS $function$
-DECLARE
-  named crawler.crawl_session;
-  state crawler.crawl_state;
-  present crawler.crawl_pause;
-  now timestamptz;
-BEGIN
-  told := false;
-  -- NULL is nobody: nothing of a user out of reach is found below.
-  of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
-  IF by_session IS NOT NULL AND NOT EXISTS (
-    SELECT FROM crawler.crawl_session s WHERE s.session_id = by_session AND s.user_id = of_user AND s.stream = of_stream
-  ) THEN
-    outcome := 'SESSION_NOT_FOUND';
-    RETURN NEXT;
-    RETURN;
-  END IF;
-  IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = of_user) THEN
-    outcome := 'USER_NOT_FOUND';
-    RETURN NEXT;
-    RETURN;
-  END IF;
-  state := crawler.lock_state(of_user, of_stream);
-  IF by_session IS NOT NULL THEN
-    SELECT * INTO named FROM crawler.crawl_session s
-    WHERE s.session_id = by_session AND s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
-    IF NOT FOUND THEN
-      outcome := 'SESSION_NOT_FOUND';
-    ELSIF state.epoch > named.epoch THEN
-      outcome := 'STALE_EPOCH';
-      detail := state.epoch;
-    ELSIF named.status <> 'running' THEN
-      outcome := 'SESSION_CLOSED';
-    END IF;
-    session := to_jsonb(named);
-    IF outcome IS NOT NULL THEN
-      RETURN NEXT;
-      RETURN;
-    END IF;
-  END IF;
-
-  now := crawler.clock();
-  SELECT * INTO present FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream FOR UPDATE;
-  IF by_session IS NULL OR present.until IS NULL OR present.until < new_until THEN
-    told := coalesce(present.until <= now, true);
-    INSERT INTO crawler.crawl_pause AS p (user_id, stream, until, reason, paused_by)
-    VALUES (of_user, of_stream, new_until, new_reason, actor)
-    ON CONFLICT ON CONSTRAINT crawl_pause_pkey DO UPDATE SET until = excluded.until, reason = excluded.reason, paused_by = excluded.paused_by
-    RETURNING p.* INTO present;
-    IF told THEN
-      PERFORM crawler.tell_pause(of_user, of_stream, 'CHECKPOINT_PAUSED', by_session);
-    END IF;
-  END IF;
-  outcome := 'PAUSED';
-  pause := to_jsonb(present);
-  RETURN NEXT;
 END
 $function$;
 
@@ -1149,29 +1141,27 @@ CREATE OR REPLACE FUNCTION crawler.reap()
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-  last_tick timestamptz;
-  now timestamptz;
+  kept record;
   reaped integer := 0;
   expired record;
 BEGIN
-  SELECT r.ticked_at INTO last_tick FROM crawler.reaper r FOR UPDATE SKIP LOCKED;
-  IF NOT FOUND THEN
+  SELECT * INTO kept FROM crawler.keep_lease_clock(NULL);
+  IF kept.now IS NULL THEN
     RETURN 0;
   END IF;
-  now := crawler.clock();
-  UPDATE crawler.reaper SET ticked_at = now;
-  IF now - last_tick > interval '2.5 seconds' THEN
+  UPDATE crawler.reaper SET ticked_at = kept.now;
+  IF kept.lease_now - kept.last_look > interval '2.5 seconds' THEN
     -- Reapers look each second, and the shortest lease is 5 s: of a gap of half of it a crawler that renews in time may
-    -- know nothing. Nobody could renew while nobody served: whoever was alive then is given a whole lease from now.
-    UPDATE crawler.crawl_session s SET lease_expires_at = greatest(s.lease_expires_at, now + s.lease_seconds * interval '1 second')
-    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at > last_tick;
+    -- know nothing. Nobody could renew while nobody served: whoever was alive then is given a whole lease from now. A
+    -- clock that goes forward by more looks the same.
+    PERFORM crawler.extend_leases(kept.last_look, kept.lease_now);
   END IF;
   FOR expired IN
     SELECT s.session_id FROM crawler.crawl_session s
-    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at <= now
+    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at <= kept.lease_now
     ORDER BY s.session_id FOR UPDATE SKIP LOCKED
   LOOP
-    PERFORM crawler.expire_session(expired.session_id, now);
+    PERFORM crawler.expire_session(expired.session_id, kept.now);
     reaped := reaped + 1;
   END LOOP;
   RETURN reaped;
@@ -1251,11 +1241,19 @@ DECLARE
   -- Another key is another session: the old one is gone, a new one is there.
   same_session CONSTANT boolean := TG_OP = 'UPDATE'
     AND (OLD.session_id, OLD.user_id, OLD.stream) IS NOT DISTINCT FROM (NEW.session_id, NEW.user_id, NEW.stream);
+  -- What happened to a session whose status stays; NULL: nothing that feeds tell.
+  news text;
 BEGIN
   IF same_session AND crawler.known_status(OLD.status) = crawler.known_status(NEW.status) THEN
-    IF OLD.stop_requested_at IS NULL AND NEW.stop_requested_at IS NOT NULL THEN
+    news := CASE
+      WHEN OLD.stop_requested_at IS NULL AND NEW.stop_requested_at IS NOT NULL THEN 'SESSION_STOP_REQUESTED'
+      WHEN OLD.stall_told IS NULL AND NEW.stall_told IS NOT NULL THEN 'SESSION_STALLED'
+      WHEN OLD.stall_told IS NOT NULL AND NEW.stall_told IS NULL THEN 'SESSION_RECOVERED'
+      -- By a heartbeat once, and by each save that reports a limit.
+      WHEN NEW.rate_limit_told AND (NOT OLD.rate_limit_told OR NEW.commits <> OLD.commits) THEN 'SESSION_RATE_LIMITED' END;
+    IF news IS NOT NULL THEN
       INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, previous_status, status)
-      VALUES (crawler.clock(), 'SESSION_STOP_REQUESTED', NEW.user_id, NEW.stream, NEW.session_id,
+      VALUES (crawler.clock(), news, NEW.user_id, NEW.stream, NEW.session_id,
               crawler.known_status(NEW.status), crawler.known_status(NEW.status));
     END IF;
     RETURN NULL;
@@ -1283,6 +1281,17 @@ AS $function$
 BEGIN
   RAISE EXCEPTION 'TRUNCATE of %.% would go unnoticed by its watchers', TG_TABLE_SCHEMA, TG_TABLE_NAME
     USING HINT = 'Use DELETE.';
+END
+$function$;
+
+-- crawler.renewal_offset()
+CREATE OR REPLACE FUNCTION crawler.renewal_offset()
+ RETURNS interval
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RETURN coalesce((SELECT r.clock_back + CASE WHEN now.at < r.ticked_at THEN r.ticked_at - now.at + interval '1 second' ELSE interval '0' END
+    FROM crawler.reaper r, (SELECT crawler.clock() AS at OFFSET 0) AS now), interval '0');
 END
 $function$;
 
@@ -1458,6 +1467,8 @@ DECLARE
   keeps_token boolean;
   before crawler.crawl_state;
   now timestamptz;
+  -- How far the lease clock is ahead.
+  ahead interval;
   done integer[] := '{}';
 BEGIN
   IF skip_busy THEN
@@ -1743,6 +1754,7 @@ BEGIN
       END IF;
 
       IF cmd.session_id IS NOT NULL THEN
+        ahead := crawler.renewal_offset();
         token_hash := CASE WHEN token_moved THEN hashtextextended(cmd.page_token, 0) END;
         keeps_token := token_hash IS NOT NULL AND token_hash IS DISTINCT FROM named.loop_token_hash AND named.loop_steps + 1 >= named.loop_span;
         UPDATE crawler.crawl_session s
@@ -1751,7 +1763,7 @@ BEGIN
             commits = s.commits + 1, first_save_at = coalesce(s.first_save_at, now), last_save_at = now,
             bookmarks_since_first_save = CASE WHEN s.first_save_at IS NULL THEN 0
               ELSE least(s.bookmarks_since_first_save + greatest(new_count - old_count, 0), max_count) END,
-            position_moved_at = CASE WHEN moved OR token_moved THEN now ELSE s.position_moved_at END,
+            position_moved_at = CASE WHEN moved OR token_moved THEN now + ahead ELSE s.position_moved_at END,
             -- Brent's algorithm: the 1st, 2nd, 4th, 8th ... token is kept, and how often it comes back is counted.
             loop_token_hash = CASE WHEN keeps_token THEN token_hash ELSE s.loop_token_hash END,
             loop_span = CASE WHEN keeps_token THEN greatest(least(s.loop_span, 1073741823) * 2, 1) ELSE s.loop_span END,
@@ -1761,12 +1773,12 @@ BEGIN
             empty_saves = CASE WHEN cmd.item_id IS NULL THEN s.empty_saves + 1 ELSE 0 END,
             -- The reaper tells of a loop with its next look.
             stall_look_at = CASE WHEN (token_hash = s.loop_token_hash AND s.loop_hits = 2) OR (cmd.item_id IS NULL AND s.empty_saves = 99)
-              THEN now ELSE s.stall_look_at END,
+              THEN now + ahead ELSE s.stall_look_at END,
             rate_limit_told = cmd.rate_limited_until IS NOT NULL,
             api_requests = s.api_requests + coalesce(cmd.api_requests, 0),
             rate_limit_hits = s.rate_limit_hits + coalesce(cmd.rate_limit_hits, 0),
             heartbeat_at = now, rate_limited_until = cmd.rate_limited_until,
-            lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', cmd.rate_limited_until) END
+            lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', cmd.rate_limited_until) + ahead END
         WHERE s.session_id = cmd.session_id
         RETURNING s.* INTO named;
         session := to_jsonb(named);
@@ -1830,10 +1842,12 @@ BEGIN
           AND n.rate_limit_hits::bigint + coalesce(c.rate_limit_hits, 0) <= 2147483647 END
       AND (setting.ordering = 'ascending' AND split_part(c.order_key, ':', 1) = split_part(s.order_key, ':', 1)
         AND c.order_key COLLATE "C" < s.order_key) IS NOT TRUE
+  ), lease AS MATERIALIZED (
+    SELECT crawler.renewal_offset() AS ahead
   ), accepted AS MATERIALIZED (
-    SELECT l.*, l.last_tweet_id <> l.item_id AS moved, crawler.clock() AS now,
+    SELECT l.*, l.last_tweet_id <> l.item_id AS moved, crawler.clock() AS now, lease.ahead,
       l.token_hash IS NOT NULL AND l.token_hash IS DISTINCT FROM l.loop_token_hash AND l.loop_steps + 1 >= l.loop_span AS keeps_token
-    FROM locked l
+    FROM locked l CROSS JOIN lease
     WHERE l.new_count <= 2147483647
       AND (l.last_tweet_id <> l.item_id OR l.new_count <> l.old_count OR l.old_page_token IS DISTINCT FROM l.page_token)
   ), stated AS (
@@ -1867,19 +1881,19 @@ BEGIN
         commits = s.commits + 1, first_save_at = coalesce(s.first_save_at, c.now), last_save_at = c.now,
         bookmarks_since_first_save = CASE WHEN s.first_save_at IS NULL THEN 0
           ELSE least(s.bookmarks_since_first_save + greatest(c.new_count - c.old_count, 0), 2147483647) END,
-        position_moved_at = CASE WHEN c.moved OR c.old_page_token IS DISTINCT FROM c.page_token THEN c.now ELSE s.position_moved_at END,
+        position_moved_at = CASE WHEN c.moved OR c.old_page_token IS DISTINCT FROM c.page_token THEN c.now + c.ahead ELSE s.position_moved_at END,
         -- As in save_checkpoints.
         loop_token_hash = CASE WHEN c.keeps_token THEN c.token_hash ELSE s.loop_token_hash END,
         loop_span = CASE WHEN c.keeps_token THEN greatest(least(s.loop_span, 1073741823) * 2, 1) ELSE s.loop_span END,
         loop_steps = CASE WHEN c.keeps_token THEN 0 WHEN c.token_hash IS NOT NULL THEN s.loop_steps + 1 ELSE s.loop_steps END,
         loop_hits = CASE WHEN c.token_hash = s.loop_token_hash THEN s.loop_hits + 1 WHEN c.keeps_token AND s.loop_hits < 3 THEN 0 ELSE s.loop_hits END,
         empty_saves = 0,
-        stall_look_at = CASE WHEN c.token_hash = s.loop_token_hash AND s.loop_hits = 2 THEN c.now ELSE s.stall_look_at END,
+        stall_look_at = CASE WHEN c.token_hash = s.loop_token_hash AND s.loop_hits = 2 THEN c.now + c.ahead ELSE s.stall_look_at END,
         rate_limit_told = c.rate_limited_until IS NOT NULL,
         api_requests = s.api_requests + coalesce(c.api_requests, 0),
         rate_limit_hits = s.rate_limit_hits + coalesce(c.rate_limit_hits, 0),
         heartbeat_at = c.now, rate_limited_until = c.rate_limited_until,
-        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(c.now + s.lease_seconds * interval '1 second', c.rate_limited_until) END
+        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(c.now + s.lease_seconds * interval '1 second', c.rate_limited_until) + c.ahead END
     FROM saved c
     WHERE s.session_id = c.session_id
     RETURNING c.place, c.checkpoint, to_jsonb(s) AS session
@@ -1901,6 +1915,17 @@ BEGIN
 END
 $function$;
 
+-- crawler.stall_reason(integer,integer,integer,timestamp with time zone,timestamp with time zone,timestamp with time zone,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.stall_reason(loop_hits integer, empty_saves integer, lease_seconds integer, moved_at timestamp with time zone, lease_now timestamp with time zone, limited_until timestamp with time zone, now timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  SELECT CASE
+    WHEN loop_hits >= 3 OR empty_saves >= 100 THEN 'LOOP'
+    WHEN (limited_until > now) IS NOT TRUE AND lease_now - moved_at > 5 * lease_seconds * interval '1 second' THEN 'NO_PROGRESS' END
+$function$;
+
 -- crawler.start_crawl(text,text,text,boolean,boolean,text,integer,text,boolean,text,text,boolean,text,text[])
 CREATE OR REPLACE FUNCTION crawler.start_crawl(for_user text, for_stream text, new_id text, direct boolean, summarize boolean, output_path text, lease integer, by_worker text, takeover boolean, key text, wanted text, ignore_pause boolean, actor text, reach text[])
  RETURNS TABLE(outcome text, session jsonb, checkpoint jsonb, plan jsonb)
@@ -1915,6 +1940,9 @@ DECLARE
   owner crawler.crawl_session;
   started crawler.crawl_session;
   now timestamptz;
+  lease_now timestamptz;
+  -- The last version before this session.
+  version_before integer;
 BEGIN
   IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = for_user AND (reach IS NULL OR u.id = ANY (reach))) THEN
     outcome := 'USER_NOT_FOUND';
@@ -1949,7 +1977,8 @@ BEGIN
     IF state.owner_session_id IS NOT NULL THEN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
       now := crawler.clock();
-      IF owner.status = 'running' AND owner.lease_expires_at > now AND NOT takeover THEN
+      lease_now := crawler.lease_clock();
+      IF owner.status = 'running' AND owner.lease_expires_at > lease_now AND NOT takeover THEN
         outcome := 'STREAM_BUSY';
         session := to_jsonb(owner);
         RETURN NEXT;
@@ -1966,7 +1995,7 @@ BEGIN
     END IF;
     -- Only now: whoever is refused ends nobody.
     IF owner.status = 'running' THEN
-      IF owner.lease_expires_at > now THEN
+      IF owner.lease_expires_at > lease_now THEN
         UPDATE crawler.crawl_session s
         SET status = 'failed', error_message = 'taken over by session ' || new_id, completed_at = now, end_reason = 'TAKEN_OVER',
             lease_expires_at = NULL, rate_limited_until = NULL
@@ -1977,6 +2006,8 @@ BEGIN
     END IF;
 
     SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = for_user AND k.stream = for_stream;
+    version_before := state.version;
+    lease_now := now + crawler.renewal_offset();
     UPDATE crawler.crawl_state s SET epoch = s.epoch + 1, owner_session_id = new_id, last_started_at = now
     WHERE s.user_id = for_user AND s.stream = for_stream RETURNING s.* INTO state;
     IF wanted = 'FULL' THEN
@@ -1995,10 +2026,10 @@ BEGIN
     END IF;
     INSERT INTO crawler.crawl_session AS s (session_id, user_id, stream, started_at, status, direct_import, enable_summarization,
       output_file_path, epoch, lease_seconds, lease_expires_at, heartbeat_at, worker, attempt, resumed_from, start_key, position_moved_at,
-      mode, plan_reason, stall_look_at)
+      mode, plan_reason, stall_look_at, start_version)
     SELECT new_id, for_user, for_stream, now, 'running', direct, summarize, output_path, state.epoch, lease,
-      now + lease * interval '1 second', now, by_worker, CASE WHEN resumes THEN before.attempt + 1 ELSE 1 END,
-      CASE WHEN resumes THEN before.session_id END, key, now, planned.mode, planned.reason, now + 5 * lease * interval '1 second'
+      lease_now + lease * interval '1 second', now, by_worker, CASE WHEN resumes THEN before.attempt + 1 ELSE 1 END,
+      CASE WHEN resumes THEN before.session_id END, key, lease_now, planned.mode, planned.reason, lease_now + 5 * lease * interval '1 second', version_before
     -- Only an incomplete checkpoint leaves something to carry on, a session that completed left nothing, and a full pass
     -- that begins carries on nothing.
     FROM (SELECT stored.user_id IS NOT NULL AND NOT state.complete AND wanted <> 'FULL'
@@ -2041,17 +2072,47 @@ AS $function$
   WHERE status IS NOT NULL
 $function$;
 
--- crawler.tell_pause(text,text,text,text)
-CREATE OR REPLACE FUNCTION crawler.tell_pause(of_user text, of_stream text, kind text, by_session text)
- RETURNS void
- LANGUAGE sql
- SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'pg_temp'
+-- crawler.tell_stalls()
+CREATE OR REPLACE FUNCTION crawler.tell_stalls()
+ RETURNS integer
+ LANGUAGE plpgsql
 AS $function$
-  INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
-  SELECT crawler.clock(), tell_pause.kind, s.user_id, s.stream, by_session, s.version, k.last_tweet_id, coalesce(k.bookmarks_count, 0)
-  FROM crawler.crawl_state s LEFT JOIN crawler.crawl_checkpoint k ON k.user_id = s.user_id AND k.stream = s.stream
-  WHERE s.user_id = of_user AND s.stream = of_stream
+DECLARE
+  at CONSTANT timestamptz := crawler.clock();
+  ahead CONSTANT interval := crawler.lease_offset();
+  lease_at CONSTANT timestamptz := at + ahead;
+  told integer;
+  recovered integer;
+BEGIN
+  WITH due AS MATERIALIZED (
+    SELECT s.session_id FROM crawler.crawl_session s
+    WHERE s.status = 'running' AND s.epoch > 0 AND s.stall_told IS NULL AND s.lease_expires_at > lease_at
+      AND coalesce(s.stall_look_at, '-infinity') <= lease_at
+    ORDER BY coalesce(s.stall_look_at, '-infinity') LIMIT 500 FOR UPDATE SKIP LOCKED
+  ), looked AS (
+    UPDATE crawler.crawl_session s
+    SET stall_told = crawler.stall_reason(s.loop_hits, s.empty_saves, s.lease_seconds, coalesce(s.position_moved_at, s.started_at),
+          lease_at, s.rate_limited_until, at),
+        stall_look_at = crawler.next_stall_look(s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_at,
+          s.rate_limited_until + ahead)
+    FROM due d WHERE s.session_id = d.session_id RETURNING s.stall_told
+  )
+  SELECT count(l.stall_told) INTO told FROM looked l;
+  WITH moving AS MATERIALIZED (
+    SELECT s.session_id FROM crawler.crawl_session s
+    WHERE s.status = 'running' AND s.epoch > 0 AND s.stall_told IS NOT NULL AND s.lease_expires_at > lease_at
+      AND crawler.stall_reason(s.loop_hits, s.empty_saves, s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_at,
+        s.rate_limited_until, at) IS NULL
+    LIMIT 500 FOR UPDATE SKIP LOCKED
+  ), moved AS (
+    UPDATE crawler.crawl_session s
+    SET stall_told = NULL, stall_look_at = crawler.next_stall_look(s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_at,
+      s.rate_limited_until + ahead)
+    FROM moving m WHERE s.session_id = m.session_id RETURNING 1
+  )
+  SELECT count(*) INTO recovered FROM moved;
+  RETURN told + recovered;
+END
 $function$;
 
 -- crawler.tell_times(text,text,text,text,integer)
@@ -2064,32 +2125,6 @@ AS $function$
   INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
   SELECT crawler.clock(), 'CHECKPOINT_SAVED', s.user_id, s.stream, by_session, s.version, item_id, bookmarks_count
   FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream
-$function$;
-
--- crawler.unpause_crawl(text,text,text[])
-CREATE OR REPLACE FUNCTION crawler.unpause_crawl(of_user text, of_stream text, reach text[])
- RETURNS TABLE(outcome text, told boolean)
- LANGUAGE plpgsql
-AS $function$
-DECLARE
-  ended timestamptz;
-BEGIN
-  told := false;
-  outcome := 'USER_NOT_FOUND';
-  IF EXISTS (SELECT FROM public."user" u WHERE u.id = of_user AND (reach IS NULL OR u.id = ANY (reach))) THEN
-    outcome := 'UNPAUSED';
-    IF EXISTS (SELECT FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream) THEN
-      -- Before the pause, as pause_crawl does.
-      PERFORM crawler.lock_state(of_user, of_stream);
-      DELETE FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream RETURNING p.until INTO ended;
-      IF ended > crawler.clock() THEN
-        told := true;
-        PERFORM crawler.tell_pause(of_user, of_stream, 'CHECKPOINT_UNPAUSED', NULL);
-      END IF;
-    END IF;
-  END IF;
-  RETURN NEXT;
-END
 $function$;
 
 REVOKE EXECUTE ON FUNCTION crawler.drop_partition(text) FROM PUBLIC;

@@ -7,7 +7,7 @@ import { startRetention } from './maintenance/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './crawl/save/store.ts'
 import type { SaveCommand } from './crawl/save/input.ts'
 import { type Config, isLoopback } from './config.ts'
-import { createDatabaseClock } from './database/clock.ts'
+import { createDatabaseClock, readLeaseAhead } from './database/clock.ts'
 import { type Database, forCaller, openDatabase } from './database/database.ts'
 import { startEmbedded } from './database/embedded/embedded.ts'
 import { faultOf } from './database/errors.ts'
@@ -93,7 +93,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     releasers.push(() => database.close())
 
     const clock = createDatabaseClock(database)
-    await clock.measure()
+    await clock.measure(await readLeaseAhead(database))
     const measuring = setInterval(() => {
       clock.measure().catch((error: unknown) => log.debug({ err: error }, 'the database’s clock could not be read'))
     }, CLOCK_MEASURE_MS)
@@ -111,7 +111,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     })
     releasers.push(() => feed.close())
 
-    const reaper = startReaper(database, log)
+    const reaper = startReaper(database, log, clock)
     releasers.push(() => reaper.close())
 
     const prunedFeed = {

@@ -50,7 +50,7 @@ BEGIN
   IF by_session IS NOT NULL THEN
     UPDATE crawler.crawl_session s
     SET heartbeat_at = now,
-        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', s.rate_limited_until) END
+        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', s.rate_limited_until) + crawler.renewal_offset() END
     WHERE s.session_id = by_session;
   END IF;
   outcome := 'NOTHING';

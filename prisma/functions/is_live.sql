@@ -2,4 +2,4 @@
 -- out.
 CREATE OR REPLACE FUNCTION crawler.is_live(status text, epoch integer, lease_expires_at timestamptz) RETURNS boolean
 LANGUAGE sql VOLATILE
-AS $$ SELECT status = 'running' AND epoch > 0 AND lease_expires_at > crawler.clock() $$;
+AS $$ SELECT status = 'running' AND epoch > 0 AND lease_expires_at > crawler.lease_clock() $$;

@@ -4,29 +4,27 @@ CREATE OR REPLACE FUNCTION crawler.reap() RETURNS integer
 LANGUAGE plpgsql
 AS $$
 DECLARE
-  last_tick timestamptz;
-  now timestamptz;
+  kept record;
   reaped integer := 0;
   expired record;
 BEGIN
-  SELECT r.ticked_at INTO last_tick FROM crawler.reaper r FOR UPDATE SKIP LOCKED;
-  IF NOT FOUND THEN
+  SELECT * INTO kept FROM crawler.keep_lease_clock(NULL);
+  IF kept.now IS NULL THEN
     RETURN 0;
   END IF;
-  now := crawler.clock();
-  UPDATE crawler.reaper SET ticked_at = now;
-  IF now - last_tick > interval '2.5 seconds' THEN
+  UPDATE crawler.reaper SET ticked_at = kept.now;
+  IF kept.lease_now - kept.last_look > interval '2.5 seconds' THEN
     -- Reapers look each second, and the shortest lease is 5 s: of a gap of half of it a crawler that renews in time may
-    -- know nothing. Nobody could renew while nobody served: whoever was alive then is given a whole lease from now.
-    UPDATE crawler.crawl_session s SET lease_expires_at = greatest(s.lease_expires_at, now + s.lease_seconds * interval '1 second')
-    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at > last_tick;
+    -- know nothing. Nobody could renew while nobody served: whoever was alive then is given a whole lease from now. A
+    -- clock that goes forward by more looks the same.
+    PERFORM crawler.extend_leases(kept.last_look, kept.lease_now);
   END IF;
   FOR expired IN
     SELECT s.session_id FROM crawler.crawl_session s
-    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at <= now
+    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at <= kept.lease_now
     ORDER BY s.session_id FOR UPDATE SKIP LOCKED
   LOOP
-    PERFORM crawler.expire_session(expired.session_id, now);
+    PERFORM crawler.expire_session(expired.session_id, kept.now);
     reaped := reaped + 1;
   END LOOP;
   RETURN reaped;

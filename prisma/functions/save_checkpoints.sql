@@ -40,6 +40,8 @@ DECLARE
   keeps_token boolean;
   before crawler.crawl_state;
   now timestamptz;
+  -- How far the lease clock is ahead.
+  ahead interval;
   done integer[] := '{}';
 BEGIN
   IF skip_busy THEN
@@ -325,6 +327,7 @@ BEGIN
       END IF;
 
       IF cmd.session_id IS NOT NULL THEN
+        ahead := crawler.renewal_offset();
         token_hash := CASE WHEN token_moved THEN hashtextextended(cmd.page_token, 0) END;
         keeps_token := token_hash IS NOT NULL AND token_hash IS DISTINCT FROM named.loop_token_hash AND named.loop_steps + 1 >= named.loop_span;
         UPDATE crawler.crawl_session s
@@ -333,7 +336,7 @@ BEGIN
             commits = s.commits + 1, first_save_at = coalesce(s.first_save_at, now), last_save_at = now,
             bookmarks_since_first_save = CASE WHEN s.first_save_at IS NULL THEN 0
               ELSE least(s.bookmarks_since_first_save + greatest(new_count - old_count, 0), max_count) END,
-            position_moved_at = CASE WHEN moved OR token_moved THEN now ELSE s.position_moved_at END,
+            position_moved_at = CASE WHEN moved OR token_moved THEN now + ahead ELSE s.position_moved_at END,
             -- Brent's algorithm: the 1st, 2nd, 4th, 8th ... token is kept, and how often it comes back is counted.
             loop_token_hash = CASE WHEN keeps_token THEN token_hash ELSE s.loop_token_hash END,
             loop_span = CASE WHEN keeps_token THEN greatest(least(s.loop_span, 1073741823) * 2, 1) ELSE s.loop_span END,
@@ -343,12 +346,12 @@ BEGIN
             empty_saves = CASE WHEN cmd.item_id IS NULL THEN s.empty_saves + 1 ELSE 0 END,
             -- The reaper tells of a loop with its next look.
             stall_look_at = CASE WHEN (token_hash = s.loop_token_hash AND s.loop_hits = 2) OR (cmd.item_id IS NULL AND s.empty_saves = 99)
-              THEN now ELSE s.stall_look_at END,
+              THEN now + ahead ELSE s.stall_look_at END,
             rate_limit_told = cmd.rate_limited_until IS NOT NULL,
             api_requests = s.api_requests + coalesce(cmd.api_requests, 0),
             rate_limit_hits = s.rate_limit_hits + coalesce(cmd.rate_limit_hits, 0),
             heartbeat_at = now, rate_limited_until = cmd.rate_limited_until,
-            lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', cmd.rate_limited_until) END
+            lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(now + s.lease_seconds * interval '1 second', cmd.rate_limited_until) + ahead END
         WHERE s.session_id = cmd.session_id
         RETURNING s.* INTO named;
         session := to_jsonb(named);

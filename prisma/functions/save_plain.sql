@@ -47,10 +47,12 @@ BEGIN
           AND n.rate_limit_hits::bigint + coalesce(c.rate_limit_hits, 0) <= 2147483647 END
       AND (setting.ordering = 'ascending' AND split_part(c.order_key, ':', 1) = split_part(s.order_key, ':', 1)
         AND c.order_key COLLATE "C" < s.order_key) IS NOT TRUE
+  ), lease AS MATERIALIZED (
+    SELECT crawler.renewal_offset() AS ahead
   ), accepted AS MATERIALIZED (
-    SELECT l.*, l.last_tweet_id <> l.item_id AS moved, crawler.clock() AS now,
+    SELECT l.*, l.last_tweet_id <> l.item_id AS moved, crawler.clock() AS now, lease.ahead,
       l.token_hash IS NOT NULL AND l.token_hash IS DISTINCT FROM l.loop_token_hash AND l.loop_steps + 1 >= l.loop_span AS keeps_token
-    FROM locked l
+    FROM locked l CROSS JOIN lease
     WHERE l.new_count <= 2147483647
       AND (l.last_tweet_id <> l.item_id OR l.new_count <> l.old_count OR l.old_page_token IS DISTINCT FROM l.page_token)
   ), stated AS (
@@ -84,19 +86,19 @@ BEGIN
         commits = s.commits + 1, first_save_at = coalesce(s.first_save_at, c.now), last_save_at = c.now,
         bookmarks_since_first_save = CASE WHEN s.first_save_at IS NULL THEN 0
           ELSE least(s.bookmarks_since_first_save + greatest(c.new_count - c.old_count, 0), 2147483647) END,
-        position_moved_at = CASE WHEN c.moved OR c.old_page_token IS DISTINCT FROM c.page_token THEN c.now ELSE s.position_moved_at END,
+        position_moved_at = CASE WHEN c.moved OR c.old_page_token IS DISTINCT FROM c.page_token THEN c.now + c.ahead ELSE s.position_moved_at END,
         -- As in save_checkpoints.
         loop_token_hash = CASE WHEN c.keeps_token THEN c.token_hash ELSE s.loop_token_hash END,
         loop_span = CASE WHEN c.keeps_token THEN greatest(least(s.loop_span, 1073741823) * 2, 1) ELSE s.loop_span END,
         loop_steps = CASE WHEN c.keeps_token THEN 0 WHEN c.token_hash IS NOT NULL THEN s.loop_steps + 1 ELSE s.loop_steps END,
         loop_hits = CASE WHEN c.token_hash = s.loop_token_hash THEN s.loop_hits + 1 WHEN c.keeps_token AND s.loop_hits < 3 THEN 0 ELSE s.loop_hits END,
         empty_saves = 0,
-        stall_look_at = CASE WHEN c.token_hash = s.loop_token_hash AND s.loop_hits = 2 THEN c.now ELSE s.stall_look_at END,
+        stall_look_at = CASE WHEN c.token_hash = s.loop_token_hash AND s.loop_hits = 2 THEN c.now + c.ahead ELSE s.stall_look_at END,
         rate_limit_told = c.rate_limited_until IS NOT NULL,
         api_requests = s.api_requests + coalesce(c.api_requests, 0),
         rate_limit_hits = s.rate_limit_hits + coalesce(c.rate_limit_hits, 0),
         heartbeat_at = c.now, rate_limited_until = c.rate_limited_until,
-        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(c.now + s.lease_seconds * interval '1 second', c.rate_limited_until) END
+        lease_expires_at = CASE WHEN s.epoch > 0 THEN greatest(c.now + s.lease_seconds * interval '1 second', c.rate_limited_until) + c.ahead END
     FROM saved c
     WHERE s.session_id = c.session_id
     RETURNING c.place, c.checkpoint, to_jsonb(s) AS session

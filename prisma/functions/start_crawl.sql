@@ -16,6 +16,9 @@ DECLARE
   owner crawler.crawl_session;
   started crawler.crawl_session;
   now timestamptz;
+  lease_now timestamptz;
+  -- The last version before this session.
+  version_before integer;
 BEGIN
   IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = for_user AND (reach IS NULL OR u.id = ANY (reach))) THEN
     outcome := 'USER_NOT_FOUND';
@@ -50,7 +53,8 @@ BEGIN
     IF state.owner_session_id IS NOT NULL THEN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
       now := crawler.clock();
-      IF owner.status = 'running' AND owner.lease_expires_at > now AND NOT takeover THEN
+      lease_now := crawler.lease_clock();
+      IF owner.status = 'running' AND owner.lease_expires_at > lease_now AND NOT takeover THEN
         outcome := 'STREAM_BUSY';
         session := to_jsonb(owner);
         RETURN NEXT;
@@ -67,7 +71,7 @@ BEGIN
     END IF;
     -- Only now: whoever is refused ends nobody.
     IF owner.status = 'running' THEN
-      IF owner.lease_expires_at > now THEN
+      IF owner.lease_expires_at > lease_now THEN
         UPDATE crawler.crawl_session s
         SET status = 'failed', error_message = 'taken over by session ' || new_id, completed_at = now, end_reason = 'TAKEN_OVER',
             lease_expires_at = NULL, rate_limited_until = NULL
@@ -78,6 +82,8 @@ BEGIN
     END IF;
 
     SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = for_user AND k.stream = for_stream;
+    version_before := state.version;
+    lease_now := now + crawler.renewal_offset();
     UPDATE crawler.crawl_state s SET epoch = s.epoch + 1, owner_session_id = new_id, last_started_at = now
     WHERE s.user_id = for_user AND s.stream = for_stream RETURNING s.* INTO state;
     IF wanted = 'FULL' THEN
@@ -96,10 +102,10 @@ BEGIN
     END IF;
     INSERT INTO crawler.crawl_session AS s (session_id, user_id, stream, started_at, status, direct_import, enable_summarization,
       output_file_path, epoch, lease_seconds, lease_expires_at, heartbeat_at, worker, attempt, resumed_from, start_key, position_moved_at,
-      mode, plan_reason, stall_look_at)
+      mode, plan_reason, stall_look_at, start_version)
     SELECT new_id, for_user, for_stream, now, 'running', direct, summarize, output_path, state.epoch, lease,
-      now + lease * interval '1 second', now, by_worker, CASE WHEN resumes THEN before.attempt + 1 ELSE 1 END,
-      CASE WHEN resumes THEN before.session_id END, key, now, planned.mode, planned.reason, now + 5 * lease * interval '1 second'
+      lease_now + lease * interval '1 second', now, by_worker, CASE WHEN resumes THEN before.attempt + 1 ELSE 1 END,
+      CASE WHEN resumes THEN before.session_id END, key, lease_now, planned.mode, planned.reason, lease_now + 5 * lease * interval '1 second', version_before
     -- Only an incomplete checkpoint leaves something to carry on, a session that completed left nothing, and a full pass
     -- that begins carries on nothing.
     FROM (SELECT stored.user_id IS NOT NULL AND NOT state.complete AND wanted <> 'FULL'

@@ -3,18 +3,55 @@ import type { Database } from './database.ts'
 /** The database's time. It follows from this process's clock and a measured offset, so that it costs no round trip. */
 export interface DatabaseClock {
   now(): Date
-  /** Measures the offset again. The true offset is within half a round trip of the measured one. */
-  measure(): Promise<void>
+  /**
+   * How far the lease clock is ahead of it, milliseconds: the steps back that the database's clock has made
+   * (crawler.lease_offset). Leases are compared with the lease clock. undefined: none.
+   */
+  readonly leaseAheadMs?: number
 }
 
-export function createDatabaseClock(database: Database): DatabaseClock {
+/** A clock that is set by measuring. */
+export interface MeasuredClock extends DatabaseClock {
+  /**
+   * Measures the offset again. The true offset is within half a round trip of the measured one.
+   * @param leaseAheadMs what it is now; undefined: as before
+   */
+  measure(leaseAheadMs?: number): Promise<void>
+}
+
+/** The time that leases are compared with. */
+export function leaseTime(clock: DatabaseClock): Date {
+  return new Date(clock.now().getTime() + (clock.leaseAheadMs ?? 0))
+}
+
+/** A time on the lease clock as clients are shown it: on the database's clock. null stays null. */
+export function shownTime(clock: DatabaseClock, time: Date | null): Date | null {
+  return time === null || !clock.leaseAheadMs ? time : new Date(time.getTime() - clock.leaseAheadMs)
+}
+
+export function createDatabaseClock(database: Database): MeasuredClock {
   let offsetMs = 0
+  let aheadMs = 0
   return {
     now: () => new Date(Date.now() + offsetMs),
-    async measure() {
+    get leaseAheadMs() {
+      return aheadMs
+    },
+    async measure(leaseAheadMs = aheadMs) {
       const sentAt = Date.now()
       const [row] = await database.query<{ now: Date }>({ text: 'SELECT crawler.clock() AS now', values: [] })
+      // Both at once: where the database's clock goes back, one falls and the other rises, and leases end as before.
       if (row) offsetMs = row.now.getTime() - (sentAt + Date.now()) / 2
+      aheadMs = leaseAheadMs
     },
   }
+}
+
+/** How far the lease clock is ahead of the database's clock, milliseconds. */
+export async function readLeaseAhead(database: Database): Promise<number> {
+  const [row] = await database.query<{ ms: number }>({
+    text: 'SELECT extract(epoch FROM crawler.lease_offset())::float8 * 1000 AS ms',
+    values: [],
+  })
+  return row?.ms ?? 0
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { MeasuredClock } from '../database/clock.ts'
 import type { Database } from '../database/database.ts'
 import { reapSessions } from '../crawl/session/store.ts'
 
@@ -11,23 +12,35 @@ export interface ReaperState {
   readonly isFailing: boolean
 }
 
-/** Ends sessions whose lease has run out. Every replica runs one; the database lets one at a time work. */
+/**
+ * Ends sessions whose lease has run out, and tells the feeds which have stalled. Every replica runs one; the database
+ * lets one at a time work.
+ */
 export interface Reaper {
   state(): ReaperState
   close(): Promise<void>
 }
 
-export function startReaper(database: Database, log: Logger): Reaper {
+/** @param clock is measured again when the database's clock has gone back */
+export function startReaper(database: Database, log: Logger, clock: MeasuredClock): Reaper {
   let reaping: Promise<void> | undefined
   let failing = false
   let ended = 0
+  // The lease clock at the last look, and when the answer came, in milliseconds of a clock that nobody sets.
+  let seen: { readonly leaseSeconds: number; readonly atMs: number } | undefined
 
   async function reap(): Promise<void> {
     try {
-      const count = await reapSessions(database)
+      const expected = seen ? seen.leaseSeconds + (performance.now() - seen.atMs) / 1000 : -Infinity
+      const { reaped: count, leaseSeconds, leaseAheadMs } = await reapSessions(database, expected)
+      if (leaseSeconds !== null) seen = { leaseSeconds, atMs: performance.now() }
       ended += count
       if (count > 0) log.info({ count }, 'ended sessions whose lease had run out')
       failing = false
+      if (leaseAheadMs !== null && leaseAheadMs !== clock.leaseAheadMs) {
+        log.warn({ leaseAheadMs }, "the database's clock has gone back; leases end as if it had not")
+        await clock.measure(leaseAheadMs)
+      }
     } catch (error) {
       if (!failing) log.warn({ err: error }, 'the reaper cannot reach the database; it tries again each second')
       failing = true

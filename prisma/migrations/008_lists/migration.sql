@@ -53,7 +53,12 @@ ALTER TABLE crawler.crawl_session
   -- When the reaper next looks whether it has stalled, and what the feeds were told of it.
   ADD COLUMN IF NOT EXISTS stall_look_at TIMESTAMPTZ,
   ADD COLUMN IF NOT EXISTS stall_told VARCHAR(50),
-  ADD COLUMN IF NOT EXISTS rate_limit_told BOOLEAN NOT NULL DEFAULT FALSE;
+  ADD COLUMN IF NOT EXISTS rate_limit_told BOOLEAN NOT NULL DEFAULT FALSE,
+  -- The last version of its list before it started: what it wrote comes after that.
+  ADD COLUMN IF NOT EXISTS start_version INTEGER;
+
+-- How far the database's clock has gone back in all, as reapers have seen (crawler.lease_offset).
+ALTER TABLE crawler.reaper ADD COLUMN IF NOT EXISTS clock_back INTERVAL NOT NULL DEFAULT '0';
 
 -- A pause of a list. It needs no checkpoint, and outlives sessions and clears.
 CREATE TABLE IF NOT EXISTS crawler.crawl_pause (
@@ -87,13 +92,16 @@ $$;
 -- are pauses.
 -- ROLLBACK BEGIN
 -- DROP INDEX IF EXISTS crawler.crawl_session_end_reason_started, crawler.crawl_session_end_reason_completed,
---   crawler.crawl_session_worker_started, crawler.crawl_session_worker_completed;
+--   crawler.crawl_session_worker_started, crawler.crawl_session_worker_completed, crawler.crawl_session_user_stream_epoch;
 -- ALTER TABLE crawler.idempotency_key DROP COLUMN IF EXISTS session_id, DROP COLUMN IF EXISTS version;
 -- DROP TABLE IF EXISTS crawler.crawl_pause;
 -- ALTER TABLE crawler.crawl_session DROP COLUMN IF EXISTS mode, DROP COLUMN IF EXISTS plan_reason, DROP COLUMN IF EXISTS stop_reason,
 --   DROP COLUMN IF EXISTS loop_token_hash, DROP COLUMN IF EXISTS loop_steps, DROP COLUMN IF EXISTS loop_span,
 --   DROP COLUMN IF EXISTS loop_hits, DROP COLUMN IF EXISTS empty_saves, DROP COLUMN IF EXISTS stall_look_at,
---   DROP COLUMN IF EXISTS stall_told, DROP COLUMN IF EXISTS rate_limit_told;
+--   DROP COLUMN IF EXISTS stall_told, DROP COLUMN IF EXISTS rate_limit_told, DROP COLUMN IF EXISTS start_version;
+-- UPDATE crawler.crawl_session SET lease_expires_at = lease_expires_at - (SELECT clock_back FROM crawler.reaper)
+--   WHERE status = 'running' AND epoch > 0;
+-- ALTER TABLE crawler.reaper DROP COLUMN IF EXISTS clock_back;
 -- ALTER TABLE crawler.checkpoint_revision DROP COLUMN IF EXISTS full_pass, DROP COLUMN IF EXISTS full_pass_has_item,
 --   DROP COLUMN IF EXISTS catch_up_started_at, DROP COLUMN IF EXISTS catch_up_item_id, DROP COLUMN IF EXISTS catch_up_page_token,
 --   DROP COLUMN IF EXISTS catch_up_head_list_id;

@@ -43,3 +43,12 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_worker_started
 CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_worker_completed
   ON crawler.crawl_session (worker, coalesce(completed_at, '-infinity'::timestamptz), started_at, session_id)
   WHERE worker IS NOT NULL;
+-- Which session came next on a list: up to its start_version go the revisions of the one before.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_user_stream_epoch
+  ON crawler.crawl_session (user_id, stream, epoch) WHERE epoch > 0;
+-- What reapers look at each second: which sessions may have stalled, and which were told. No save changes what is in
+-- them, but one that finds a loop.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_stall_look
+  ON crawler.crawl_session (coalesce(stall_look_at, '-infinity'::timestamptz)) WHERE status = 'running' AND epoch > 0 AND stall_told IS NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_stall_told
+  ON crawler.crawl_session (session_id) WHERE status = 'running' AND epoch > 0 AND stall_told IS NOT NULL;

@@ -17,6 +17,16 @@ const SessionEventKindEnum = builder.enumType('SessionEventKind', {
     STATUS_CHANGED: { description: 'Its status changed.' },
     DELETED: { description: 'It was deleted.' },
     STOP_REQUESTED: { description: 'It was asked to stop. Its status did not change.' },
+    STALLED: {
+      description:
+        'It has stalled: see `stallReason` of the session. Told once, within about a second. Its status did not change.',
+    },
+    RECOVERED: { description: 'It had stalled and makes progress again. Its status did not change.' },
+    RATE_LIMITED: {
+      description:
+        'It reported `rateLimitedUntil`: with a save, or with the first such heartbeat since its last save. Its ' +
+        'status did not change.',
+    },
   } satisfies Record<(typeof SESSION_EVENT_KINDS)[number], { description: string }>,
 })
 
@@ -72,8 +82,8 @@ builder.subscriptionField('sessionStatusChanged', (t) =>
     type: SessionStatusEventType,
     scope: 'read',
     description:
-      'Delivers each session that is created, changes its status, is asked to stop or is deleted. Events of one ' +
-      'session come in the order of their commits.',
+      'Delivers each session that is created, changes its status, is asked to stop, stalls, recovers, is rate limited ' +
+      'or is deleted. Events of one session come in the order of their commits.',
     args: {
       filter: t.arg({
         type: SessionFilterInput,

@@ -7,7 +7,10 @@ import { platformOf } from '../../stream/model.ts'
 import { type SessionStatus, statusFromColumn } from '../session/model.ts'
 import type { SessionFilter } from '../session/filter-store.ts'
 
-export const SESSION_EVENT_KINDS = ['STARTED', 'STATUS_CHANGED', 'DELETED', 'STOP_REQUESTED'] as const
+export const SESSION_EVENT_KINDS = [
+  ...(['STARTED', 'STATUS_CHANGED', 'DELETED', 'STOP_REQUESTED'] as const),
+  ...(['STALLED', 'RECOVERED', 'RATE_LIMITED'] as const),
+] as const
 export type SessionEventKind = (typeof SESSION_EVENT_KINDS)[number]
 
 /** What happened to a session, as it was then. The session itself is read when the event is delivered. */
@@ -26,7 +29,7 @@ export interface SessionStatusEvent {
 export type SessionFeedFilter = Pick<SessionFilter, 'userId' | 'stream' | 'platform' | 'statuses'>
 
 /**
- * Every change of a session's status that the filter matches, in commit order for each session.
+ * Everything that happens to a session that the filter matches, in commit order for each session.
  * @param after the cursor to continue after; undefined: begin now
  * @throws Fault as Feed.resolve does
  */

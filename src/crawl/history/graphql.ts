@@ -31,7 +31,7 @@ const RevisionSourceEnum = builder.enumType('RevisionSource', {
   } satisfies Record<(typeof SOURCES)[number], { description: string }>,
 })
 
-const RevisionType = builder.prismaNode('CheckpointRevision', {
+export const RevisionType = builder.prismaNode('CheckpointRevision', {
   description: 'One version of a checkpoint in its history, and who wrote it.',
   id: {
     resolve: revisionNodeKey,
@@ -105,7 +105,7 @@ const RevisionType = builder.prismaNode('CheckpointRevision', {
   }),
 })
 
-const RevisionConnection = builder.connectionObject(
+export const RevisionConnection = builder.connectionObject(
   { type: RevisionType, name: 'CheckpointRevisionConnection', description: 'A page of a history.' },
   { name: 'CheckpointRevisionEdge', description: 'A revision in a page, with its cursor.' },
 )

@@ -113,8 +113,8 @@ export type SessionWriteOutcome =
   | { readonly outcome: 'STALE_EPOCH'; readonly currentEpoch: number }
   | { readonly outcome: 'SESSION_NOT_FOUND' | 'COUNT_OVERFLOW' }
 
-/** A heartbeat adds no event to the outbox. */
-const hasNone = () => false
+/** A heartbeat adds an event to the outbox if it is the first to report a rate limit. */
+const isLimitTold = ([row]: readonly WriteRow[]) => row?.outcome === 'WRITTEN' && row.detail === 1
 
 interface WriteRow {
   readonly outcome: SessionWriteOutcome['outcome']
@@ -145,7 +145,7 @@ export async function recordHeartbeat(
       reachArray(reach),
     ],
   }
-  const rows = await database.write<WriteRow>(statement, hasNone)
+  const rows = await database.write<WriteRow>(statement, isLimitTold)
   return toOutcome(rows)
 }
 

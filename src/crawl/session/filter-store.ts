@@ -66,7 +66,7 @@ export function conditionSql(reach: Reach, filter: SessionFilter): Prisma.Sql {
 
 const RUNNING = Prisma.sql`crawler.known_status(s.status) = 'running'`
 // Saves write rate_limited_until, so no index may have it. The status indexes hold the running sessions in order.
-const RATE_LIMITED = Prisma.sql`(${RUNNING} AND coalesce(s.rate_limited_until > crawler.clock(), false))`
+const RATE_LIMITED = Prisma.sql`(${RUNNING} AND coalesce(s.rate_limited_until > (SELECT crawler.clock()), false))`
 
 /** @param condition one that is never NULL */
 const isOrNot = (wanted: boolean, condition: Prisma.Sql) => (wanted ? condition : Prisma.sql`NOT ${condition}`)

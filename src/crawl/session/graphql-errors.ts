@@ -1,5 +1,6 @@
 import { builder } from '../../graphql/builder.ts'
 import { userError } from '../../graphql/errors.ts'
+import { shownTime } from '../../database/clock.ts'
 import { SessionType } from './graphql.ts'
 import {
   SessionClosedError,
@@ -43,7 +44,7 @@ builder.objectType(StreamBusyError, {
       type: 'DateTime',
       nullable: true,
       description: "When the owner's lease expires unless the owner renews it. Null: not known.",
-      resolve: ({ owner }) => owner.leaseExpiresAt,
+      resolve: ({ owner }, _args, { clock }) => shownTime(clock, owner.leaseExpiresAt),
     }),
   }),
 })

@@ -9,7 +9,7 @@ const IN_SUMMARY: ReadonlySet<string> = new Set([
   ...['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
 ])
 /** Fields for which a summary holds the key. What is selected below them is read separately. */
-const BY_KEY: ReadonlySet<string> = new Set(['user', 'checkpoint'])
+const BY_KEY: ReadonlySet<string> = new Set(['user', 'checkpoint', 'revisions'])
 
 const OF_POSITIONS = ['cursor', 'startCursor', 'endCursor']
 

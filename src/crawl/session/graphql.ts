@@ -1,6 +1,7 @@
 import { CheckpointType, fromState } from '../checkpoint/graphql.ts'
 import { checkpointReadingOf } from '../checkpoint/graphql-reading.ts'
 import { requireIdentifier } from '../../graphql/arguments.ts'
+import { shownTime } from '../../database/clock.ts'
 import { reachWhere } from '../../database/reach.ts'
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
@@ -109,7 +110,9 @@ export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, Summa
       type: 'DateTime',
       nullable: true,
       description: 'When it loses the stream unless it renews the lease. Null: it has ended, or it has no lease.',
-      resolve: fromWhole(({ status, leaseExpiresAt }) => (status === 'running' ? leaseExpiresAt : null)),
+      resolve: fromWhole(({ status, leaseExpiresAt }, { clock }) =>
+        status === 'running' ? shownTime(clock, leaseExpiresAt) : null,
+      ),
     }),
     heartbeatAt: t.field({
       type: 'DateTime',
@@ -149,13 +152,13 @@ export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, Summa
     }),
     stalled: t.boolean({
       description: 'Whether it makes no progress although it is alive: `stallReason` is not null.',
-      resolve: fromWhole((session, { clock }) => stallReasonOf(session, clock.now()) !== null),
+      resolve: fromWhole((session, { clock }) => stallReasonOf(session, clock) !== null),
     }),
     stallReason: t.field({
       type: StallReasonEnum,
       nullable: true,
       description: 'Why it makes no progress although it is alive. Null: it is not stalled.',
-      resolve: fromWhole((session, { clock }) => stallReasonOf(session, clock.now())),
+      resolve: fromWhole((session, { clock }) => stallReasonOf(session, clock)),
     }),
     checkpoint: t.field({
       type: CheckpointType,
@@ -190,7 +193,7 @@ builder.objectField(CheckpointType, 'liveSession', (t) =>
       fromState(async (state, { caller, clock, database }) => {
         if (state?.ownerSessionId == null) return null
         const owner = await findSession(database, caller.userIds, state.ownerSessionId, query)
-        return owner && isLive(owner, clock.now()) ? owner : null
+        return owner && isLive(owner, clock) ? owner : null
       })(checkpoint, args, context),
   }),
 )

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { CrawlSession } from '../../database/generated/client.ts'
+import { type DatabaseClock, leaseTime } from '../../database/clock.ts'
 import { DomainError } from '../../errors/domain-error.ts'
 import { bookmarkCountSchema, freeTextSchema, identifierSchema, nameSchema } from '../../identity/identifier.ts'
 import { streamNameSchema } from '../../stream/model.ts'
@@ -30,10 +31,9 @@ export type EndReason = (typeof END_REASONS)[number]
 export type EndStatus = Exclude<SessionStatus, 'running'>
 
 /** Whether the session owns its stream: it is running, and its lease has not run out. */
-export function isLive(session: CrawlSession, now: Date): boolean {
-  return (
-    session.status === 'running' && session.epoch > 0 && session.leaseExpiresAt !== null && session.leaseExpiresAt > now
-  )
+export function isLive(session: CrawlSession, clock: DatabaseClock): boolean {
+  const { status, epoch, leaseExpiresAt } = session
+  return status === 'running' && epoch > 0 && leaseExpiresAt !== null && leaseExpiresAt > leaseTime(clock)
 }
 
 /** Bookmarks a second from the first save to the last; null: there are not yet two saves at different times. */

@@ -1,3 +1,4 @@
+import { type DatabaseClock, leaseTime } from '../../database/clock.ts'
 import { Prisma } from '../../database/generated/client.ts'
 import { type CrawlSession, isLive } from './model.ts'
 
@@ -13,15 +14,16 @@ const LOOP_AFTER_EMPTY_SAVES = 100
 
 /**
  * Why a live session makes no progress; null: it is not stalled. LOOP: its page tokens go round, or it saves without an
- * item for ever. NO_PROGRESS: neither position nor token has moved for 5 leases, and it is not rate limited.
- * @param now the time by the database's clock
+ * item for ever. NO_PROGRESS: neither position nor token has moved for 5 leases, and it is not rate limited. In SQL it
+ * is crawler.stall_reason.
  */
-export function stallReasonOf(session: CrawlSession, now: Date): StallReason | null {
-  if (!isLive(session, now)) return null
+export function stallReasonOf(session: CrawlSession, clock: DatabaseClock): StallReason | null {
+  if (!isLive(session, clock)) return null
   if (session.loopHits >= LOOP_AFTER_HITS || session.emptySaves >= LOOP_AFTER_EMPTY_SAVES) return 'LOOP'
-  if (session.leaseSeconds === null || (session.rateLimitedUntil && session.rateLimitedUntil > now)) return null
+  const { leaseSeconds, rateLimitedUntil } = session
+  if (leaseSeconds === null || (rateLimitedUntil && rateLimitedUntil > clock.now())) return null
   const movedAt = session.positionMovedAt ?? session.startedAt
-  const isStill = now.getTime() - movedAt.getTime() > STALLED_AFTER_LEASES * session.leaseSeconds * 1000
+  const isStill = leaseTime(clock).getTime() - movedAt.getTime() > STALLED_AFTER_LEASES * leaseSeconds * 1000
   return isStill ? 'NO_PROGRESS' : null
 }
 
@@ -30,16 +32,16 @@ export function stallReasonOf(session: CrawlSession, now: Date): StallReason | n
  * for, only running ones are read. It is never NULL, so NOT can be put before it.
  */
 export function stalledSql(reasons: readonly StallReason[]): Prisma.Sql {
-  const conditions = [...new Set(reasons)].map((reason) => (reason === 'LOOP' ? LOOPS : STANDS_STILL))
-  return conditions.length === 0 ? Prisma.sql`FALSE` : Prisma.sql`(${IS_LIVE} AND (${Prisma.join(conditions, ' OR ')}))`
+  return Prisma.sql`(${IS_LIVE} AND coalesce(${REASON} = ANY (${[...reasons]}::text[]), false))`
 }
 
+// In subqueries of their own the clocks are read once.
+const NOW = Prisma.sql`(SELECT crawler.clock())`
+const LEASE_NOW = Prisma.sql`(SELECT crawler.lease_clock())`
 // Matches the status indexes, which are already in the list's order. With crawl_session_leased all live sessions would
 // be sorted. coalesce(): nearly all ended sessions have epoch 0, and the planner would expect that of the running ones
 // too.
 const IS_LIVE = Prisma.sql`crawler.known_status(s.status) = 'running' AND coalesce(s.epoch, 0) > 0
-  AND coalesce(s.lease_expires_at > crawler.clock(), false)`
-const LOOPS = Prisma.sql`(s.loop_hits >= ${LOOP_AFTER_HITS}::integer OR s.empty_saves >= ${LOOP_AFTER_EMPTY_SAVES}::integer)`
-const STANDS_STILL = Prisma.sql`(NOT ${LOOPS} AND coalesce(s.rate_limited_until <= crawler.clock(), true) AND coalesce(
-  crawler.clock() - coalesce(s.position_moved_at, s.started_at) > ${STALLED_AFTER_LEASES}::integer * s.lease_seconds * interval '1 second',
-  false))`
+  AND coalesce(s.lease_expires_at > ${LEASE_NOW}, false)`
+const REASON = Prisma.sql`crawler.stall_reason(s.loop_hits, s.empty_saves, s.lease_seconds,
+  coalesce(s.position_moved_at, s.started_at), ${LEASE_NOW}, s.rate_limited_until, ${NOW})`

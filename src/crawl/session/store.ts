@@ -41,11 +41,37 @@ export async function findLatestSession(
   })
 }
 
-/** Ends the sessions whose lease has run out. @returns how many */
-export async function reapSessions(database: Database): Promise<number> {
-  const reap = { name: 'session_reap', text: 'SELECT crawler.reap() AS reaped', values: [] }
-  const countOf = ([row]: { reaped: number }[]) => row?.reaped ?? 0
-  return countOf(await database.write<{ reaped: number }>(reap, (rows) => countOf(rows) > 0))
+/** What a reaper did, and which time it saw. */
+export interface Reaping {
+  /** Sessions that it ended. */
+  readonly reaped: number
+  /** Sessions of which the feeds were told that they stalled or recovered. */
+  readonly told: number
+  /** The lease clock, in seconds since 1970; null: another reaper was at work, and this one did not look. */
+  readonly leaseSeconds: number | null
+  /** How far the lease clock is ahead of the database's clock, milliseconds. */
+  readonly leaseAheadMs: number | null
+}
+
+/**
+ * Ends the sessions whose lease has run out, and tells the feeds which have stalled. Notices if the database's clock
+ * has gone back.
+ * @param expectedLeaseSeconds the least that the lease clock should be, as counted since the last look; -Infinity: this
+ *   is the first look of the process
+ */
+export async function reapSessions(database: Database, expectedLeaseSeconds: number): Promise<Reaping> {
+  const [reaping] = await database.write<Reaping>(
+    {
+      name: 'session_reap',
+      text: `SELECT crawler.reap() AS reaped, crawler.tell_stalls() AS told, extract(epoch FROM k.lease_now)::float8 AS "leaseSeconds",
+          extract(epoch FROM k.lease_now - k.now)::float8 * 1000 AS "leaseAheadMs"
+        FROM crawler.keep_lease_clock(to_timestamp($1::float8)) AS k`,
+      values: [expectedLeaseSeconds],
+    },
+    ([row]) => row !== undefined && row.reaped + row.told > 0,
+  )
+  if (!reaping) throw new Error('a function answered no row')
+  return reaping
 }
 
 /** The sessions that hold a lease, whichever replica they were started at. */
@@ -62,7 +88,7 @@ export async function countLiveLeases(database: Database): Promise<LiveLeases> {
   const [row] = await database.query<{ count: number; overdue: number }>({
     name: 'session_leases',
     text: `SELECT count(*)::integer AS count,
-        greatest(extract(epoch FROM crawler.clock() - min(lease_expires_at)), 0)::float8 AS overdue
+        greatest(extract(epoch FROM crawler.lease_clock() - min(lease_expires_at)), 0)::float8 AS overdue
       FROM crawler.crawl_session WHERE status = 'running' AND epoch > 0`,
     values: [],
   })

@@ -102,6 +102,13 @@ const relations: readonly Line[] = [
     0,
     'sessions(first: 20, filter: { status: RUNNING }) { nodes { resumedFrom { id } } }',
   ],
+  [
+    'CrawlSession.revisions',
+    2,
+    0,
+    `sessions(first: 20) { nodes { revisions(first: 2) { nodes { ${REVISION} } pageInfo { hasNextPage } } } }`,
+  ],
+  ['CrawlSession.revisions, counted', 2, 0, 'sessions(first: 20) { nodes { revisions { totalCount } } }'],
   ['CheckpointRevision.session', 1, 0, 'checkpointHistory(userId: "user-0001") { nodes { session { id } } }'],
   ['Stream.oldestCheckpoint', 2, 0, `streams { oldestCheckpoint { ${CHECKPOINT} } }`],
 ]

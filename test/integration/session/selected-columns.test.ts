@@ -12,7 +12,9 @@ if (!isObjectType(type)) throw new Error('no type CrawlSession')
 /** Each field of a session, with something of what it leads to. */
 const FIELDS = Object.values(type.getFields()).map((field) => ({
   name: field.name,
-  selection: isLeafType(getNamedType(field.type)) ? field.name : `${field.name} { __typename id }`,
+  selection: isLeafType(getNamedType(field.type))
+    ? field.name
+    : `${field.name} { __typename ${field.name === 'revisions' ? 'nodes { id }' : 'id'} }`,
 }))
 const ALL = FIELDS.map(({ selection }) => selection).join(' ')
 /** As often as an operation runs before it is compiled, and once more. */
@@ -71,12 +73,13 @@ describe('what is read of sessions', () => {
       INSERT INTO crawler.crawl_session (session_id, user_id, stream, started_at, completed_at, status, bookmarks_processed,
           direct_import, enable_summarization, output_file_path, error_message, epoch, lease_seconds, lease_expires_at, heartbeat_at,
           stop_requested_at, rate_limited_until, worker, end_reason, attempt, resumed_from, commits, first_save_at, last_save_at,
-          bookmarks_since_first_save, position_moved_at, api_requests, rate_limit_hits)
+          bookmarks_since_first_save, position_moved_at, api_requests, rate_limit_hits, mode, plan_reason, stop_reason)
         VALUES ('one', 'alice', 'reddit/saved', '2026-01-01', '2026-01-02', 'failed', 3, true, true, '/tmp/out', 'gone', 4, 5, NULL,
-          '2026-01-03', '2026-01-04', NULL, 'host', 'LEASE_EXPIRED', 6, NULL, 7, '2026-01-05', '2026-01-06', 80, '2026-01-07', 9, 10),
+          '2026-01-03', '2026-01-04', NULL, 'host', 'LEASE_EXPIRED', 6, NULL, 7, '2026-01-05', '2026-01-06', 80, '2026-01-07', 9, 10,
+          'RESUME', 'to go on', 'deployment'),
         ('two', 'alice', 'reddit/saved', '2026-02-01', NULL, 'running', 11, true, true, '/tmp/two', 'slow', 12, 13,
           now() + interval '1 hour', '2026-02-03', '2026-02-04', '2026-02-05', 'pod', NULL, 14, 'one', 15, '2026-02-06', '2026-02-07',
-          160, '2026-02-08', 17, 18)`)
+          160, '2026-02-08', 17, 18, 'FULL', 'to begin', 'maintenance')`)
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
 

@@ -38,7 +38,7 @@ describe('the reason why a session is stalled', () => {
   async function list(filter: Record<string, unknown>) {
     const found = new Map<string, { stalled: boolean; stallReason: string | null }>()
     for (let after: string | null = null; ;) {
-      const page = (
+      const page: { totalCount: number; nodes: any[]; pageInfo: { hasNextPage: boolean; endCursor: string } } = (
         await crawls.waymark.ask(
           `query ($filter: CrawlSessionFilter, $after: String) { sessions(first: 100, after: $after, filter: $filter) {
             totalCount nodes { sessionId stalled stallReason } pageInfo { hasNextPage endCursor } } }`,
