@@ -1008,7 +1008,7 @@ CREATE OR REPLACE FUNCTION crawler.next_stall_look(lease_seconds integer, moved_
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  SELECT greatest(moved_at + 5 * lease_seconds * interval '1 second', CASE WHEN limited_until > lease_now THEN limited_until END)
+  SELECT greatest(moved_at + 5 * lease_seconds * interval '1 second', CASE WHEN limited_until > lease_now THEN least(limited_until, lease_now + lease_seconds * interval '1 second') END)
 $function$;
 
 -- crawler.open_partition(text,interval)
