@@ -1,14 +1,8 @@
 import type { Database } from './database.ts'
+import type { LeaseClock } from './lease-time.ts'
 
-/** The database's time. It follows from this process's clock and a measured offset, so that it costs no round trip. */
-export interface DatabaseClock {
-  now(): Date
-  /**
-   * How far the lease clock is ahead of it, milliseconds: the steps back that the database's clock has made
-   * (crawler.lease_offset). Leases are compared with the lease clock. undefined: none.
-   */
-  readonly leaseAheadMs?: number
-}
+/** The database's time, as a process knows it. */
+export type DatabaseClock = LeaseClock
 
 /** A clock that is set by measuring. */
 export interface MeasuredClock extends DatabaseClock {
@@ -17,16 +11,6 @@ export interface MeasuredClock extends DatabaseClock {
    * @param leaseAheadMs what it is now; undefined: as before
    */
   measure(leaseAheadMs?: number): Promise<void>
-}
-
-/** The time that leases are compared with. */
-export function leaseTime(clock: DatabaseClock): Date {
-  return new Date(clock.now().getTime() + (clock.leaseAheadMs ?? 0))
-}
-
-/** A time on the lease clock as clients are shown it: on the database's clock. null stays null. */
-export function shownTime(clock: DatabaseClock, time: Date | null): Date | null {
-  return time === null || !clock.leaseAheadMs ? time : new Date(time.getTime() - clock.leaseAheadMs)
 }
 
 export function createDatabaseClock(database: Database): MeasuredClock {

@@ -1,6 +1,6 @@
 import { builder } from '../../graphql/builder.ts'
 import { userError } from '../../graphql/errors.ts'
-import { shownTime } from '../../database/clock.ts'
+import { shownTime } from '../../database/lease-time.ts'
 import { SessionType } from './graphql.ts'
 import {
   SessionClosedError,

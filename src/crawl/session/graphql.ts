@@ -1,7 +1,7 @@
 import { CheckpointType, fromState } from '../checkpoint/graphql.ts'
 import { checkpointReadingOf } from '../checkpoint/graphql-reading.ts'
 import { requireIdentifier } from '../../graphql/arguments.ts'
-import { shownTime } from '../../database/clock.ts'
+import { shownTime } from '../../database/lease-time.ts'
 import { reachWhere } from '../../database/reach.ts'
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'

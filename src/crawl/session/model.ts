@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { CrawlSession } from '../../database/generated/client.ts'
-import { type DatabaseClock, leaseTime } from '../../database/clock.ts'
+import { type LeaseClock, leaseTime } from '../../database/lease-time.ts'
 import { DomainError } from '../../errors/domain-error.ts'
 import { bookmarkCountSchema, freeTextSchema, identifierSchema, nameSchema } from '../../identity/identifier.ts'
 import { streamNameSchema } from '../../stream/model.ts'
@@ -31,7 +31,7 @@ export type EndReason = (typeof END_REASONS)[number]
 export type EndStatus = Exclude<SessionStatus, 'running'>
 
 /** Whether the session owns its stream: it is running, and its lease has not run out. */
-export function isLive(session: CrawlSession, clock: DatabaseClock): boolean {
+export function isLive(session: CrawlSession, clock: LeaseClock): boolean {
   const { status, epoch, leaseExpiresAt } = session
   return status === 'running' && epoch > 0 && leaseExpiresAt !== null && leaseExpiresAt > leaseTime(clock)
 }

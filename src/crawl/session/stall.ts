@@ -1,5 +1,5 @@
-import { type DatabaseClock, leaseTime } from '../../database/clock.ts'
 import { Prisma } from '../../database/generated/client.ts'
+import { type LeaseClock, leaseTime } from '../../database/lease-time.ts'
 import { type CrawlSession, isLive } from './model.ts'
 
 /** LOOP goes before NO_PROGRESS. */
@@ -17,7 +17,7 @@ const LOOP_AFTER_EMPTY_SAVES = 100
  * item for ever. NO_PROGRESS: neither position nor token has moved for 5 leases, and it is not rate limited. In SQL it
  * is crawler.stall_reason.
  */
-export function stallReasonOf(session: CrawlSession, clock: DatabaseClock): StallReason | null {
+export function stallReasonOf(session: CrawlSession, clock: LeaseClock): StallReason | null {
   if (!isLive(session, clock)) return null
   if (session.loopHits >= LOOP_AFTER_HITS || session.emptySaves >= LOOP_AFTER_EMPTY_SAVES) return 'LOOP'
   const { leaseSeconds, rateLimitedUntil } = session

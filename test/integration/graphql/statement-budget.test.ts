@@ -45,6 +45,7 @@ const inputsFrom = (n: number, count: number) =>
   Array.from({ length: count }, (_, place) => ({ userId: userId(n + place), itemId: '20' }))
 const THREE = (n: number) => JSON.stringify(inputsFrom(n, 3)).replaceAll(/"(userId|itemId)":/g, '$1:')
 const start = (n: number) => `startSession(input: { userId: "${userId(n)}", sessionId: "new-${n}" })`
+const FAILED = 'sessions(first: 20, filter: { status: FAILED })'
 const KEY_101 = `userId: "user-0101", stream: "${STREAM}"`
 const PAUSE = `userId: "user-0120", until: "${dayFromNow(1)}", reason: "tired"`
 const SETTING = 'name: "reddit/saved", ordering: ASCENDING'
@@ -106,9 +107,9 @@ const relations: readonly Line[] = [
     'CrawlSession.revisions',
     2,
     0,
-    `sessions(first: 20) { nodes { revisions(first: 2) { nodes { ${REVISION} } pageInfo { hasNextPage } } } }`,
+    `${FAILED} { nodes { revisions(first: 2) { nodes { ${REVISION} } pageInfo { hasNextPage } } } }`,
   ],
-  ['CrawlSession.revisions, counted', 2, 0, 'sessions(first: 20) { nodes { revisions { totalCount } } }'],
+  ['CrawlSession.revisions, counted', 3, 0, `${FAILED} { nodes { revisions { totalCount } } }`],
   ['CheckpointRevision.session', 1, 0, 'checkpointHistory(userId: "user-0001") { nodes { session { id } } }'],
   ['Stream.oldestCheckpoint', 2, 0, `streams { oldestCheckpoint { ${CHECKPOINT} } }`],
 ]
