@@ -47,6 +47,7 @@ const EVERY_ANSWER = Object.entries({
   STOPPED: ['EndSessionSuccess', ...FENCED],
   FAILED: ['EndSessionSuccess', ...FENCED],
   requestStop: ['RequestStopSuccess', 'SESSION_NOT_FOUND', 'SESSION_CLOSED'],
+  requestStopSessions: ['RequestStopSessionsSuccess', 'INVALID_INPUT'],
   clearCheckpoint: ['ClearCheckpointSuccess', 'INVALID_INPUT', 'STREAM_BUSY', 'VERSION_CONFLICT', ...FENCED],
   rollbackCheckpoint: 'RollbackCheckpointSuccess INVALID_INPUT CHECKPOINT_NOT_FOUND STREAM_BUSY VERSION_CONFLICT'.split(
     ' ',

@@ -77,6 +77,13 @@ type Status = 'RUNNING' | 'COMPLETED' | 'STOPPED' | 'FAILED'
 type Source = 'SAVE' | 'CLEAR' | 'COMPLETE' | 'ROLLBACK' | 'IMPORT' | 'EXTERNAL' | 'RESTART'
 type Mode = 'FULL' | 'RESUME' | 'INCREMENTAL' | 'CATCH_UP'
 
+export interface StopArguments {
+  readonly filter: { readonly userId?: string; readonly stream?: string }
+  readonly all: boolean
+  readonly dryRun: boolean
+  readonly expectedMatched?: number
+}
+
 interface Session {
   readonly sessionId: string
   readonly userId: string
@@ -100,6 +107,8 @@ interface Session {
   apiRequests: number
   rateLimitHits: number
   movedAt: number
+  /** The search of loops: the token that is kept, those seen since, after how many the next is kept, and its returns. */
+  readonly loop: { kept: string | null; steps: number; span: number; hits: number; emptySaves: number }
   /** Of its plan; null: written by others than the API. */
   readonly mode: Mode | null
 }
@@ -182,6 +191,20 @@ const UNORDERED = /^youtube\//
 const TWEET_ID = /^[1-9][0-9]{0,18}$/
 
 const refuse = (type: string, code: string, more: object = {}): Outcome => ({ type, code, ...more })
+/** Brent's algorithm: the 1st, 2nd, 4th, 8th ... token is kept. Three returns of one are a loop, and stay one. */
+function seeToken(loop: Session['loop'], token: string | null): void {
+  if (token === null) return
+  if (token === loop.kept) loop.hits += 1
+  if (token !== loop.kept && loop.steps + 1 >= loop.span) {
+    Object.assign(loop, {
+      kept: token,
+      steps: 0,
+      span: Math.max(loop.span * 2, 1),
+      hits: loop.hits < 3 ? 0 : loop.hits,
+    })
+  } else loop.steps += 1
+}
+
 const invalid = () => refuse('InvalidInputError', 'INVALID_INPUT')
 const noUser = () => refuse('UserNotFoundError', 'USER_NOT_FOUND')
 const noSession = () => refuse('SessionNotFoundError', 'SESSION_NOT_FOUND')
@@ -380,7 +403,9 @@ export class CrawlModel {
   }
 
   #isStalled(session: Session): boolean {
-    if (!this.#isLive(session) || (session.rateLimitedUntil ?? 0) > this.now) return false
+    if (!this.#isLive(session)) return false
+    if (session.loop.hits >= 3 || session.loop.emptySaves >= 100) return true
+    if ((session.rateLimitedUntil ?? 0) > this.now) return false
     return this.now - session.movedAt > 5 * (session.leaseSeconds ?? 0) * 1000
   }
 
@@ -479,6 +504,7 @@ export class CrawlModel {
       apiRequests: 0,
       rateLimitHits: 0,
       movedAt: this.now,
+      loop: { kept: null, steps: 0, span: 0, hits: 0, emptySaves: 0 },
       mode: this.#planOf(place, stream, mode).mode,
     }
     this.#renew(session)
@@ -589,6 +615,18 @@ export class CrawlModel {
     const head = catchUp.head.length === 1 ? extend(catchUp.head, stays) : catchUp.head
     const content: Content = { ...place.content, head: head.length > 0 ? head : stays, catchUp: null }
     this.#write(place, content, { ...by(session), source: 'COMPLETE', ranked: place.ranked, always: true })
+  }
+
+  requestStopSessions({ filter, all, dryRun, expectedMatched }: StopArguments): Outcome {
+    if (!all && filter.userId === undefined && filter.stream === undefined) return invalid()
+    const matching = [...this.sessions.values()].filter(
+      ({ status, userId, stream }) =>
+        status === 'RUNNING' && userId === (filter.userId ?? userId) && stream === (filter.stream ?? stream),
+    )
+    if (expectedMatched !== undefined && expectedMatched !== matching.length) return invalid()
+    const asked = dryRun ? [] : matching.filter(({ stopRequested }) => !stopRequested)
+    for (const session of asked) session.stopRequested = true
+    return { type: 'RequestStopSessionsSuccess', matched: matching.length, requested: asked.length }
   }
 
   requestStop({ sessionId }: { readonly sessionId: string }): Outcome {
@@ -707,6 +745,8 @@ export class CrawlModel {
       session.commits += 1
       session.added = added
       if (isMoved) session.movedAt = this.now
+      seeToken(session.loop, tokenBefore === token ? null : token)
+      session.loop.emptySaves = itemId === null ? session.loop.emptySaves + 1 : 0
       this.#report(session, input.metrics, input.rateLimitedUntil)
     }
     return this.#saved(input, stream, { created, replayed: false })
@@ -938,6 +978,7 @@ export class CrawlModel {
       apiRequests: 0,
       rateLimitHits: 0,
       movedAt: this.now,
+      loop: { kept: null, steps: 0, span: 0, hits: 0, emptySaves: 0 },
       mode: null,
     })
   }

@@ -34,6 +34,14 @@ export type Step =
     }
   | { readonly do: 'requestStop'; readonly session: SessionSymbol }
   | {
+      readonly do: 'requestStopSessions'
+      readonly user: number | undefined
+      readonly stream: number | undefined
+      readonly all: boolean
+      readonly dryRun: boolean
+      readonly expectedMatched: number | undefined
+    }
+  | {
       readonly do: 'clear'
       readonly at: Place
       readonly session: SessionSymbol | undefined
@@ -229,6 +237,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('requestStop' as const), session }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('requestStopSessions' as const),
+      user: sometimes(2, fc.nat(2)),
+      stream: sometimes(2, fc.nat(1)),
+      all: fc.boolean(),
+      dryRun: fc.boolean(),
+      expectedMatched: sometimes(2, fc.nat(2)),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({ do: fc.constant('clear' as const), at: place, session: sometimes(8, session), expected }),

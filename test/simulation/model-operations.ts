@@ -52,6 +52,11 @@ export const operations = {
     'RequestStopInput',
     `${REFUSAL} ${CLOSED} ... on RequestStopSuccess { session { ${SESSION} } }`,
   ),
+  requestStopSessions: mutation(
+    'requestStopSessions',
+    'RequestStopSessionsInput',
+    `${REFUSAL} ... on RequestStopSessionsSuccess { matched requested }`,
+  ),
   clearCheckpoint: mutation(
     'clearCheckpoint',
     'ClearCheckpointInput',

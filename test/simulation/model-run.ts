@@ -176,6 +176,16 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
         agree(await mutate('requestStop', input), model.requestStop(input))
         return
       }
+      case 'requestStopSessions': {
+        const filter = omitUndefined({
+          userId: step.user === undefined ? undefined : users[step.user],
+          stream: step.stream === undefined ? undefined : STREAMS[step.stream],
+        })
+        const { all, dryRun, expectedMatched } = step
+        const input = omitUndefined({ filter, all, dryRun, expectedMatched })
+        agree(await mutate('requestStopSessions', input), model.requestStopSessions(input))
+        return
+      }
       case 'clear': {
         const sessionId = step.session && sessionOf(step.session)
         const session = model.sessions.get(sessionId ?? '')
