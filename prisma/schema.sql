@@ -121,6 +121,8 @@ ALTER TABLE crawler.crawl_pause ADD CONSTRAINT crawl_pause_pkey PRIMARY KEY (use
 
 ALTER TABLE crawler.crawl_pause ADD CONSTRAINT crawl_pause_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
 
+CREATE INDEX crawl_pause_until ON crawler.crawl_pause USING btree (until);
+
 CREATE TABLE crawler.crawl_session (
   session_id character varying(255) NOT NULL,
   user_id character varying(255) NOT NULL,
@@ -254,7 +256,23 @@ CREATE INDEX crawl_state_anchor ON crawler.crawl_state USING btree (anchor_list_
 
 CREATE INDEX crawl_state_catch_up_head ON crawler.crawl_state USING btree (catch_up_head_list_id) WHERE (catch_up_head_list_id IS NOT NULL);
 
+CREATE INDEX crawl_state_complete ON crawler.crawl_state USING btree (complete, COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream);
+
+CREATE INDEX crawl_state_completed ON crawler.crawl_state USING btree (COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream);
+
 CREATE INDEX crawl_state_head ON crawler.crawl_state USING btree (head_list_id) WHERE (head_list_id IS NOT NULL);
+
+CREATE INDEX crawl_state_other_platform_completed ON crawler.crawl_state USING btree (COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream) WHERE (split_part((stream)::text, '/'::text, 1) <> ALL (ARRAY['twitter'::text, 'reddit'::text, 'linkedin'::text, 'mastodon'::text, 'bluesky'::text, 'youtube'::text]));
+
+CREATE INDEX crawl_state_platform_completed ON crawler.crawl_state USING btree (split_part((stream)::text, '/'::text, 1), COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id, stream);
+
+CREATE INDEX crawl_state_stream_completed ON crawler.crawl_state USING btree (stream, COALESCE(last_completed_at, '-infinity'::timestamp with time zone), user_id);
+
+CREATE INDEX crawl_state_stream_started ON crawler.crawl_state USING btree (stream, last_started_at, user_id) WHERE (last_started_at IS NOT NULL);
+
+CREATE INDEX crawl_state_stream_unfinished ON crawler.crawl_state USING btree (stream, last_started_at, user_id) WHERE (COALESCE(last_completed_at, '-infinity'::timestamp with time zone) < last_started_at);
+
+CREATE INDEX crawl_state_stream_user_started ON crawler.crawl_state USING btree (stream, user_id) WHERE (last_started_at IS NOT NULL);
 
 ALTER TABLE crawler.crawl_state SET (autovacuum_vacuum_scale_factor=0.05);
 
@@ -1049,6 +1067,69 @@ BEGIN
   END IF;
   UPDATE crawler.log_partition p SET opened_at = now WHERE p.name = next.name;
   RETURN true;
+END
+$function$;
+
+-- crawler.pause_crawl(text,text,timestamp with time zone,text,text,text,text[])
+CREATE OR REPLACE FUNCTION crawler.pause_crawl(of_user text, of_stream text, new_until timestamp with time zone, new_reason text, by_session text, actor text, reach text[])
+ RETURNS TABLE(outcome text, session jsonb, detail integer, pause jsonb, told boolean)
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  named crawler.crawl_session;
+  state crawler.crawl_state;
+  present crawler.crawl_pause;
+  now timestamptz;
+BEGIN
+  told := false;
+  -- NULL is nobody: nothing of a user out of reach is found below.
+  of_user := CASE WHEN reach IS NULL OR of_user = ANY (reach) THEN of_user END;
+  IF by_session IS NOT NULL AND NOT EXISTS (
+    SELECT FROM crawler.crawl_session s WHERE s.session_id = by_session AND s.user_id = of_user AND s.stream = of_stream
+  ) THEN
+    outcome := 'SESSION_NOT_FOUND';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = of_user) THEN
+    outcome := 'USER_NOT_FOUND';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  state := crawler.lock_state(of_user, of_stream);
+  IF by_session IS NOT NULL THEN
+    SELECT * INTO named FROM crawler.crawl_session s
+    WHERE s.session_id = by_session AND s.user_id = of_user AND s.stream = of_stream FOR UPDATE;
+    IF NOT FOUND THEN
+      outcome := 'SESSION_NOT_FOUND';
+    ELSIF state.epoch > named.epoch THEN
+      outcome := 'STALE_EPOCH';
+      detail := state.epoch;
+    ELSIF named.status <> 'running' THEN
+      outcome := 'SESSION_CLOSED';
+    END IF;
+    session := to_jsonb(named);
+    IF outcome IS NOT NULL THEN
+      RETURN NEXT;
+      RETURN;
+    END IF;
+  END IF;
+
+  now := crawler.clock();
+  SELECT * INTO present FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream FOR UPDATE;
+  IF by_session IS NULL OR present.until IS NULL OR present.until < new_until THEN
+    told := coalesce(present.until <= now, true);
+    INSERT INTO crawler.crawl_pause AS p (user_id, stream, until, reason, paused_by)
+    VALUES (of_user, of_stream, new_until, new_reason, actor)
+    ON CONFLICT ON CONSTRAINT crawl_pause_pkey DO UPDATE SET until = excluded.until, reason = excluded.reason, paused_by = excluded.paused_by
+    RETURNING p.* INTO present;
+    IF told THEN
+      PERFORM crawler.tell_pause(of_user, of_stream, 'CHECKPOINT_PAUSED', by_session);
+    END IF;
+  END IF;
+  outcome := 'PAUSED';
+  pause := to_jsonb(present);
+  RETURN NEXT;
 END
 $function$;
 
@@ -2072,6 +2153,19 @@ AS $function$
   WHERE status IS NOT NULL
 $function$;
 
+-- crawler.tell_pause(text,text,text,text)
+CREATE OR REPLACE FUNCTION crawler.tell_pause(of_user text, of_stream text, kind text, by_session text)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
+  SELECT crawler.clock(), tell_pause.kind, s.user_id, s.stream, by_session, s.version, k.last_tweet_id, coalesce(k.bookmarks_count, 0)
+  FROM crawler.crawl_state s LEFT JOIN crawler.crawl_checkpoint k ON k.user_id = s.user_id AND k.stream = s.stream
+  WHERE s.user_id = of_user AND s.stream = of_stream
+$function$;
+
 -- crawler.tell_stalls()
 CREATE OR REPLACE FUNCTION crawler.tell_stalls()
  RETURNS integer
@@ -2125,6 +2219,32 @@ AS $function$
   INSERT INTO crawler.feed_event (occurred_at, kind, user_id, stream, session_id, version, last_item_id, bookmarks_count)
   SELECT crawler.clock(), 'CHECKPOINT_SAVED', s.user_id, s.stream, by_session, s.version, item_id, bookmarks_count
   FROM crawler.crawl_state s WHERE s.user_id = of_user AND s.stream = of_stream
+$function$;
+
+-- crawler.unpause_crawl(text,text,text[])
+CREATE OR REPLACE FUNCTION crawler.unpause_crawl(of_user text, of_stream text, reach text[])
+ RETURNS TABLE(outcome text, told boolean)
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  ended timestamptz;
+BEGIN
+  told := false;
+  outcome := 'USER_NOT_FOUND';
+  IF EXISTS (SELECT FROM public."user" u WHERE u.id = of_user AND (reach IS NULL OR u.id = ANY (reach))) THEN
+    outcome := 'UNPAUSED';
+    IF EXISTS (SELECT FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream) THEN
+      -- Before the pause, as pause_crawl does.
+      PERFORM crawler.lock_state(of_user, of_stream);
+      DELETE FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream RETURNING p.until INTO ended;
+      IF ended > crawler.clock() THEN
+        told := true;
+        PERFORM crawler.tell_pause(of_user, of_stream, 'CHECKPOINT_UNPAUSED', NULL);
+      END IF;
+    END IF;
+  END IF;
+  RETURN NEXT;
+END
 $function$;
 
 REVOKE EXECUTE ON FUNCTION crawler.drop_partition(text) FROM PUBLIC;
