@@ -34,14 +34,14 @@ export const MIXED_KIND = {
 
 /**
  * Fills an empty migrated database with the rows that its own functions would have written: states and revisions match
- * the checkpoints. Triggers are off, which needs a superuser, since nobody is subscribed. The indexes of the two
+ * the checkpoints. Triggers are off, which needs a superuser, since nobody is subscribed. The indexes of the three
  * largest tables are dropped and created again when the tables are full. For 10,000,000 sessions that takes minutes;
  * filling 14 indexes row by row took more than ten.
  */
 export async function fill(client, { users, crawledUsers }, { streamOf, statusOf, versions } = PLAIN_KIND) {
   const { rows: indexes } = await client.query(`
     SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
-    WHERE i.indrelid IN ('crawler.crawl_session'::regclass, 'crawler.checkpoint_revision'::regclass)
+    WHERE i.indrelid IN ('crawler.crawl_session'::regclass, 'crawler.checkpoint_revision'::regclass, 'crawler.crawl_state'::regclass)
       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`)
   for (const { name } of indexes) await client.query(`DROP INDEX ${name}`)
   await client.query(`
@@ -52,7 +52,13 @@ export async function fill(client, { users, crawledUsers }, { streamOf, statusOf
       SELECT 'user-' || lpad(n::text, 7, '0'), ${streamOf}, '17' || lpad(n::text, 17, '0'), timestamptz '2026-01-01Z' + n * interval '1.237 s',
         n % 1000, timestamptz '2026-01-01Z', timestamptz '2026-01-01Z' + n * interval '1.237 s'
       FROM generate_series(1, ${users}) AS n;
-    INSERT INTO crawler.crawl_state (user_id, stream, version) SELECT user_id, stream, ${versions} FROM crawler.crawl_checkpoint;
+    -- One of twenty lists has not completed for a day, one of a thousand never, one of 200 is paused.
+    INSERT INTO crawler.crawl_state (user_id, stream, version, complete, last_started_at, last_completed_at)
+      SELECT user_id, stream, ${versions}, n % 20 > 0, last_crawled_at - interval '1 minute',
+        CASE WHEN n % 1000 > 0 THEN last_crawled_at - CASE WHEN n % 20 = 0 THEN interval '1 day' ELSE interval '0' END END
+      FROM (SELECT *, substr(user_id, 6)::integer AS n FROM crawler.crawl_checkpoint) AS c;
+    INSERT INTO crawler.crawl_pause (user_id, stream, until, paused_by)
+      SELECT user_id, stream, timestamptz '2100-01-01Z', 'local' FROM crawler.crawl_checkpoint WHERE substr(user_id, 6)::integer % 200 = 1;
     INSERT INTO crawler.checkpoint_revision (user_id, stream, version, source, last_item_id, bookmarks_count, bookmarks_added, complete,
         epoch, last_crawled_at, recorded_at)
       SELECT user_id, stream, v, 'EXTERNAL', last_tweet_id, bookmarks_count, bookmarks_count, FALSE, 0, at, at
@@ -72,6 +78,8 @@ export async function fill(client, { users, crawledUsers }, { streamOf, statusOf
       FROM generate_series(1, ${crawledUsers}) AS n, generate_series(1, ${SESSIONS_PER_USER}) AS k,
         LATERAL (SELECT timestamptz '2026-01-01Z' + n * interval '1.237 s' + k * interval '1 hour', ${statusOf}) AS t (at, status),
         LATERAL (SELECT CASE WHEN status = 'running' THEN 1 ELSE 0 END) AS l (leased);
+    UPDATE crawler.crawl_state st SET owner_session_id = s.session_id, epoch = s.epoch
+      FROM crawler.crawl_session s WHERE s.user_id = st.user_id AND s.stream = st.stream AND s.status = 'running';
     SET session_replication_role = origin;
     SET synchronous_commit = on;
     SET maintenance_work_mem = '512MB'`)

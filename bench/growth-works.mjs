@@ -17,6 +17,8 @@ const START_MS = Date.UTC(2026, 0, 1)
 const timeOf = (user, count) => new Date(START_MS + user * 1237 + (count % SESSIONS_PER_USER) * 3_600_000).toISOString()
 const hourLater = (time) => new Date(Date.parse(time) + 3_600_000).toISOString()
 const sessionId = (user, count) => `${userId(user)}-${10 + (count % SESSIONS_PER_USER)}`
+const dueCursor = (time) =>
+  Buffer.from(JSON.stringify(['dueLists', time.replace('T', ' ').replace('Z', '+00'), ''])).toString('base64url')
 const nodeId = (type, key) => Buffer.from(`${type}:${key}`).toString('base64')
 const PLATFORMS = ['TWITTER', 'REDDIT', 'LINKEDIN', 'MASTODON', 'BLUESKY', 'YOUTUBE', 'OTHER']
 const STATUSES = ['RUNNING', 'COMPLETED', 'STOPPED', 'FAILED']
@@ -80,7 +82,18 @@ const checkpointFilters = {
   }),
   'userId, stream': (user) => ({ userId: userId(user), stream: streamOf(user) }),
   'platform REDDIT, crawledBefore': (user) => ({ platform: 'REDDIT', crawledBefore: timeOf(user, 0) }),
+  completedBefore: (user) => ({ completedBefore: timeOf(user, 0) }),
+  'running true': () => ({ running: true }),
+  'running false': () => ({ running: false }),
+  'paused true': () => ({ paused: true }),
+  'paused false': () => ({ paused: false }),
+  'complete true': () => ({ complete: true }),
+  'complete false': () => ({ complete: false }),
 }
+
+const CHECKPOINT_ORDERS = ['CRAWLED_AT_DESC', 'CRAWLED_AT_ASC', 'COMPLETED_AT_ASC', 'COMPLETED_AT_DESC'].map(
+  (order) => `LAST_${order}`,
+)
 
 /** The small database has only so many checkpoints of these. A longer page would have more rows in the large one. */
 const FEWEST = 10
@@ -182,7 +195,7 @@ const lists = [
     variables: (_user, count, _users, cursors) => ({ after: cursors[order][count % cursors[order].length] }),
     cursorsOf: order,
   })),
-  ...['LAST_CRAWLED_AT_DESC', 'LAST_CRAWLED_AT_ASC'].flatMap((order) =>
+  ...CHECKPOINT_ORDERS.flatMap((order) =>
     Object.entries(checkpointFilters).map(([name, filter]) => ({
       name: `checkpoints, ${order}: ${name}${FEW.has(name) ? `, page of ${FEWEST}` : ''}`,
       query: `query ($filter: CheckpointFilter) {
@@ -190,6 +203,28 @@ const lists = [
       variables: (user, count) => ({ filter: filter(user, count) }),
     })),
   ),
+  {
+    name: 'dueLists, the first page',
+    query: `query ($completedBefore: DateTime!) { dueLists(stream: "${STREAM}", completedBefore: $completedBefore, first: 20) {
+      nodes { userId lastStartedAt failuresInARow checkpoint { ${CHECKPOINT} } } ${PAGE} } }`,
+    variables: (user) => ({ completedBefore: timeOf(user, 0) }),
+  },
+  {
+    name: 'dueLists, the page after a cursor in the middle',
+    query: `query ($completedBefore: DateTime!, $after: String) {
+      dueLists(stream: "${STREAM}", completedBefore: $completedBefore, first: 20, after: $after) { nodes { userId lastStartedAt } ${PAGE} } }`,
+    variables: (user) => ({ completedBefore: timeOf(user, 0), after: dueCursor(timeOf(Math.floor(user / 2), 0)) }),
+  },
+  {
+    name: 'crawlPause',
+    query: 'query ($userId: String!) { crawlPause(userId: $userId) { until reason } }',
+    variables: (user) => ({ userId: userId(user) }),
+  },
+  {
+    name: 'searchUsers',
+    query: `query ($prefix: String!) { searchUsers(prefix: $prefix, first: 20) { nodes { userId } ${PAGE} } }`,
+    variables: (user) => ({ prefix: userId(user).slice(0, -2) }),
+  },
   { name: 'users, the first page', query: `{ users(first: 20) { nodes { userId } ${PAGE} } }`, variables: () => ({}) },
   {
     name: 'users, the page after a cursor in the middle',

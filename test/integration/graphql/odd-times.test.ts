@@ -96,7 +96,9 @@ describe('times that other programs wrote and RFC 3339 cannot say', () => {
     expect(users.nodes).toEqual(
       told.map((time, n) => ({
         userId: `u${n}`,
-        checkpoints: [{ userId: `u${n}`, lastCrawledAt: time, createdAt: time, updatedAt: time }],
+        checkpoints: [
+          { userId: `u${n}`, lastCrawledAt: time, createdAt: time, updatedAt: time, lastCompletedAt: time },
+        ],
       })),
     )
     for (const [n, time] of told.entries()) {
