@@ -32,6 +32,17 @@ export async function check({ title, command: [program, ...args] }, options) {
   return isPassed
 }
 
+/**
+ * Waits for checks that were started together.
+ * @returns for each whether it passed
+ * @throws Interrupted, but only once all have ended: until then a signal to this process would not end it
+ */
+export async function allOf(running) {
+  const results = await Promise.allSettled(running)
+  for (const { reason } of results) if (reason) throw reason
+  return results.map(({ value }) => value)
+}
+
 export function secondsSince(startedAt) {
   return Math.round((performance.now() - startedAt) / 1_000)
 }

@@ -61,6 +61,8 @@ export async function runToEnd(command, args, { env = {}, stdio = ['ignore', 2, 
     return status
   } finally {
     targets.delete(target)
+    // TypeScript 7 ignores SIGTERM, and outlives the program of Node that started it.
+    if (endSignal && detached && child.pid !== undefined) signalProgram(target, 'SIGKILL')
     stopListening()
   }
 }

@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { check, format, lint, tell, types } from './checks.mjs'
+import { allOf, check, format, lint, tell, types } from './checks.mjs'
 import { root, runToEnd } from './children.mjs'
 import { prepare } from './prepare.mjs'
 
@@ -29,7 +29,7 @@ try {
   ]
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
   const status = await runToEnd(process.execPath, [vitest, 'run', ...options, ...rest], { stdio: 'inherit' })
-  const passed = await Promise.all(checks)
+  const passed = await allOf(checks)
   process.exitCode = passed.every(Boolean) ? (status ?? 1) : status || 1
   const failed = besides.filter((_, place) => !passed[place])
   if (failed.length > 0) tell(`\nFailed, see above: ${failed.map(({ title }) => title).join(', ')}`)
