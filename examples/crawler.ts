@@ -2,12 +2,16 @@
 //   WAYMARK_URL=... X_API_URL=... X_TOKEN=... node crawler.js <user id> [output file: one bookmark a line] [page size]
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
+import { followPlan, type Page } from './follow-plan.ts'
 import { endSession, LostError, saveCheckpoint, startSession, waitUntil, type Plan } from './waymark.ts'
 import { fetchPage } from './x-bookmarks.ts'
 
 const [userId = '', output = `bookmarks-${userId}.txt`, pageSize = '100'] = process.argv.slice(2)
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+
+/** It was told to stop while the platform made it wait. */
+class StoppedError extends Error {}
 
 /** Runs one session. @returns its plan's mode where it came to the end of the plan, undefined where it was told to stop */
 async function crawl(sessionId: string): Promise<Plan['mode'] | undefined> {
@@ -17,65 +21,34 @@ async function crawl(sessionId: string): Promise<Plan['mode'] | undefined> {
   process.stdout.write(`${plan.mode}: ${plan.reason}\n`)
   try {
     const done = openOutput(checkpoint?.bookmarksCount ?? 0)
-    const isEnd = await followPlan(sessionId, plan, done)
-    await endSession(isEnd ? 'completeSession' : 'stopSession', { sessionId })
-    return isEnd ? plan.mode : undefined
+    const outcome = await followPlan(plan, {
+      fetchPage: (token) => fetchInTime(token, sessionId),
+      process: (ids) => write(ids, done),
+      save: (save) => saveCheckpoint({ ...save, userId, sessionId }),
+      isStopped: () => stop.signal.aborted,
+    })
+    if (outcome === 'LOOP') throw new Error('the tokens of the list go round')
+    await endSession(outcome === 'END' ? 'completeSession' : 'stopSession', { sessionId })
+    return outcome === 'END' ? plan.mode : undefined
   } catch (error) {
+    if (error instanceof StoppedError) {
+      await endSession('stopSession', { sessionId })
+      return undefined
+    }
     const failure = { sessionId, errorMessage: String(error) }
     if (!(error instanceof LostError)) await endSession('failSession', failure).catch(() => 'its lease will end it')
     throw error
   }
 }
 
-/** Goes down the list, page by page. @returns whether it came to an anchor or the end */
-async function followPlan(sessionId: string, plan: Plan, done: Set<string>): Promise<boolean> {
-  const top = { token: null, above: null }
-  let place: { token: string | null; above: string | null } = top
-  if (plan.pageToken !== null) place = { token: plan.pageToken, above: plan.afterItemId }
-  // Without a token: pages are skipped down to the one that holds the last item processed.
-  let skipTo = plan.pageToken === null ? plan.afterItemId : null
-  while (!stop.signal.aborted) {
-    const page = await fetchPage(userId, pageSize, place.token)
-    if (page.retryAt) {
-      await waitUntil(page.retryAt, sessionId, stop)
-      continue
-    }
-    if (page.isTokenRefused) {
-      if (skipTo !== null || place.token !== plan.pageToken)
-        throw new Error('X refuses a token that it gave out just now')
-      ;[place, skipTo] = [top, plan.afterItemId]
-      continue
-    }
-    const ids = page.ids.slice(0, countBeforeAnchor(place.above, page.ids, plan.untilItemIds))
-    const isEnd = ids.length < page.ids.length || page.next === null
-    if (skipTo !== null && !ids.includes(skipTo)) {
-      // Not met at all: it was unbookmarked, and nothing may be skipped.
-      if (isEnd) skipTo = null
-      place = isEnd ? top : { token: page.next, above: page.ids.at(-1) ?? null }
-      continue
-    }
-    skipTo = null
-    const bookmarksAdded = write(ids, done)
-    if (ids.length > 0) {
-      // The last page names itself: a token below an anchor would lead past it.
-      const pageToken = isEnd ? place.token : page.next
-      // Waymark takes the head of a crawl once, from the session that begins it; any other is ignored.
-      const headItemIds = place.token === null ? page.ids.slice(0, 50) : null
-      const save = { userId, sessionId, itemId: ids.at(-1), pageToken, headItemIds, bookmarksAdded }
-      if (await saveCheckpoint(save)) stop.abort()
-    }
-    if (isEnd) return true
-    place = { token: page.next, above: page.ids.at(-1) ?? place.above }
+/** Fetches a page; waits first for as long as the platform asks. */
+async function fetchInTime(token: string | null, sessionId: string): Promise<Page> {
+  for (;;) {
+    const page = await fetchPage(userId, pageSize, token)
+    if (!('retryAt' in page)) return page
+    await waitUntil(page.retryAt, sessionId, stop)
+    if (stop.signal.aborted) throw new StoppedError()
   }
-  return false
-}
-
-/** How many come before an anchor: two neighbours that are neighbours in `until` too, or the only one that it holds. */
-function countBeforeAnchor(above: string | null, ids: string[], until: string[]): number {
-  const pairs = until.slice(1).map((id, at) => `${until[at]} ${id}`)
-  if (pairs.includes(`${above} ${ids[0]}`)) return 0
-  const met = ids.findIndex((id, at) => (until[1] ? pairs.includes(`${id} ${ids[at + 1]}`) : id === until[0]))
-  return met === -1 ? ids.length : met
 }
 
 /** The checkpoint counts the lines. What is more was processed and not saved: that page comes again, so it is cut off. */

@@ -2,17 +2,24 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Told } from './follow-plan.ts'
 import { request } from './request.ts'
 
 export type Plan = {
-  mode: 'FULL' | 'RESUME' | 'INCREMENTAL'
+  mode: 'FULL' | 'RESUME' | 'INCREMENTAL' | 'CATCH_UP'
   afterItemId: string | null
   pageToken: string | null
   untilItemIds: string[]
   reason: string
 }
 export type Started = { plan?: Plan; checkpoint?: { bookmarksCount: number } | null }
-type Answer = Started & { code?: string; message?: string; retryAt?: string; stopRequested?: boolean }
+type Answer = Started & {
+  code?: string
+  message?: string
+  retryAt?: string
+  stopRequested?: boolean
+  session?: { stallReason: string | null } | null
+}
 
 const { WAYMARK_URL = 'http://127.0.0.1:4000/graphql', LEASE_SECONDS = '30' } = process.env
 const STARTED = `... on StreamBusyError { retryAt } ... on StartSessionSuccess {
@@ -54,11 +61,14 @@ export async function startSession(session: object, stop: AbortSignal): Promise<
   return {}
 }
 
-/** @returns whether an operator asks the crawler to stop. The key: an attempt that was given up may still arrive, and later. */
-export async function saveCheckpoint(save: object): Promise<boolean> {
-  const input = { ...save, idempotencyKey: randomUUID() }
-  const answer = await mutate('saveCheckpoint', input, '... on SaveCheckpointSuccess { stopRequested }')
-  return accept(answer).stopRequested === true
+const SAVED = ['SaveCheckpointSuccess', 'TokenSavedSuccess']
+  .map((type) => `... on ${type} { stopRequested session { stallReason } }`)
+  .join(' ')
+
+/** The key: an attempt that was given up may still arrive, and later. */
+export async function saveCheckpoint(save: object): Promise<Told> {
+  const answer = accept(await mutate('saveCheckpoint', { ...save, idempotencyKey: randomUUID() }, SAVED))
+  return { stopRequested: answer.stopRequested === true, isLoop: answer.session?.stallReason === 'LOOP' }
 }
 
 /** Waits as the platform asks. The heartbeats say that the crawler lives, and keep its lease until then. */

@@ -1,16 +1,18 @@
 // All that crawler.ts knows of X. Another platform is another file like this one.
+import type { Page } from './follow-plan.ts'
 import { request } from './request.ts'
-
-/** Its items, newest first, and the token of the page below it; or when X is to be asked again, or that the token is too old. */
-export type Page =
-  | { ids: string[]; next: string | null; retryAt?: undefined; isTokenRefused?: undefined }
-  | { retryAt: Date; isTokenRefused?: undefined }
-  | { isTokenRefused: true; retryAt?: undefined }
 
 const { X_API_URL = 'https://api.x.com', X_TOKEN = '' } = process.env
 
-/** @param token names the page; null: the top of the list */
-export async function fetchPage(userId: string, pageSize: string, token: string | null): Promise<Page> {
+/**
+ * @param token names the page; null: the top of the list
+ * @returns the page, or when X is to be asked again
+ */
+export async function fetchPage(
+  userId: string,
+  pageSize: string,
+  token: string | null,
+): Promise<Page | { retryAt: Date }> {
   const query = new URLSearchParams({ max_results: pageSize, ...(token !== null && { pagination_token: token }) })
   const url = `${X_API_URL}/2/users/${userId}/bookmarks?${query.toString()}`
   const { reply, body } = await request(url, { headers: { authorization: `Bearer ${X_TOKEN}` } })

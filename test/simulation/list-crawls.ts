@@ -1,0 +1,138 @@
+import { followPlan } from '../../examples/follow-plan.ts'
+import type { Plan } from '../../examples/waymark.ts'
+import type { SeededRandom } from '../support/crawl-random.ts'
+import type { SimulatedList } from './simulated-list.ts'
+
+const STALLED = 'stopRequested session { stallReason }'
+const START = `mutation ($input: StartSessionInput!) { result: startSession(input: $input) { __typename
+  ... on UserError { code } ... on StartSessionSuccess {
+    session { sessionId } plan { mode afterItemId pageToken untilItemIds reason } } } }`
+const SAVE = `mutation ($input: SaveCheckpointInput!) { result: saveCheckpoint(input: $input) { __typename
+  ... on UserError { code message } ... on SaveCheckpointSuccess { ${STALLED} }
+  ... on TokenSavedSuccess { ${STALLED.replace('session', 'of: session')} } } }`
+const end = (how: string) =>
+  `mutation ($input: ${how.charAt(0).toUpperCase()}${how.slice(1)}Input!) { result: ${how}(input: $input) { __typename } }`
+
+type Answer = {
+  readonly __typename: string
+  readonly code?: string
+  readonly session?: { readonly sessionId: string; readonly stallReason: string | null } | null
+  readonly of?: { readonly stallReason: string | null }
+  readonly plan?: Plan
+}
+export type Ask = (query: string, variables: object) => Promise<{ result: Answer }>
+
+class Killed extends Error {}
+
+/** The crawler of one list: it follows its plans to the letter, and is killed at random. */
+export class ListCrawler {
+  readonly processed = new Set<string>()
+  readonly #ask: Ask
+  readonly #userId: string
+  readonly #list: SimulatedList
+  readonly #random: SeededRandom | undefined
+  /** When the crawl that is unfinished began, and whether it is of the whole list. */
+  #crawl: { readonly since: number; readonly isWhole: boolean } | undefined
+  #catchUpSince: number | undefined
+  /** From when on what came to the top has not been caught up with. */
+  #behindSince = 0
+  #isLooped = false
+  /** Crawls that completed, how many items each of them missed, and how often it was killed. */
+  readonly report = { crawls: 0, fullPasses: 0, catchUps: 0, kills: 0, loops: 0, missed: [] as string[] }
+
+  /** @param random undefined: it is never killed, and does what AUTO says */
+  constructor(ask: Ask, userId: string, list: SimulatedList, random?: SeededRandom) {
+    this.#ask = ask
+    this.#userId = userId
+    this.#list = list
+    this.#random = random
+  }
+
+  /** One session, to its end or its death. */
+  async run(): Promise<void> {
+    const below = (limit: number) => this.#random?.below(limit) ?? limit - 1
+    const draw = below(100)
+    const mode = this.#isLooped || draw < 4 ? 'FULL' : draw < 20 ? 'CATCH_UP' : 'AUTO'
+    this.#list.loops = below(150) === 0
+    const { result } = await this.#ask(START, { input: { userId: this.#userId, mode, takeover: true } })
+    if (result.code === 'CATCH_UP_IMPOSSIBLE') return
+    const { session, plan } = result
+    if (!session || !plan) throw new Error(`not started: ${JSON.stringify(result)}`)
+    this.#isLooped = false
+    this.#begin(plan, mode)
+    // Most sessions are killed after some steps.
+    let stepsToLive = !this.#random || below(3) === 0 ? Infinity : below(12)
+    const live = () => {
+      stepsToLive -= 1
+      if (stepsToLive < 0) throw new Killed()
+    }
+    try {
+      const outcome = await followPlan(plan, {
+        fetchPage: (token) => {
+          live()
+          if (below(4) === 0) this.#list.change()
+          return Promise.resolve(this.#list.fetchPage(token))
+        },
+        process: (ids) => {
+          live()
+          for (const id of ids) this.processed.add(id)
+          return ids.length
+        },
+        save: async (save) => {
+          live()
+          const input = { ...save, userId: this.#userId, sessionId: session.sessionId }
+          const { result: saved } = await this.#ask(SAVE, { input })
+          if (saved.code !== undefined) throw new Error(JSON.stringify(saved))
+          live()
+          return { stopRequested: false, isLoop: (saved.session ?? saved.of)?.stallReason === 'LOOP' }
+        },
+        isStopped: () => false,
+      })
+      live()
+      if (outcome === 'LOOP') {
+        this.report.loops += 1
+        this.#isLooped = true
+        await this.#ask(end('failSession'), { input: { sessionId: session.sessionId, errorMessage: 'a loop' } })
+        return
+      }
+      await this.#ask(end('completeSession'), { input: { sessionId: session.sessionId } })
+      this.#finish(plan)
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error
+      this.report.kills += 1
+    }
+  }
+
+  #begin(plan: Plan, mode: string): void {
+    const { now } = this.#list
+    if (plan.mode === 'CATCH_UP') {
+      this.#catchUpSince ??= now
+    } else if (!this.#crawl || mode === 'FULL') {
+      this.#crawl = { since: now, isWhole: plan.mode === 'FULL' }
+      this.#catchUpSince = undefined
+      this.#behindSince = now
+    }
+  }
+
+  /** Counts what was there throughout and was never processed. */
+  #finish(plan: Plan): void {
+    const since = plan.mode === 'CATCH_UP' ? this.#catchUpSince : this.#crawl?.since
+    if (since === undefined) throw new Error('an end without a begin')
+    const isWhole = plan.mode !== 'CATCH_UP' && this.#crawl?.isWhole === true
+    for (const entry of this.#list.shown()) {
+      const isDue = plan.mode !== 'CATCH_UP' || (entry.since > this.#behindSince && !entry.isBelow)
+      const isSeen = isDue && entry.since < since && (isWhole || !entry.isBelow)
+      if (isSeen && !this.processed.has(entry.id))
+        this.report.missed.push(`${this.#userId} ${entry.id} by ${plan.mode}`)
+    }
+    if (plan.mode === 'CATCH_UP') {
+      this.report.catchUps += 1
+      this.#behindSince = since
+    } else {
+      this.report.crawls += 1
+      if (isWhole) this.report.fullPasses += 1
+      this.#crawl = undefined
+    }
+    this.#catchUpSince = undefined
+  }
+}
