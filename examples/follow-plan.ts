@@ -20,8 +20,10 @@ export type Crawl = {
   isStopped(): boolean
 }
 
-/** How many refused tokens in a row are too many. */
-const MOST_REFUSALS = 3
+/** A platform that refuses this many tokens between two saves refuses all. */
+const MOST_REFUSALS = 10
+
+export class RefusedError extends Error {}
 
 /**
  * Goes down the list.
@@ -39,7 +41,8 @@ export async function followPlan(plan: Plan, crawl: Crawl): Promise<'END' | 'STO
   while (!crawl.isStopped()) {
     const page = await crawl.fetchPage(token)
     if (page.isTokenRefused) {
-      if (token === null || (refusals += 1) === MOST_REFUSALS) throw new Error('the platform refuses its own tokens')
+      if (token === null || (refusals += 1) === MOST_REFUSALS)
+        throw new RefusedError('the platform refuses its own tokens')
       ;[token, skipTo, above] = [null, last, []]
       continue
     }

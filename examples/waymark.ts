@@ -19,6 +19,7 @@ type Answer = Started & {
   retryAt?: string
   stopRequested?: boolean
   session?: { stallReason: string | null } | null
+  saver?: { stallReason: string | null }
 }
 
 const { WAYMARK_URL = 'http://127.0.0.1:4000/graphql', LEASE_SECONDS = '30' } = process.env
@@ -61,14 +62,17 @@ export async function startSession(session: object, stop: AbortSignal): Promise<
   return {}
 }
 
-const SAVED = ['SaveCheckpointSuccess', 'TokenSavedSuccess']
-  .map((type) => `... on ${type} { stopRequested session { stallReason } }`)
-  .join(' ')
+// Nullable in one type and not in the other: GraphQL lets the two meet only under different names.
+const SAVED = `... on SaveCheckpointSuccess { stopRequested session { stallReason } }
+  ... on TokenSavedSuccess { stopRequested saver: session { stallReason } }`
 
 /** The key: an attempt that was given up may still arrive, and later. */
 export async function saveCheckpoint(save: object): Promise<Told> {
   const answer = accept(await mutate('saveCheckpoint', { ...save, idempotencyKey: randomUUID() }, SAVED))
-  return { stopRequested: answer.stopRequested === true, isLoop: answer.session?.stallReason === 'LOOP' }
+  return {
+    stopRequested: answer.stopRequested === true,
+    isLoop: (answer.session ?? answer.saver)?.stallReason === 'LOOP',
+  }
 }
 
 /** Waits as the platform asks. The heartbeats say that the crawler lives, and keep its lease until then. */

@@ -1,4 +1,4 @@
-import { followPlan } from '../../examples/follow-plan.ts'
+import { followPlan, RefusedError } from '../../examples/follow-plan.ts'
 import type { Plan } from '../../examples/waymark.ts'
 import type { SeededRandom } from '../support/crawl-random.ts'
 import type { SimulatedList } from './simulated-list.ts'
@@ -98,8 +98,9 @@ export class ListCrawler {
       await this.#ask(end('completeSession'), { input: { sessionId: session.sessionId } })
       this.#finish(plan)
     } catch (error) {
-      if (!(error instanceof Killed)) throw error
-      this.report.kills += 1
+      if (error instanceof Killed) this.report.kills += 1
+      // Its lease ends it. A platform may be like that for a day.
+      else if (!(error instanceof RefusedError)) throw error
     }
   }
 

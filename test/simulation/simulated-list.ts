@@ -147,7 +147,7 @@ export class SimulatedList {
   fetchPage(token: string | null): Page {
     this.fetched += 1
     this.now += 1
-    if (token !== null && this.hazards.refusesTokens && this.#random.below(25) === 0) return { isTokenRefused: true }
+    if (token !== null && this.hazards.refusesTokens && this.#random.below(40) === 0) return { isTokenRefused: true }
     const shown = this.shown()
     const { start, isEmpty } = this.#startOf(token, shown)
     const entries = isEmpty ? [] : shown.slice(start, start + this.hazards.pageSize)
