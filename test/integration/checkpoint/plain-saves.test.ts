@@ -17,33 +17,40 @@ interface Command {
   readonly [more: string]: unknown
 }
 
-/** Of each checkpoint: none, one to be moved, one that is complete, one near the greatest count; with an owner, an old owner, or none. */
+/**
+ * Of each checkpoint: none, one to be moved, one that is complete, one near the greatest count, one of a full pass, one
+ * beside a catch-up; with an owner, an old owner, or none.
+ */
 const PREPARE = `
   CREATE TABLE public.moment (now timestamptz);
   INSERT INTO public.moment VALUES ('2026-01-01 00:00:00+00');
   CREATE OR REPLACE FUNCTION crawler.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS 'SELECT now FROM public.moment';
   INSERT INTO public."user" SELECT unnest('{${USERS.join(',')}}'::text[]);
   INSERT INTO crawler.stream_setting VALUES ('${STREAMS[1]}', 'ascending');
-  INSERT INTO crawler.crawl_session (session_id, user_id, stream, status, started_at, completed_at, epoch, lease_seconds, lease_expires_at)
+  INSERT INTO crawler.crawl_session (session_id, user_id, stream, status, started_at, completed_at, epoch, lease_seconds, lease_expires_at, mode)
     SELECT concat_ws('-', u, s, kind), u, s, CASE kind WHEN 'ended' THEN 'completed' ELSE 'running' END, '2025-12-31', CASE kind WHEN 'ended' THEN '2025-12-31'::timestamptz END,
       CASE kind WHEN 'early' THEN 1 WHEN 'foreign' THEN 0 ELSE 2 END, CASE kind WHEN 'foreign' THEN NULL ELSE 60 END,
-      CASE kind WHEN 'foreign' THEN NULL ELSE '2026-01-01 00:30:00+00'::timestamptz END
+      CASE kind WHEN 'foreign' THEN NULL ELSE '2026-01-01 00:30:00+00'::timestamptz END,
+      CASE WHEN kind = 'owner' THEN CASE u WHEN 'bob' THEN 'CATCH_UP' ELSE 'RESUME' END END
     FROM unnest('{${USERS.join(',')}}'::text[]) u, unnest('{${STREAMS.join(',')}}'::text[]) s, unnest('{owner,early,ended,foreign}'::text[]) kind;
   INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id, last_crawled_at, bookmarks_count)
     SELECT u, s, '100', '2025-12-31', CASE u WHEN 'dee' THEN ${MOST} - 10 ELSE 7 END
     FROM unnest('{ann,bob,cem,dee}'::text[]) u, unnest('{${STREAMS.join(',')}}'::text[]) s;
   INSERT INTO crawler.crawl_state (user_id, stream, epoch, owner_session_id)
     SELECT u, s, 2, concat_ws('-', u, s, 'owner') FROM unnest('{ann,eve}'::text[]) u, unnest('{${STREAMS.join(',')}}'::text[]) s
-    ON CONFLICT (user_id, stream) DO UPDATE SET epoch = excluded.epoch, owner_session_id = excluded.owner_session_id`
+    ON CONFLICT (user_id, stream) DO UPDATE SET epoch = excluded.epoch, owner_session_id = excluded.owner_session_id;
+  UPDATE crawler.crawl_state SET full_pass = true WHERE user_id = 'cem'`
 
 /** All that saves write, whoever wrote first: lists by what is in them, events without their numbers. */
 const WRITTEN = [
   `SELECT user_id, stream, last_tweet_id, last_crawled_at, bookmarks_count FROM crawler.crawl_checkpoint ORDER BY user_id, stream`,
   `SELECT s.user_id, stream, epoch, owner_session_id, version, page_token, h.item_ids AS head, a.item_ids AS anchor, complete, opened_by_session_id,
-    written_epoch, order_key FROM crawler.crawl_state s
+    written_epoch, order_key, full_pass, full_pass_has_item, catch_up_started_at, catch_up_item_id, catch_up_page_token,
+    catch_up_opened_by, c.item_ids AS catch_up_head FROM crawler.crawl_state s LEFT JOIN crawler.item_list c ON c.list_id = catch_up_head_list_id
     LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY s.user_id, stream`,
   `SELECT r.user_id, stream, version, source, actor, last_item_id, bookmarks_count, bookmarks_added, page_token, h.item_ids AS head, a.item_ids AS anchor,
-    complete, order_key, session_id, epoch, last_crawled_at, r.recorded_at FROM crawler.checkpoint_revision r
+    complete, order_key, session_id, epoch, last_crawled_at, r.recorded_at, full_pass, full_pass_has_item, catch_up_started_at, catch_up_item_id,
+    catch_up_page_token, c.item_ids AS catch_up_head FROM crawler.checkpoint_revision r LEFT JOIN crawler.item_list c ON c.list_id = catch_up_head_list_id
     LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY r.user_id, stream, version`,
   `SELECT to_jsonb(e) - 'event_id' AS event FROM crawler.feed_event e ORDER BY user_id, stream, version, event_id`,
   `SELECT to_jsonb(s) AS session FROM crawler.crawl_session s ORDER BY session_id`,
@@ -72,12 +79,14 @@ function makeCommand(random: SeededRandom, place: number): Command {
   ])
   const maybe = <Value>(share: number, value: Value) => (chance(share) ? value : undefined)
   const importing = maybe(0.1, true)
+  // A page without items: the API sends such a save with a session and a token.
+  const isItemless = !importing && sessionKind !== 'none' && chance(0.15)
   return {
     place,
     user_id,
     stream,
-    item_id: String(item),
-    order_key: `${chance(0.1) ? 'other' : 'number'}:${String(item).padStart(10, '0')}`,
+    item_id: isItemless ? undefined : String(item),
+    order_key: isItemless ? undefined : `${chance(0.1) ? 'other' : 'number'}:${String(item).padStart(10, '0')}`,
     count: maybe(0.3, pick([0, 7, 8, 9, 10, 1_000, 1_001, MOST])),
     addition: maybe(0.5, pick([0, 1, 2, 3, 4, 20, MOST])),
     crawled_at: maybe(0.3, '2025-12-30T10:00:00.123Z'),
@@ -87,8 +96,8 @@ function makeCommand(random: SeededRandom, place: number): Command {
         : sessionKind === 'others'
           ? `ann-${STREAMS[0]}-owner`
           : `${user_id}-${stream}-${sessionKind}`,
-    page_token: maybe(0.5, pick(['p1', 'p2', ''])),
-    head: maybe(importing ? 0.7 : 0.2, ['130', String(item)]),
+    page_token: isItemless ? pick(['p1', 'p2', 'p3']) : maybe(0.5, pick(['p1', 'p2', ''])),
+    head: isItemless ? undefined : maybe(importing ? 0.7 : 0.2, ['130', String(item)]),
     expected_version: maybe(0.15, random.below(13)),
     key: maybe(0.1, pick(['k1', 'k2', 'k3'])),
     fingerprint: pick(['f1', 'f1', 'f2']),
@@ -101,7 +110,7 @@ function makeCommand(random: SeededRandom, place: number): Command {
   }
 }
 
-const SAVE = `SELECT command, outcome, created, checkpoint #- '{updated_at}' #- '{created_at}' #- '{state,head_list_id}' #- '{state,anchor_list_id}' AS checkpoint,
+const SAVE = `SELECT command, outcome, created, checkpoint #- '{updated_at}' #- '{created_at}' #- '{state,head_list_id}' #- '{state,anchor_list_id}' #- '{state,catch_up_head_list_id}' AS checkpoint,
   session, detail FROM crawler.save_checkpoints($1, $2) ORDER BY command`
 
 async function save(client: pg.Client, commands: readonly Command[], skipBusy: boolean): Promise<unknown[]> {
