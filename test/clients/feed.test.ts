@@ -1,8 +1,8 @@
 import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache, type TypedDocumentNode } from '@apollo/client'
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions'
 import { cacheExchange, Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core'
-import { createClient as createSseClient } from 'graphql-sse'
-import { createClient as createWsClient } from 'graphql-ws'
+import { type Client as SseClient, createClient as createSseClient } from 'graphql-sse'
+import { type Client as WsClient, createClient as createWsClient } from 'graphql-ws'
 import { OperationTypeNode } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
@@ -42,51 +42,36 @@ const wsOptions = (url: string) => ({
   retryWait: () => new Promise<void>(soon),
 })
 
+/** Of graphql-sse and graphql-ws, whose retries send the request as it is by then. */
+function followerOf(client: SseClient | WsClient): Follower {
+  return {
+    list: async (filter) => {
+      const { value } = await client.iterate<Listed>({ query: list, variables: { filter } }).next()
+      return dataOf(value)
+    },
+    follow(filter, after, onTold) {
+      const request = { query: watch, variables: { filter, after } }
+      return client.subscribe<Told>(request, {
+        next({ data }) {
+          if (data) onTold(data.told)
+          request.variables.after = data?.told.cursor ?? request.variables.after
+        },
+        error: rethrow,
+        complete: () => undefined,
+      })
+    },
+    dispose: () => client.dispose(),
+  }
+}
+
 /** Each client as people set it up, with the few lines that keep its `after` current. */
 const clients: Record<string, (url: string) => Follower> = {
   'graphql-sse'(url) {
-    // Its retries send the request as it is by then.
-    const client = createSseClient({ url, retryAttempts: Infinity, retry: () => new Promise<void>(soon) })
-    return {
-      list: async (filter) => {
-        const { value } = await client.iterate<Listed>({ query: list, variables: { filter } }).next()
-        return dataOf(value)
-      },
-      follow(filter, after, onTold) {
-        const request = { query: watch, variables: { filter, after } }
-        return client.subscribe<Told>(request, {
-          next({ data }) {
-            if (data) onTold(data.told)
-            request.variables.after = data?.told.cursor ?? request.variables.after
-          },
-          error: rethrow,
-          complete: () => undefined,
-        })
-      },
-      dispose: () => client.dispose(),
-    }
+    return followerOf(createSseClient({ url, retryAttempts: Infinity, retry: () => new Promise<void>(soon) }))
   },
 
   'graphql-ws'(url) {
-    const client = createWsClient(wsOptions(url))
-    return {
-      list: async (filter) => {
-        const { value } = await client.iterate<Listed>({ query: list, variables: { filter } }).next()
-        return dataOf(value)
-      },
-      follow(filter, after, onTold) {
-        const request = { query: watch, variables: { filter, after } }
-        return client.subscribe<Told>(request, {
-          next({ data }) {
-            if (data) onTold(data.told)
-            request.variables.after = data?.told.cursor ?? request.variables.after
-          },
-          error: rethrow,
-          complete: () => undefined,
-        })
-      },
-      dispose: () => client.dispose(),
-    }
+    return followerOf(createWsClient(wsOptions(url)))
   },
 
   'urql over WebSocket'(url) {

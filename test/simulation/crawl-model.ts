@@ -483,28 +483,12 @@ export class CrawlModel {
     place.owner = sessionId
     if (mode === 'FULL') this.#restart(place, sessionId)
     const session: Session = {
-      sessionId,
-      userId,
-      stream,
-      startedAt: this.now,
-      completedAt: null,
-      status: 'RUNNING',
+      ...newSession(sessionId, userId, stream, this.now),
       epoch: place.epoch,
       leaseSeconds,
-      leaseExpiresAt: null,
-      rateLimitedUntil: null,
-      stopRequested: false,
-      endReason: null,
       attempt: resumed ? resumed.attempt + 1 : 1,
       resumedFrom: resumed?.sessionId ?? null,
       startKey: idempotencyKey,
-      commits: 0,
-      added: 0,
-      reported: 0,
-      apiRequests: 0,
-      rateLimitHits: 0,
-      movedAt: this.now,
-      loop: { kept: null, steps: 0, span: 0, hits: 0, emptySaves: 0 },
       mode: this.#planOf(place, stream, mode).mode,
     }
     this.#renew(session)
@@ -956,30 +940,35 @@ export class CrawlModel {
 
   /** A row that another program wrote: no lease, epoch 0. */
   externalSession(sessionId: string, userId: string, stream: string): void {
-    this.sessions.set(sessionId, {
-      sessionId,
-      userId,
-      stream,
-      startedAt: this.now,
-      completedAt: null,
-      status: 'RUNNING',
-      epoch: 0,
-      leaseSeconds: null,
-      leaseExpiresAt: null,
-      rateLimitedUntil: null,
-      stopRequested: false,
-      endReason: null,
-      attempt: 1,
-      resumedFrom: null,
-      startKey: undefined,
-      commits: 0,
-      added: 0,
-      reported: 0,
-      apiRequests: 0,
-      rateLimitHits: 0,
-      movedAt: this.now,
-      loop: { kept: null, steps: 0, span: 0, hits: 0, emptySaves: 0 },
-      mode: null,
-    })
+    this.sessions.set(sessionId, newSession(sessionId, userId, stream, this.now))
+  }
+}
+
+/** A session that has just begun and owns nothing. */
+function newSession(sessionId: string, userId: string, stream: string, now: number): Session {
+  return {
+    sessionId,
+    userId,
+    stream,
+    startedAt: now,
+    completedAt: null,
+    status: 'RUNNING',
+    epoch: 0,
+    leaseSeconds: null,
+    leaseExpiresAt: null,
+    rateLimitedUntil: null,
+    stopRequested: false,
+    endReason: null,
+    attempt: 1,
+    resumedFrom: null,
+    startKey: undefined,
+    commits: 0,
+    added: 0,
+    reported: 0,
+    apiRequests: 0,
+    rateLimitHits: 0,
+    movedAt: now,
+    loop: { kept: null, steps: 0, span: 0, hits: 0, emptySaves: 0 },
+    mode: null,
   }
 }

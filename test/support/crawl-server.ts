@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
+import { findFreePort } from './free-port.ts'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -168,14 +167,4 @@ export async function endProcess(child: ChildProcess | undefined, signal: NodeJS
   const closed = once(child, 'close')
   child.kill(signal)
   await closed
-}
-
-/** Free when asked for. The server needs the same one after each restart, so 0 won't do. */
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { findFreePort } from './free-port.ts'
 import { chooseIdentity } from '../../src/database/embedded/identity.ts'
 import { withClient } from './database.ts'
 
@@ -31,7 +31,7 @@ export async function startOtherPostgres(binaries: string): Promise<OtherPostgre
     'exit',
   )) as [number]
   if (code !== 0) throw new Error(`initdb of ${binaries} ended with ${code}`)
-  const port = await freePort()
+  const port = await findFreePort()
   const postgres = start('postgres', ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', '', '-F'])
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
   const isUp = () =>
@@ -49,13 +49,4 @@ export async function startOtherPostgres(binaries: string): Promise<OtherPostgre
       await rm(folder, { recursive: true, force: true })
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

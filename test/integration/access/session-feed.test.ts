@@ -1,11 +1,11 @@
 import { createClient as createStreamClient } from 'graphql-sse'
 import { createClient as createSocketClient } from 'graphql-ws'
-import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createKey } from '../../../src/access/keys.ts'
-import { type Database, openDatabase } from '../../../src/database/database.ts'
+import type { Database } from '../../../src/database/database.ts'
 import { localOperator, type Scope } from '../../../src/identity/principal.ts'
+import { openQuietDatabase } from '../../support/quiet-database.ts'
 import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
 
 const patience = { timeout: 20_000 }
@@ -35,10 +35,7 @@ describe('a caller who is bound to users, on sessionStatusChanged', () => {
   let clients = 0
   beforeAll(async () => {
     waymark = await startWaymark({ AUTHENTICATION: 'keys' })
-    database = openDatabase({
-      ...{ url: waymark.database.url, poolSize: 2, connectTimeoutMs: 4_000, statementTimeoutMs: 10_000 },
-      log: pino({ level: 'silent' }),
-    })
+    database = openQuietDatabase(waymark.database.url)
     await waymark.database.query(`INSERT INTO public."user" VALUES ('ours'), ('theirs')`)
     bound = await makeKey(['read'], ['ours', 'not-there'])
     everybody = await makeKey(['read', 'crawl', 'operate'])

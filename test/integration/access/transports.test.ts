@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { createClient as createSocketClient } from 'graphql-ws'
 import { createClient } from 'graphql-sse'
-import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createKey, revokeKey } from '../../../src/access/keys.ts'
-import { type Database, openDatabase } from '../../../src/database/database.ts'
+import type { Database } from '../../../src/database/database.ts'
 import { decodeFeedCursor } from '../../../src/events/cursor.ts'
 import { localOperator, type Scope } from '../../../src/identity/principal.ts'
+import { openQuietDatabase } from '../../support/quiet-database.ts'
 import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
 
 interface Told {
@@ -23,10 +23,7 @@ describe('with AUTHENTICATION=keys', () => {
   let clients = 0
   beforeAll(async () => {
     waymark = await startWaymark({ AUTHENTICATION: 'keys' })
-    database = openDatabase({
-      ...{ url: waymark.database.url, poolSize: 2, connectTimeoutMs: 4_000, statementTimeoutMs: 10_000 },
-      log: pino({ level: 'silent' }),
-    })
+    database = openQuietDatabase(waymark.database.url)
     await waymark.database.query(`INSERT INTO public."user" VALUES ('ours'), ('theirs')`)
   })
   afterAll(async () => {

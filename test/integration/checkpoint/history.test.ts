@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type MutationResult, mutate, startWaymark, type TestWaymark } from '../../support/waymark.ts'
+import { describe, expect, it } from 'vitest'
+import { beforeEachFreshUser } from '../../support/fresh-user.ts'
+import { type MutationResult, mutate, type TestWaymark } from '../../support/waymark.ts'
 
 const REVISION =
   'id version source actor lastItemId bookmarksCount pageToken headItemIds anchorItemIds complete epoch session { sessionId } recordedAt'
@@ -11,14 +12,9 @@ const ROLLBACK = `mutation ($input: RollbackCheckpointInput!) { result: rollback
 describe('the history of a checkpoint', () => {
   let waymark: TestWaymark
   let userId: string
-  let users = 0
-  beforeAll(async () => {
-    waymark = await startWaymark()
-  })
-  afterAll(() => waymark[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    userId = `user-${(users += 1)}`
-    await mutate(waymark, 'registerUser', { userId })
+  beforeEachFreshUser((server, user) => {
+    waymark = server
+    userId = user
   })
 
   const save = (input: Record<string, unknown> = {}) =>

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { statementsWaitingForLocks, withClient } from '../../support/database.ts'
-import { mutate, startWaymark, type TestWaymark } from '../../support/waymark.ts'
+import { beforeEachFreshUser } from '../../support/fresh-user.ts'
+import { mutate, type TestWaymark } from '../../support/waymark.ts'
 
 const TWEET = '2107472788858387122'
 const MAX_COUNT = 2_147_483_647
@@ -8,14 +9,9 @@ const MAX_COUNT = 2_147_483_647
 describe('saveCheckpoint', () => {
   let waymark: TestWaymark
   let userId: string
-  let users = 0
-  beforeAll(async () => {
-    waymark = await startWaymark()
-  })
-  afterAll(() => waymark[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    userId = `user-${(users += 1)}`
-    await mutate(waymark, 'registerUser', { userId })
+  beforeEachFreshUser((server, user) => {
+    waymark = server
+    userId = user
   })
 
   const save = (input: Record<string, unknown>) =>

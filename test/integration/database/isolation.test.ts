@@ -60,6 +60,14 @@ const usersOfAnotherProject = `
   CREATE TABLE public."user" (id TEXT PRIMARY KEY, email TEXT NOT NULL);
   INSERT INTO public."user" VALUES ('ada', 'ada@example.org'), ('bob', 'bob@example.org');`
 
+/** As the guide has it: the owner migrates, then the server gets its rights. */
+async function migrateFor(database: TestDatabase, roles: Roles): Promise<void> {
+  await database.query(usersOfAnotherProject)
+  await database.query(roles.sql('owner'))
+  await migrate({ databaseUrl: roles.url('owner') })
+  await database.query(roles.sql('server'))
+}
+
 describe('the roles of docs/database.md', () => {
   it('let the owner migrate with no right to create in public or in the database', async () => {
     await using database = await createTestDatabase('empty')
@@ -96,10 +104,7 @@ describe('the roles of docs/database.md', () => {
   it('let the server start, verify, save and read, and touch nothing outside schema crawler', async () => {
     await using database = await createTestDatabase('empty')
     await using roles = rolesOf(database)
-    await database.query(usersOfAnotherProject)
-    await database.query(roles.sql('owner'))
-    await migrate({ databaseUrl: roles.url('owner') })
-    await database.query(roles.sql('server'))
+    await migrateFor(database, roles)
     const serverUrl = roles.url('server')
 
     expect(await migrate({ databaseUrl: serverUrl })).toEqual({ applied: [], present: names, functions: [] })
@@ -150,10 +155,7 @@ describe('the roles of docs/database.md', () => {
   it('give the server what later migrations make', async () => {
     await using database = await createTestDatabase('empty')
     await using roles = rolesOf(database)
-    await database.query(usersOfAnotherProject)
-    await database.query(roles.sql('owner'))
-    await migrate({ databaseUrl: roles.url('owner') })
-    await database.query(roles.sql('server'))
+    await migrateFor(database, roles)
     await withClient(roles.url('owner'), (client) =>
       client.query(`CREATE TABLE crawler.later (id BIGSERIAL PRIMARY KEY);
         CREATE FUNCTION crawler.later() RETURNS integer LANGUAGE sql AS 'SELECT 1';
@@ -168,10 +170,7 @@ describe('the roles of docs/database.md', () => {
   it('let the server make, open, detach and drop the partitions of the tables that grow, and nothing more', async () => {
     await using database = await createTestDatabase('empty')
     await using roles = rolesOf(database)
-    await database.query(usersOfAnotherProject)
-    await database.query(roles.sql('owner'))
-    await migrate({ databaseUrl: roles.url('owner') })
-    await database.query(roles.sql('server'))
+    await migrateFor(database, roles)
     const log = pino({ level: 'silent' })
     const settings = { url: roles.url('server'), poolSize: 2, connectTimeoutMs: 5_000, statementTimeoutMs: 10_000, log }
     const server = openDatabase(settings)
@@ -193,10 +192,7 @@ describe('the roles of docs/database.md', () => {
   it('keep the server from migrating, with one line that says who may', async () => {
     await using database = await createTestDatabase('empty')
     await using roles = rolesOf(database)
-    await database.query(usersOfAnotherProject)
-    await database.query(roles.sql('owner'))
-    await migrate({ databaseUrl: roles.url('owner') })
-    await database.query(roles.sql('server'))
+    await migrateFor(database, roles)
     const last = names.at(-1) ?? ''
     await database.query('DELETE FROM crawler.schema_migration WHERE name = $1', [last])
     await expect(migrate({ databaseUrl: roles.url('server') })).rejects.toThrow(

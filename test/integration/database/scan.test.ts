@@ -1,15 +1,15 @@
-import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { countActivity } from '../../../src/crawl/activity/store.ts'
 import { countRevisions } from '../../../src/crawl/history/store.ts'
 import { countCheckpoints } from '../../../src/crawl/checkpoint/list-store.ts'
-import { type Database, forCaller, openDatabase } from '../../../src/database/database.ts'
+import { type Database, forCaller } from '../../../src/database/database.ts'
 import type { Lane } from '../../../src/concurrency/gate.ts'
 import { Patience } from '../../../src/concurrency/patience.ts'
 import { scan } from '../../../src/database/scan.ts'
 import { countSessions, countSessionsOfUsers, sessionStats } from '../../../src/crawl/session/count-store.ts'
 import { countPrunable, deletePrunable } from '../../../src/crawl/session/prune-store.ts'
 import { countUsers } from '../../../src/user/store.ts'
+import { openQuietDatabase } from '../../support/quiet-database.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 
 /** Of one user; the other user has none. */
@@ -42,10 +42,7 @@ let scannedMs: number[] = []
 let lanes: (Lane | undefined)[] = []
 beforeAll(async () => {
   testDatabase = await createTestDatabase()
-  own = openDatabase({
-    ...{ url: testDatabase.url, poolSize: 4, connectTimeoutMs: 4_000, statementTimeoutMs: 30_000 },
-    log: pino({ level: 'silent' }),
-  })
+  own = openQuietDatabase(testDatabase.url, { poolSize: 4, statementTimeoutMs: 30_000 })
   // Without the triggers: nobody follows these rows, and they are thirty thousand.
   await testDatabase.query(`SET session_replication_role = replica;
     INSERT INTO public."user" VALUES ('busy'), ('idle');

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { parse, validate } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { findFreePort } from '../../support/free-port.ts'
 import { verifySchema } from '../../../src/database/migrations/verify.ts'
 import { schema } from '../../../src/api/schema.ts'
 import { type Checkout, copyCheckout } from '../../support/checkout.ts'
@@ -65,7 +65,7 @@ describe('a reader who runs each as it stands', () => {
   const staying: ChildProcess[] = []
   beforeAll(async () => {
     checkout = await copyCheckout()
-    for (const port of ['4000', '4010']) ports.set(port, await freePort())
+    for (const port of ['4000', '4010']) ports.set(port, await findFreePort())
   })
   afterAll(async () => {
     for (const child of staying.toReversed()) {
@@ -118,7 +118,7 @@ describe('a reader who runs each as it stands', () => {
   const expected: Readonly<Record<string, RegExp>> = {
     'README.md curl': /^\{"data":\{"checkpoint":\{"lastItemId":"2107108321689016154"\}\}\}$/,
     'docs/access.md': /wm_\w+_\w+\n[\s\S]*crawler-1[\s\S]*revoked: /,
-    'docs/feeds.md reset': /^the feeds begin anew: generation /,
+    'docs/feeds.md reset': /^The feeds have a new generation: /,
     'examples/README.md': /"RegisterUserSuccess"/,
   }
 
@@ -180,12 +180,3 @@ describe('every GraphQL block of every page', () => {
     },
   )
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}

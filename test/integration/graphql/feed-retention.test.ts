@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { pino } from 'pino'
-import { type Database, openDatabase } from '../../../src/database/database.ts'
+import type { Database } from '../../../src/database/database.ts'
 import { keepPartitions } from '../../../src/database/partitions.ts'
 import { markPruned } from '../../../src/events/outbox.ts'
 import { decodeFeedCursor, encodeFeedCursor } from '../../../src/events/cursor.ts'
 import { type FeedWatch, readFeed, watchLive } from '../../support/feed-reader.ts'
 import { longEvents, StallingSubscriber } from '../../support/stalling-subscriber.ts'
+import { openQuietDatabase } from '../../support/quiet-database.ts'
 import { mutate, startWaymark, type TestWaymark } from '../../support/waymark.ts'
 
 /** A run of retention that waited for something is followed by a pause of four times as long. */
@@ -17,13 +17,7 @@ describe('a feed whose old events are deleted', () => {
   let database: Database
   beforeAll(async () => {
     waymark = await startWaymark()
-    database = openDatabase({
-      url: waymark.database.url,
-      poolSize: 2,
-      connectTimeoutMs: 5_000,
-      statementTimeoutMs: 5_000,
-      log: pino({ level: 'silent' }),
-    })
+    database = openQuietDatabase(waymark.database.url, { statementTimeoutMs: 5_000 })
     for (const userId of ['busy', 'quiet']) await mutate(waymark, 'registerUser', { userId })
   })
   afterAll(async () => {

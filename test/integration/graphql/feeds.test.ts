@@ -1,6 +1,7 @@
 import { createClient } from 'graphql-sse'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { mutate, startOn, startWaymark, type TestWaymark } from '../../support/waymark.ts'
+import { describe, expect, it } from 'vitest'
+import { beforeEachFreshUser } from '../../support/fresh-user.ts'
+import { mutate, startOn, type TestWaymark } from '../../support/waymark.ts'
 
 interface Told {
   readonly cursor: string
@@ -45,14 +46,9 @@ async function read(url: string, query: string, variables: Record<string, unknow
 describe('a feed', () => {
   let waymark: TestWaymark
   let userId: string
-  let users = 0
-  beforeAll(async () => {
-    waymark = await startWaymark()
-  })
-  afterAll(() => waymark[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    userId = `user-${(users += 1)}`
-    await mutate(waymark, 'registerUser', { userId })
+  beforeEachFreshUser((server, user) => {
+    waymark = server
+    userId = user
   })
   const save = (itemId: string, input: Record<string, unknown> = {}) =>
     mutate(waymark, 'saveCheckpoint', { userId, itemId, bookmarksAdded: 1, ...input })

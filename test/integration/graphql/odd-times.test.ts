@@ -1,9 +1,8 @@
-import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { App } from '../../../src/app.ts'
 import { runRetentionOnce } from '../../../src/maintenance/retention.ts'
-import { openDatabase } from '../../../src/database/database.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
+import { openQuietDatabase } from '../../support/quiet-database.ts'
 import { clientOf, mutate, startOn } from '../../support/waymark.ts'
 
 /** What PostgreSQL takes for a time, in its order, and what RFC 3339 can say of it. */
@@ -167,13 +166,7 @@ describe('times that other programs wrote and RFC 3339 cannot say', () => {
   })
 
   it('are pruned as what they are: what has not ended yet stays', async () => {
-    const database = openDatabase({
-      url: stored.url,
-      poolSize: 1,
-      connectTimeoutMs: 4_000,
-      statementTimeoutMs: 10_000,
-      log: pino({ level: 'silent' }),
-    })
+    const database = openQuietDatabase(stored.url, { poolSize: 1 })
     const settings = { historyKeepRevisions: 100, historyRetentionDays: 30, sessionRetentionDays: 1 }
     try {
       expect(await runRetentionOnce(database, settings)).toMatchObject({ sessions: 4 })

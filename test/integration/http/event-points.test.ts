@@ -1,13 +1,13 @@
 import { createClient as createSocketClient } from 'graphql-ws'
 import { createClient } from 'graphql-sse'
-import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createKey } from '../../../src/access/keys.ts'
-import { type Database, openDatabase } from '../../../src/database/database.ts'
+import type { Database } from '../../../src/database/database.ts'
 import { encodeFeedCursor } from '../../../src/events/cursor.ts'
 import { readLastGivenEventId, readOutboxState } from '../../../src/events/outbox.ts'
 import { localOperator } from '../../../src/identity/principal.ts'
+import { openQuietDatabase } from '../../support/quiet-database.ts'
 import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
 
 const POINTS = '100'
@@ -41,10 +41,7 @@ class World implements AsyncDisposable {
 
   private constructor(waymark: TestWaymark) {
     this.waymark = waymark
-    this.#database = openDatabase({
-      ...{ url: waymark.database.url, poolSize: 2, connectTimeoutMs: 4_000, statementTimeoutMs: 10_000 },
-      log: pino({ level: 'silent' }),
-    })
+    this.#database = openQuietDatabase(waymark.database.url)
   }
 
   static async start(rateMinuteSeconds?: number): Promise<World> {

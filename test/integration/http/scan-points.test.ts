@@ -1,8 +1,8 @@
-import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKey } from '../../../src/access/keys.ts'
-import { type Database, openDatabase } from '../../../src/database/database.ts'
+import type { Database } from '../../../src/database/database.ts'
 import { localOperator } from '../../../src/identity/principal.ts'
+import { openQuietDatabase } from '../../support/quiet-database.ts'
 import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
 import { type Ask, transports } from './transports.ts'
 
@@ -28,10 +28,7 @@ let waymark: TestWaymark
 let database: Database
 beforeAll(async () => {
   waymark = await startWaymark({ AUTHENTICATION: 'keys', RATE_LIMIT_POINTS_PER_MINUTE: String(POINTS) })
-  database = openDatabase({
-    ...{ url: waymark.database.url, poolSize: 2, connectTimeoutMs: 4_000, statementTimeoutMs: 10_000 },
-    log: pino({ level: 'silent' }),
-  })
+  database = openQuietDatabase(waymark.database.url)
   // Without the triggers: nobody follows these sessions.
   await waymark.database.query(`SET session_replication_role = replica;
     INSERT INTO public."user" VALUES ('busy'), ('idle');

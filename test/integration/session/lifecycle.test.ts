@@ -1,19 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { mutate, type operations, startWaymark, type TestWaymark } from '../../support/waymark.ts'
+import { describe, expect, it } from 'vitest'
+import { beforeEachFreshUser } from '../../support/fresh-user.ts'
+import { mutate, type operations, type TestWaymark } from '../../support/waymark.ts'
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 
 describe('a session', () => {
   let waymark: TestWaymark
   let userId: string
-  let users = 0
-  beforeAll(async () => {
-    waymark = await startWaymark()
-  })
-  afterAll(() => waymark[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    userId = `user-${(users += 1)}`
-    await mutate(waymark, 'registerUser', { userId })
+  beforeEachFreshUser((server, user) => {
+    waymark = server
+    userId = user
   })
 
   const start = (input: Record<string, unknown> = {}) => mutate(waymark, 'startSession', { userId, ...input })

@@ -1,6 +1,7 @@
 import { createClient } from 'graphql-sse'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { withClient } from '../../support/database.ts'
+import { beforeEachFreshUser } from '../../support/fresh-user.ts'
 import { clientOf, mutate, startOn, startWaymark, type TestWaymark } from '../../support/waymark.ts'
 
 interface Event {
@@ -73,14 +74,9 @@ async function watch(
 describe('sessionStatusChanged', () => {
   let waymark: TestWaymark
   let userId: string
-  let users = 0
-  beforeAll(async () => {
-    waymark = await startWaymark()
-  })
-  afterAll(() => waymark[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    userId = `user-${(users += 1)}`
-    await mutate(waymark, 'registerUser', { userId })
+  beforeEachFreshUser((server, user) => {
+    waymark = server
+    userId = user
   })
   const start = async (input: Record<string, unknown> = {}) =>
     (await mutate(waymark, 'startSession', { userId, ...input }))['session'] as { id: string; sessionId: string }
