@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { namedPlatforms } from '../../../src/stream/platforms/platform.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../../support/database.ts'
 
 async function databaseWithAda(): Promise<TestDatabase> {
@@ -122,7 +123,8 @@ describe('the tables', () => {
 })
 
 describe('a page by any one filter', () => {
-  const otherPlatform = `split_part(stream, '/', 1) NOT IN ('twitter', 'reddit', 'linkedin', 'mastodon', 'bluesky', 'youtube')`
+  const slugs = namedPlatforms.map(({ slug }) => `'${slug}'`).join(', ')
+  const otherPlatform = `split_part(stream, '/', 1) NOT IN (${slugs})`
   const sessionFilters = [
     'true',
     `started_at < now() - interval '1 day'`,

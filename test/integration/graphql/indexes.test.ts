@@ -1,6 +1,8 @@
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { namedPlatforms, other } from '../../../src/stream/platforms/platform.ts'
 import { withClient } from '../../support/database.ts'
+import { isOfOperations } from '../../support/statement-count.ts'
 import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
 
 const SESSIONS = 50_000
@@ -11,6 +13,9 @@ interface Sent {
   readonly values: readonly unknown[]
 }
 
+const isOfRequest = (text: string | undefined): text is string =>
+  text !== undefined && isOfOperations(text) && !/crawler\.feed(_event)?\b/.test(text)
+
 /** What the server sends to PostgreSQL for an operation: the very statements, with their values. */
 async function capture(run: () => Promise<unknown>): Promise<Sent[]> {
   const sent: Sent[] = []
@@ -19,10 +24,9 @@ async function capture(run: () => Promise<unknown>): Promise<Sent[]> {
   const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
     const [first] = args
     const statement = typeof first === 'string' ? { text: first, values: args[1] } : (first as Partial<Sent>)
-    // The feed's reader and retention go on their own; they are no part of a request.
-    if (statement.text !== undefined && !/crawler\.feed(_event)?\b|'waymark retention'/.test(statement.text)) {
-      sent.push({ text: statement.text, values: Array.isArray(statement.values) ? statement.values : [] })
-    }
+    // What the server does by itself (its feed's reader, reaper and retention) is no part of a request.
+    const { text, values } = statement
+    if (isOfRequest(text)) sent.push({ text, values: Array.isArray(values) ? values : [] })
     return Reflect.apply(original, this, args) as unknown
   })
   try {
@@ -76,12 +80,13 @@ const between = 'startedAfter: "2026-01-05T00:00:00Z", startedBefore: "2026-01-0
 const completedBetween = 'completedAfter: "2026-01-05T00:00:00Z", completedBefore: "2026-01-06T00:00:00Z"'
 /** None is. */
 const runningOnYouTube = 'platform: YOUTUBE, status: [RUNNING]'
+const platformFilters = [...namedPlatforms, other].map(({ name }) => `platform: ${name}`)
 const sessionFilters = [
   '',
   'userId: "u7"',
   'stream: "reddit/saved"',
   'stream: "rare/list"',
-  ...['TWITTER', 'REDDIT', 'LINKEDIN', 'MASTODON', 'BLUESKY', 'YOUTUBE', 'OTHER'].map((name) => `platform: ${name}`),
+  ...platformFilters,
   ...['RUNNING', 'COMPLETED', 'STOPPED', 'FAILED'].map((name) => `status: [${name}]`),
   'status: [RUNNING, STOPPED]',
   'status: [RUNNING, COMPLETED, STOPPED, FAILED]',
@@ -121,7 +126,7 @@ const checkpointFilters = [
   'stream: "twitter/bookmarks"',
   'stream: "reddit/saved"',
   'stream: "rare/list"',
-  ...['TWITTER', 'REDDIT', 'LINKEDIN', 'MASTODON', 'BLUESKY', 'YOUTUBE', 'OTHER'].map((name) => `platform: ${name}`),
+  ...platformFilters,
   'crawledBefore: "2026-01-02T00:00:00Z"',
   'crawledAfter: "2026-01-02T00:00:00Z"',
   'userId: "u7", stream: "reddit/saved"',
