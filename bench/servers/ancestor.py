@@ -1,8 +1,8 @@
-"""The stack that Waymark's Python ancestor would have: FastAPI, async SQLAlchemy and asyncpg, written the common way, in
-one process.
+"""The stack that Waymark's Python ancestor would have: FastAPI, async SQLAlchemy and asyncpg, written the common way,
+in one process.
 
-It does not parse GraphQL: it recognises the works by their text, and answers the same bytes to the same bytes. So it looks
-faster than it would be.
+It does not parse GraphQL. It recognises each operation of the benchmark by its text, and returns the same bytes as the
+other servers. So it looks faster than it would be.
 Needs Debian's python3-fastapi, python3-uvicorn, python3-sqlalchemy and python3-asyncpg.
 """
 

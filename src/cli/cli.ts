@@ -63,7 +63,7 @@ const commands: Record<string, (run: Run) => Promise<number>> = {
       const { resetFeed } = await import('../events/reset.ts')
       const { generation, previous } = await resetFeed({ databaseUrl })
       print(
-        `the feeds begin anew: generation ${generation} instead of ${previous}. Every earlier cursor is CURSOR_EXPIRED now: its client has to list again.\n` +
+        `The feeds have a new generation: ${generation} instead of ${previous}. Earlier cursors are now refused as CURSOR_EXPIRED, and their clients have to list again.\n` +
           'Running servers notice this within about a second.',
       )
       return 0

@@ -222,6 +222,12 @@ describe('src', () => {
     expect(barrels).toEqual([])
   })
 
+  it('runs every plugin that is written', () => {
+    const plugins = files.filter((file) => /^operations\/plugins\/use-/.test(file))
+    expect(plugins).not.toEqual([])
+    expect(graph.get('operations/pipeline.ts')).toEqual(expect.arrayContaining(plugins))
+  })
+
   it('imports only files that are there', () => {
     const missing = [...graph].flatMap(([file, imports]) =>
       imports.filter((imported) => !graph.has(imported)).map((imported) => `${file} -> ${relative('.', imported)}`),

@@ -4,8 +4,9 @@ import { VariableRules } from '../variables/variable-rules.ts'
 import type { OperationPlugin, UnderstoodOperation } from './operation-context.ts'
 
 /**
- * Runs queries and mutations by functions that graphql-jit made of them (docs/adr/0014-speed.md), with the API's
- * context.
+ * Executes queries and mutations. Those that come often run as functions that graphql-jit compiled from them
+ * (docs/adr/0014-speed.md). Subscriptions are not compiled.
+ * @param schema the schema that all operations are executed against
  */
 export function useCompiledExecution(schema: GraphQLSchema): OperationPlugin {
   const execute = createCompiledExecution(schema)

@@ -5,10 +5,10 @@ import type { Exchange } from '../exchange/exchange.ts'
 import type { OperationPlugin } from './operation-context.ts'
 
 /**
- * Makes of each result what a client may read (mask-error.ts). A stream's events are masked where they are delivered,
- * by useLiveStreams. It is the last plugin of the list, because it masks what the function returns that the others set.
- * A plugin that sets a result and no function (setResultAndStopExecution) masks its errors itself.
- * @param mask also notes the errors' codes in the exchange
+ * Masks the errors of each result, so that a client reads nothing internal (mask-error.ts). It must be the last plugin:
+ * it wraps the execute function that the plugins before it have set. If a plugin sets a result in place of a function
+ * (setResultAndStopExecution), that plugin has to mask its own errors. useLiveStreams masks the events of a stream.
+ * @param mask returns the masked result, and stores the error codes in the exchange
  */
 export function useMaskedFaults(
   mask: (exchange: Exchange, result: ExecutionResult) => ExecutionResult,

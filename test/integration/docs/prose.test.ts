@@ -4,8 +4,6 @@ import { describe, expect, it } from 'vitest'
 import { readDocument, root } from './markdown.ts'
 import { filesEndingIn, longCommentsOf, longLinesOf } from './prose.ts'
 
-/** The sources whose comments have still to be rewritten. */
-const pendingSources = new Set((await readDocument('test/integration/docs/pending-comments.txt')).split('\n'))
 const pages = await filesEndingIn('.md')
 const sources = (await filesEndingIn('.ts')).filter((path) => path.startsWith('src/'))
 const adrs = (await readdir(join(root, 'docs/adr'))).map((name) => `docs/adr/${name}`)
@@ -40,7 +38,7 @@ describe('every decision', () => {
 describe('every comment in src/', () => {
   it('ends before column 120', async () => {
     const long: string[] = []
-    for (const path of sources.filter((source) => !pendingSources.has(source))) {
+    for (const path of sources) {
       for (const line of longCommentsOf(path, await readDocument(path))) long.push(`${path}: ${line.trim()}`)
     }
     expect(long).toEqual([])

@@ -43,6 +43,19 @@ describe('the request log', () => {
     })
   })
 
+  it('names an operation that is refused because its caller has no points left for its objects', async () => {
+    const listing = schemaOf('type Query { list: Item } type Item { a: Int }', { 'Query.list': () => ({ a: 1 }) })
+    const server = await serve(listing, { ratePointsPerMinute: 3 })
+    // Each costs a point, and another for its object.
+    for (const name of ['First', 'Second']) await post(server, { query: `query ${name} { list { a } }` })
+    await until(() => expect(server.log).toHaveLength(2))
+    const told = { operationType: 'query', rootFields: ['list'] }
+    expect(server.log).toMatchObject([
+      { ...told, operationName: 'First', outcome: 'ok', status: 200 },
+      { ...told, operationName: 'Second', outcome: 'RATE_LIMITED', status: 429 },
+    ])
+  })
+
   it('has no variable, document, header or query string in it', async () => {
     const server = await serve(schema)
     const query = 'query Q($name: String) { hello(name: $name) b: hello(name: "s3cret") }'
