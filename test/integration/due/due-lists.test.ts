@@ -1,4 +1,8 @@
+import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { KeptScans } from '../../../src/crawl/due/kept-scans.ts'
+import { findNeverStarted } from '../../../src/crawl/due/never-started-store.ts'
+import { openDatabase } from '../../../src/database/database.ts'
 import { controlClock } from '../../support/clock.ts'
 import { setUpCrawls } from '../../support/crawls.ts'
 import { keyedCaller } from '../../support/keyed-callers.ts'
@@ -284,6 +288,30 @@ describe('dueLists of many users', () => {
       expect((await due(operator, { completedBefore, startedBefore, first: 1 })).totalCount).toBe(expected.length)
     },
   )
+
+  it('are judged anew where a scan of all users was kept', async () => {
+    const never = everyone.filter(({ isDue, at }) => isDue && at === '').map(({ userId }) => userId)
+    const query = { stream: 'twitter/bookmarks', completedBefore: new Date(completedBefore), startedBefore: undefined }
+    const options = { poolSize: 1, connectTimeoutMs: 4_000, statementTimeoutMs: 10_000, log: pino({ level: 'silent' }) }
+    const database = openDatabase({ ...options, url: waymark.database.url })
+    try {
+      const read = (kept: KeptScans, limit: number) => findNeverStarted(database, kept, query, '', limit)
+      expect(await read(new KeptScans(), 1_000)).toEqual(never)
+      // The first look ends with the thousandth user. Among what was kept is one that is not due by now.
+      const after = 'u1000'
+      const started = everyone.find(({ at, userId }) => at !== '' && userId > after)?.userId ?? ''
+      const behind = never.filter((userId) => userId > after)
+      const kept = new KeptScans()
+      kept.keep(query, { after, userIds: [started, ...behind.slice(0, 5)], isWhole: true }, performance.now(), 400)
+      expect(await read(kept, 1_000)).toEqual(behind.slice(0, 5))
+      // What is not the whole is used as far as it goes.
+      kept.keep(query, { after, userIds: [started, ...behind.slice(0, 5)], isWhole: false }, performance.now(), 400)
+      expect(await read(kept, 4)).toEqual(behind.slice(0, 4))
+      expect(await read(kept, 1_000)).toEqual(never)
+    } finally {
+      await database.close()
+    }
+  })
 
   it('are those within reach, for a caller that is bound to some users', async () => {
     const userIds = everyone.filter((_user, place) => place % 30 === 0).map(({ userId }) => userId)
