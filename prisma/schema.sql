@@ -1026,7 +1026,7 @@ CREATE OR REPLACE FUNCTION crawler.next_stall_look(lease_seconds integer, moved_
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  SELECT greatest(moved_at + 5 * lease_seconds * interval '1 second', CASE WHEN limited_until > lease_now THEN least(limited_until, lease_now + lease_seconds * interval '1 second') END)
+  SELECT greatest(moved_at + lease_seconds * interval '5 seconds', CASE WHEN limited_until > lease_now THEN least(limited_until, lease_now + lease_seconds * interval '1 second') END)
 $function$;
 
 -- crawler.open_partition(text,interval)
@@ -2004,7 +2004,7 @@ CREATE OR REPLACE FUNCTION crawler.stall_reason(loop_hits integer, empty_saves i
 AS $function$
   SELECT CASE
     WHEN loop_hits >= 3 OR empty_saves >= 100 THEN 'LOOP'
-    WHEN (limited_until > now) IS NOT TRUE AND lease_now - moved_at > 5 * lease_seconds * interval '1 second' THEN 'NO_PROGRESS' END
+    WHEN (limited_until > now) IS NOT TRUE AND moved_at < lease_now - lease_seconds * interval '5 seconds' THEN 'NO_PROGRESS' END
 $function$;
 
 -- crawler.start_crawl(text,text,text,boolean,boolean,text,integer,text,boolean,text,text,boolean,text,text[])

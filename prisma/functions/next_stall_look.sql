@@ -6,5 +6,5 @@ CREATE OR REPLACE FUNCTION crawler.next_stall_look(
 ) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE
 AS $$
-  SELECT greatest(moved_at + 5 * lease_seconds * interval '1 second', CASE WHEN limited_until > lease_now THEN least(limited_until, lease_now + lease_seconds * interval '1 second') END)
+  SELECT greatest(moved_at + lease_seconds * interval '5 seconds', CASE WHEN limited_until > lease_now THEN least(limited_until, lease_now + lease_seconds * interval '1 second') END)
 $$;
