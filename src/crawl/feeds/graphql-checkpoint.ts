@@ -22,7 +22,7 @@ const CheckpointEventKindEnum = builder.enumType('CheckpointEventKind', {
         'The list was paused. Also for a list without a checkpoint: `lastItemId` is null then, and `bookmarksCount` 0. ' +
         'A change of a pause that stands already is no event, nor is the end of its time.',
     },
-    UNPAUSED: { description: 'unpauseCrawl ended the pause of the list.' },
+    UNPAUSED: { description: 'The pause of the list was ended with unpauseCrawl.' },
   } satisfies Record<(typeof CHECKPOINT_EVENT_KINDS)[number], { description: string }>,
 })
 
