@@ -1,5 +1,5 @@
 -- Takes over a database at migration 013 of before the migrations were written anew (commit e3be305), in one
--- transaction: this, then each of prisma/migrations, then after.sql. Rows stay, and the feeds' cursors stay valid.
+-- transaction: this, then the first seven of prisma/migrations, then after.sql. Rows stay, and the feeds' cursors stay valid.
 -- Nothing was ever released with that schema: stop the servers for it.
 
 -- Their signatures changed.
@@ -8,6 +8,7 @@ DROP FUNCTION IF EXISTS crawler.cleared(crawler.crawl_state);
 DROP FUNCTION IF EXISTS crawler.checkpoint_json(crawler.crawl_checkpoint, crawler.crawl_state);
 DROP FUNCTION IF EXISTS crawler.is_live(crawler.crawl_session);
 DROP FUNCTION IF EXISTS crawler.store_list(text[]);
+DROP FUNCTION IF EXISTS crawler.start_session(text, text, text, boolean, boolean, text, integer, text, boolean, text, text[]);
 
 ALTER TABLE crawler.crawl_state SET (autovacuum_vacuum_scale_factor = 0.05);
 

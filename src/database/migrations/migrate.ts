@@ -65,12 +65,11 @@ async function applyPending(
   const present = takesOver ? [] : (await readPending(client, wanted)).applied
   if (takesOver) {
     const startedAt = performance.now()
-    await inTransaction(client, options, () => takeOver(client, wanted.migrations, wanted.functions))
-    told(
-      wanted.migrations.map(({ name }) => name),
-      startedAt,
-      'taken over from 013',
-    )
+    let names: readonly string[] = []
+    await inTransaction(client, options, async () => {
+      names = await takeOver(client, wanted.migrations)
+    })
+    told(names, startedAt, 'taken over from 013')
   }
   for (const migration of (await readPending(client, wanted)).migrations) {
     const startedAt = performance.now()

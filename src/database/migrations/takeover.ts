@@ -3,8 +3,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import { StartupError } from '../../errors/startup-error.ts'
-import type { FunctionSet } from './function-files.ts'
-import { applyFunctions, compareSets } from './function-set.ts'
 import { explain } from './migration-errors.ts'
 import { type Migration, readSql, type RecordedMigration } from './migration-files.ts'
 
@@ -16,6 +14,8 @@ const LAST_COMMIT_BEFORE = 'e3be305'
 const FIRST_SHA256 = '99e2b1286e86c9ae1d4c150971a0b48e7d17e86ae3286374c89f02be8db40340'
 /** The hash of all thirteen, as lines "name sha256". */
 const ALL_SHA256 = '2d8e4670c502e081782fcb76018c954355fe0e77e00f254e6d761136607bf368'
+/** How many of this version's migrations describe what 013 has. */
+const MIGRATIONS_OF_013 = 7
 
 /**
  * Whether a database has exactly the thirteen migrations from before they were rewritten.
@@ -32,18 +32,16 @@ export function isTakenOver(recorded: readonly RecordedMigration[]): boolean {
 }
 
 /**
- * Turns a database at 013 into one with this version's migrations and functions, in the caller's transaction. It keeps
- * every row, and every cursor of the feeds.
+ * Turns a database at 013 into one with the first seven of this version's migrations, in the caller's transaction. It
+ * keeps every row, and every cursor of the feeds. The caller then applies the later ones and the functions.
+ * @returns the names of those migrations
  * @throws StartupError if that fails
  */
-export async function takeOver(
-  client: pg.Client,
-  migrations: readonly Migration[],
-  functions: FunctionSet | undefined,
-): Promise<void> {
+export async function takeOver(client: pg.Client, migrations: readonly Migration[]): Promise<readonly string[]> {
+  const first = migrations.slice(0, MIGRATIONS_OF_013)
   const texts = [
     await readSql(join(folder, 'before.sql')),
-    ...migrations.map(({ sql }) => sql),
+    ...first.map(({ sql }) => sql),
     await readSql(join(folder, 'after.sql')),
   ]
   for (const sql of texts) {
@@ -54,7 +52,7 @@ export async function takeOver(
     }
   }
   await client.query('DELETE FROM crawler.schema_migration')
-  for (const { name, sha256, steps } of migrations) {
+  for (const { name, sha256, steps } of first) {
     // The database at 013 has the indexes that the steps make.
     await client.query('INSERT INTO crawler.schema_migration (name, sha256, steps_done) VALUES ($1, $2, $3)', [
       name,
@@ -62,5 +60,5 @@ export async function takeOver(
       steps.length,
     ])
   }
-  if (functions) await applyFunctions(client, functions, compareSets(functions, { number: 0, functions: [] }))
+  return first.map(({ name }) => name)
 }
