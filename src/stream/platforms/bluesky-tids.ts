@@ -30,6 +30,6 @@ export const blueskyTids = orderedItemIds({
   read(itemId) {
     if (itemId.length > MAX_LENGTH) return undefined
     const tid = TID.exec(itemId)?.[1]
-    return tid === undefined ? undefined : { orderClass: '', rank: tid, publishedAt: tidTime(tid) }
+    return tid === undefined ? undefined : { order: { orderClass: '', rank: tid }, publishedAt: tidTime(tid) }
   },
 })

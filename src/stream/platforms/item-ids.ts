@@ -13,10 +13,10 @@ export interface ItemIds {
    */
   problem(itemId: string, now: Date): string | undefined
   /**
-   * The place of an ID in its platform's order: "<class>:<rank>", ASCII, up to 40 characters. Keys of one class compare
+   * The place of an ID in its platform's order: "<class>:<rank>", ASCII, up to 275 characters. Keys of one class compare
    * as the platform's IDs do, byte by byte (as PostgreSQL does under COLLATE "C"). Keys of different classes do not
    * compare (a Reddit comment and a link). Platforms with one class leave it empty: ":0000000000000000020".
-   * @returns undefined: this platform's IDs have no order, or this ID is invalid
+   * @returns undefined: this platform's IDs have no order, this ID has no place in it, or this ID is invalid
    */
   orderKey(itemId: string): string | undefined
   /** When the item was published, if its ID says so (always within the years 1 to 9999); null: it does not. */
@@ -33,10 +33,13 @@ export const textItemIds: ItemIds = {
 
 /** The parts of an ID. */
 export interface ItemIdParts {
-  /** An ID compares with those of the same class. No colon in it; empty: all IDs of the platform compare. */
-  readonly orderClass: string
-  /** Its place in the class. All ranks of a class have the same length, so that bytes decide. */
-  readonly rank: string
+  /** undefined: it compares with no other ID. */
+  readonly order?: {
+    /** An ID compares with those of the same class. No colon in it; empty: all IDs of the platform compare. */
+    readonly orderClass: string
+    /** Its place in the class. All ranks of a class have the same length, so that bytes decide. */
+    readonly rank: string
+  }
   readonly publishedAt: Date | null
 }
 
@@ -66,8 +69,8 @@ export function orderedItemIds({ name, hint, timeName = 'time', read }: ItemIdFo
       return undefined
     },
     orderKey(itemId) {
-      const parts = read(itemId)
-      return parts && `${parts.orderClass}:${parts.rank}`
+      const order = read(itemId)?.order
+      return order && `${order.orderClass}:${order.rank}`
     },
     publishedAt: (itemId) => read(itemId)?.publishedAt ?? null,
   }

@@ -1,3 +1,4 @@
+import { nameProblem } from '../../identity/identifier.ts'
 import { orderedItemIds } from './item-ids.ts'
 import { decimalRank, readDecimalId, type SnowflakeLayout, snowflakeTime } from './snowflake.ts'
 
@@ -13,19 +14,36 @@ const LAYOUT: SnowflakeLayout = {
   firstWithTime: BigInt(Date.UTC(2003, 4, 5)) << 22n,
 }
 
-const URN = /^(?:urn:li:(activity|share|ugcPost):)?([1-9][0-9]*)$/
+/**
+ * The kinds whose numbers hold their time, and the bare numbers of posts. The numbers of articles, jobs or courses are
+ * made in other ways: read as a time, one of them may be years ahead.
+ */
+const KINDS_WITH_TIME: ReadonlySet<string> = new Set(['', 'activity', 'share', 'ugcPost'])
+
+/** The ID may be a number, a text, or a tuple with URNs in it ("URNs and IDs" in LinkedIn's API guide). */
+const URN = /^urn:li:([A-Za-z0-9_.-]+):(\S+)$/
+
+/** The kind of a LinkedIn ID and what follows it; a bare number is of the kind ''. undefined: it is neither. */
+function readUrn(itemId: string): { readonly kind: string; readonly id: string } | undefined {
+  const [, kind, id] = URN.exec(itemId) ?? []
+  if (kind !== undefined && id !== undefined) return nameProblem(itemId) === undefined ? { kind, id } : undefined
+  return readDecimalId(itemId) === undefined ? undefined : { kind: '', id: itemId }
+}
 
 /**
- * LinkedIn's posts: URNs of activities, shares and UGC posts, or their bare decimal IDs ("URNs and IDs" in LinkedIn's
- * API guide). One post has an activity and a share whose IDs are some milliseconds apart. So each kind, and the bare
- * IDs, compare only among themselves.
+ * What LinkedIn's lists hold: any URN, since people save articles, jobs and courses beside posts, or the bare decimal
+ * ID of a post. One post has an activity and a share whose IDs are some milliseconds apart. So each kind, and the bare
+ * IDs, compare only among themselves. What is no number compares with nothing.
  */
 export const linkedinUrns = orderedItemIds({
-  name: 'LinkedIn post',
-  hint: 'send its URN: urn:li:activity:<ID>, urn:li:share:<ID> or urn:li:ugcPost:<ID>, the ID in decimal without leading zeros',
+  name: 'LinkedIn item',
+  hint: 'send its URN, urn:li:<type>:<ID>, e.g. urn:li:activity:7075043149462556672; or the ID of a post alone, in decimal without leading zeros',
   read(itemId) {
-    const [, orderClass = '', digits = ''] = URN.exec(itemId) ?? []
-    const id = readDecimalId(digits)
-    return id === undefined ? undefined : { orderClass, rank: decimalRank(id), publishedAt: snowflakeTime(id, LAYOUT) }
+    const urn = readUrn(itemId)
+    if (!urn) return undefined
+    const number = readDecimalId(urn.id)
+    if (number === undefined) return { publishedAt: null }
+    const publishedAt = KINDS_WITH_TIME.has(urn.kind) ? snowflakeTime(number, LAYOUT) : null
+    return { order: { orderClass: urn.kind, rank: decimalRank(number) }, publishedAt }
   },
 })

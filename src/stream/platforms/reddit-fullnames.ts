@@ -13,6 +13,6 @@ export const redditFullnames = orderedItemIds({
   read(itemId) {
     const [, type, digits] = FULLNAME.exec(itemId) ?? []
     if (type === undefined || digits === undefined) return undefined
-    return { orderClass: type, rank: digits.padStart(MAX_DIGITS, '0'), publishedAt: null }
+    return { order: { orderClass: type, rank: digits.padStart(MAX_DIGITS, '0') }, publishedAt: null }
   },
 })

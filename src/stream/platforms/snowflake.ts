@@ -44,7 +44,7 @@ export function snowflakeIds(name: string, layout: SnowflakeLayout): ItemIds {
     read(itemId) {
       const id = readDecimalId(itemId)
       if (id === undefined) return undefined
-      return { orderClass: '', rank: decimalRank(id), publishedAt: snowflakeTime(id, layout) }
+      return { order: { orderClass: '', rank: decimalRank(id) }, publishedAt: snowflakeTime(id, layout) }
     },
   })
 }

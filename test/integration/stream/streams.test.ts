@@ -188,6 +188,7 @@ describe('an ASCENDING stream', () => {
     waymark = await startWaymark()
     await configure(waymark, 'twitter/bookmarks', 'ASCENDING')
     await configure(waymark, 'reddit/saved', 'ASCENDING')
+    await configure(waymark, 'linkedin/saved', 'ASCENDING')
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
   beforeEach(async () => {
@@ -242,6 +243,35 @@ describe('an ASCENDING stream', () => {
     expect(await save('t3_z', { stream })).toMatchObject(violation('t3_zz'))
     expect(await save('t1_a', { stream })).toMatchObject(saved)
     expect(await save('t3_b', { stream })).toMatchObject(saved)
+  })
+
+  it('takes whatever kinds a saved list of LinkedIn holds, with the times of posts only', async () => {
+    const stream = 'linkedin/saved'
+    const post = 'urn:li:activity:7075043149462556672'
+    // An article whose number would be a time in 2036, a profile, a compound URN, an older article.
+    const others = [
+      'urn:li:linkedInArticle:8918538953396427236',
+      'urn:li:fsd_profile:ACoAAAJ9wXkBz',
+      `urn:li:save:(${post},1)`,
+    ]
+    for (const itemId of [post, ...others, 'urn:li:share:7075043149462556672', post]) {
+      const input = { userId, stream, itemId }
+      const { result } = await waymark.ask(
+        `mutation ($input: SaveCheckpointInput!) { result: saveCheckpoint(input: $input) {
+          __typename ... on SaveCheckpointSuccess { checkpoint { lastItemId lastItemPublishedAt } } } }`,
+        { input },
+      )
+      expect(result).toEqual({
+        __typename: 'SaveCheckpointSuccess',
+        checkpoint: {
+          lastItemId: itemId,
+          lastItemPublishedAt: others.includes(itemId) ? null : '2023-06-15T09:35:34.777Z',
+        },
+      })
+    }
+    expect(await save('urn:li:activity:7075043149462556671', { stream })).toMatchObject(violation(post))
+    await save('urn:li:jobPosting:1000', { stream })
+    expect(await save('urn:li:jobPosting:999', { stream })).toMatchObject(violation('urn:li:jobPosting:1000'))
   })
 
   it('takes any item after another program has written the row: its place is unknown', async () => {
