@@ -30,7 +30,9 @@ export const StreamType = builder.node(builder.objectRef<Stream>('Stream'), {
   },
   fields: (t) => ({
     name: t.exposeString('name', {
-      description: 'The natural key: "<platform>/<list>" in lower case, at most 255 characters, e.g. reddit/saved.',
+      description:
+        'The natural key: "<platform>/<list>", at most 255 characters, e.g. reddit/saved. Two names that differ in the ' +
+        'case of the list are two lists.',
     }),
     platform: t.field({
       type: PlatformEnum,

@@ -3,7 +3,8 @@ import { platformOf } from './model.ts'
 import { namedPlatforms, other, type PlatformName } from './platforms/platform.ts'
 
 /** Describes every field and argument that names a stream. */
-export const STREAM_DESCRIPTION = 'The stream, as "<platform>/<list>" in lower case, e.g. twitter/bookmarks.'
+export const STREAM_DESCRIPTION =
+  'The stream, as "<platform>/<list>", e.g. twitter/bookmarks. The platform is in lower case; the list keeps its case.'
 
 export const PlatformEnum = builder.enumType('Platform', {
   description: 'A platform: the part of a stream name before the slash. It decides which item IDs are valid.',
@@ -11,7 +12,8 @@ export const PlatformEnum = builder.enumType('Platform', {
     TWITTER: { description: 'Twitter (X). An item ID is a tweet ID, e.g. 1790000000000000007.' },
     REDDIT: { description: 'Reddit. An item ID is a fullname, e.g. t3_1abcde.' },
     LINKEDIN: {
-      description: 'LinkedIn. An item ID is a URN, e.g. urn:li:activity:7180000000000000000, or its number.',
+      description:
+        'LinkedIn. An item ID is any URN, e.g. urn:li:activity:7180000000000000000, or the number of a post.',
     },
     MASTODON: { description: 'Mastodon. An item ID is the number of a status.' },
     BLUESKY: { description: 'Bluesky. An item ID is an AT URI with a DID, or its TID.' },

@@ -6,7 +6,8 @@ import { type Platform, platformNamed } from './platforms/platform.ts'
 export const DEFAULT_STREAM = 'twitter/bookmarks'
 
 const MAX_LENGTH = 255
-const NAME = /^[a-z0-9-]+\/[a-z0-9_.-]+$/
+/** A list may be named by an ID of its platform (youtube/PLrAXtmErZgOe), whose case counts. */
+const NAME = /^[a-z0-9-]+\/[A-Za-z0-9_.-]+$/
 
 /** The values of the column. ascending: a save below the stored item is refused, in the order of the platform's IDs. */
 export type ItemOrdering = 'none' | 'ascending'
@@ -17,11 +18,17 @@ export interface Stream {
   readonly ordering: ItemOrdering
 }
 
-/** A stream's name as an input field: "<platform>/<list>" in lower case, at most 255 characters. */
+/**
+ * A stream's name as an input field: "<platform>/<list>", at most 255 characters. The platform is in lower case; the
+ * list keeps its case, so two names that differ in it are two lists.
+ */
 export const streamNameSchema = z
   .string()
   .max(MAX_LENGTH, `must not be longer than ${MAX_LENGTH} characters`)
-  .regex(NAME, 'must be "<platform>/<list>" in lower case ([a-z0-9-]+/[a-z0-9_.-]+), e.g. twitter/bookmarks')
+  .regex(
+    NAME,
+    'must be "<platform>/<list>", the platform in lower case ([a-z0-9-]+/[A-Za-z0-9_.-]+), e.g. twitter/bookmarks',
+  )
 
 /**
  * The platform of a stream. An unknown one is OTHER, and so is a foreign writer's name that is not "<platform>/<list>".

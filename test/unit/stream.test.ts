@@ -11,6 +11,8 @@ describe('the name of a stream', () => {
     'my-blog/list_1.2',
     '0/-',
     `x/${'y'.repeat(253)}`,
+    'youtube/PLrAXtmErZgOe',
+    'twitter/Bookmarks',
     DEFAULT_STREAM,
   ])('may be %s', (name) => {
     expect(streamNameSchema.safeParse(name).success).toBe(true)
@@ -23,8 +25,10 @@ describe('the name of a stream', () => {
     'twitter/',
     '/bookmarks',
     'Twitter/bookmarks',
-    'twitter/Bookmarks',
+    'yOutube/PLrAXtmErZgOe',
     'twitter/a/b',
+    'twitter/Ärger',
+    'twitter/ſaved',
     'my_blog/list',
     'my.blog/list',
     'twitter/book marks',
@@ -34,7 +38,7 @@ describe('the name of a stream', () => {
     `x/${'y'.repeat(254)}`,
   ])('is not %j, and the refusal says what it looks like', (name) => {
     const parsed = streamNameSchema.safeParse(name)
-    expect(parsed.error?.issues[0]?.message).toMatch(/"<platform>\/<list>" in lower case|must not be longer than 255/)
+    expect(parsed.error?.issues[0]?.message).toMatch(/"<platform>\/<list>", the platform in lower case|must not be longer than 255/)
   })
 })
 

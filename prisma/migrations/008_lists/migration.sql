@@ -88,6 +88,9 @@ BEGIN
 END
 $$;
 
+-- The part of a stream's name after the slash keeps its case from now on. No column ever folded it, so the names that
+-- are stored stay as they are.
+
 -- To take this back (docs/database.md, Rolling back). Full passes and catch-ups that are not finished are lost, and so
 -- are pauses.
 -- ROLLBACK BEGIN
