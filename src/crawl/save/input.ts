@@ -40,8 +40,10 @@ export interface SaveCommand {
   readonly sessionId: string | undefined
   readonly pageToken: string | undefined
   readonly headItemIds: readonly string[] | undefined
-  /** IDs that were sent with the head and that the platform cannot have. */
+  /** IDs that were sent with the head and that the platform cannot have, each once. */
   readonly ignoredHeadItemIds: readonly string[]
+  /** The head as it was sent. */
+  readonly sentHeadItemIds: readonly string[] | undefined
   /** Compare-and-set: the version that the checkpoint must have; 0: there must be no checkpoint. */
   readonly expectedVersion: number | undefined
   readonly idempotencyKey: string | undefined
@@ -75,6 +77,7 @@ const saveSchema = z.object({
     .refine((token) => !/\0|\p{Surrogate}/u.test(token), 'must not contain NUL or unpaired surrogates')
     .refine((token) => Buffer.byteLength(token) <= MAX_PAGE_TOKEN_BYTES, 'must not be longer than 8 KiB')
     .optional(),
+  // Those that are left out do not count: an odd ID refuses no save.
   headItemIds: z.array(z.string()).max(MAX_HEAD_ITEMS, `must not be more than ${MAX_HEAD_ITEMS}`).optional(),
   expectedVersion: z.number().int().min(0, 'must not be negative').optional(),
   idempotencyKey: nameSchema.optional(),
@@ -86,6 +89,8 @@ export function toSaveCommand(
   stream: string,
   { caller, importing }: { readonly caller: Principal; readonly importing: boolean },
 ): SaveCommand {
+  // An empty head has no information, so it counts as not sent.
+  const head = input.headItemIds?.length ? input.headItemIds : undefined
   return {
     userId: input.userId,
     stream,
@@ -95,9 +100,9 @@ export function toSaveCommand(
     crawledAt: input.crawledAt ?? undefined,
     sessionId: input.sessionId ?? undefined,
     pageToken: input.pageToken ?? undefined,
-    // An empty head has no information, so it counts as not sent.
-    headItemIds: input.headItemIds?.length ? input.headItemIds : undefined,
+    headItemIds: head,
     ignoredHeadItemIds: [],
+    sentHeadItemIds: head,
     expectedVersion: input.expectedVersion ?? undefined,
     idempotencyKey: input.idempotencyKey ?? undefined,
     metrics: input.metrics ?? undefined,
@@ -115,10 +120,10 @@ export function toSaveCommand(
  */
 export function withSoundHead(command: SaveCommand, now: Date): SaveCommand {
   const { itemIds } = platformOf(command.stream)
-  const odd = command.headItemIds?.slice(0, MAX_HEAD_ITEMS).filter((itemId) => itemIds.problem(itemId, now)) ?? []
-  if (odd.length === 0) return command
-  const sound = command.headItemIds?.filter((itemId) => !odd.includes(itemId)) ?? []
-  return { ...command, headItemIds: sound.length > 0 ? sound : undefined, ignoredHeadItemIds: odd }
+  const odd = new Set(command.sentHeadItemIds?.filter((itemId) => itemIds.problem(itemId, now) !== undefined))
+  if (odd.size === 0) return command
+  const sound = command.sentHeadItemIds?.filter((itemId) => !odd.has(itemId)) ?? []
+  return { ...command, headItemIds: sound.length > 0 ? sound : undefined, ignoredHeadItemIds: [...odd] }
 }
 
 /**
@@ -158,14 +163,17 @@ function reportWithoutItem(command: SaveCommand, report: (message: string, ...fi
   if (command.headItemIds) report('must be empty without itemId: a page without items has no head', 'headItemIds')
 }
 
-/** The hash of what a repeat under the same idempotency key must have in common with the first save. */
+/**
+ * The hash of what a repeat under the same idempotency key must have in common with the first save. The head counts as
+ * it was sent: an ID that was left out because its time was still to come may be sound when the save is repeated.
+ */
 export function fingerprintOf(command: SaveCommand): string {
   const content = [
     command.itemId ?? null,
     command.bookmarksCount ?? null,
     command.bookmarksAdded ?? null,
     command.pageToken ?? null,
-    command.headItemIds ?? null,
+    command.sentHeadItemIds ?? null,
     command.expectedVersion ?? null,
   ]
   return createHash('sha256').update(JSON.stringify(content)).digest('base64')
