@@ -42,7 +42,8 @@ CREATE TABLE crawler.checkpoint_revision (
   catch_up_started_at timestamp with time zone,
   catch_up_item_id character varying(255),
   catch_up_page_token text,
-  catch_up_head_list_id bigint
+  catch_up_head_list_id bigint,
+  follows_version integer
 );
 
 ALTER TABLE crawler.checkpoint_revision ADD CONSTRAINT checkpoint_revision_anchor_list_fkey FOREIGN KEY (user_id, anchor_list_id) REFERENCES crawler.item_list(user_id, list_id);
@@ -56,6 +57,8 @@ ALTER TABLE crawler.checkpoint_revision ADD CONSTRAINT checkpoint_revision_pkey 
 CREATE INDEX checkpoint_revision_anchor ON crawler.checkpoint_revision USING btree (anchor_list_id) WHERE (anchor_list_id IS NOT NULL);
 
 CREATE INDEX checkpoint_revision_catch_up_head ON crawler.checkpoint_revision USING btree (catch_up_head_list_id) WHERE (catch_up_head_list_id IS NOT NULL);
+
+CREATE INDEX checkpoint_revision_follows ON crawler.checkpoint_revision USING btree (user_id, stream) WHERE (follows_version IS NOT NULL);
 
 CREATE INDEX checkpoint_revision_head ON crawler.checkpoint_revision USING btree (head_list_id) WHERE (head_list_id IS NOT NULL);
 
@@ -471,6 +474,44 @@ BEGIN
 END
 $function$;
 
+-- crawler.carry_state(text,text,text)
+CREATE OR REPLACE FUNCTION crawler.carry_state(from_user text, to_user text, of_stream text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+  carried crawler.crawl_state;
+BEGIN
+  UPDATE crawler.crawl_state s SET epoch = s.epoch + 1, owner_session_id = NULL
+  WHERE s.stream = of_stream AND s.user_id IN (from_user, to_user);
+  SELECT * INTO carried FROM crawler.crawl_state s WHERE s.user_id = from_user AND s.stream = of_stream;
+  UPDATE crawler.crawl_state s
+  SET version = greatest(s.version, carried.version) + 1, written_epoch = 0, page_token = carried.page_token,
+      head_list_id = crawler.copy_list(from_user, carried.head_list_id, to_user),
+      anchor_list_id = crawler.copy_list(from_user, carried.anchor_list_id, to_user),
+      complete = carried.complete, order_key = carried.order_key, full_pass = carried.full_pass,
+      full_pass_has_item = carried.full_pass_has_item, last_completed_at = carried.last_completed_at,
+      last_started_at = greatest(s.last_started_at, carried.last_started_at),
+      catch_up_started_at = carried.catch_up_started_at, catch_up_item_id = carried.catch_up_item_id,
+      catch_up_page_token = carried.catch_up_page_token,
+      catch_up_head_list_id = crawler.copy_list(from_user, carried.catch_up_head_list_id, to_user),
+      -- The sessions that told the heads stay where they were.
+      opened_by_session_id = NULL, catch_up_opened_by = NULL
+  WHERE s.user_id = to_user AND s.stream = of_stream;
+  -- What was kept or saved for the new user under a key is gone.
+  PERFORM crawler.forget_keys(to_user, of_stream, 0);
+
+  INSERT INTO crawler.crawl_pause AS p (user_id, stream, until, reason, paused_by)
+  SELECT to_user, o.stream, o.until, o.reason, o.paused_by FROM crawler.crawl_pause o
+  WHERE o.user_id = from_user AND o.stream = of_stream
+  ON CONFLICT (user_id, stream) DO UPDATE SET until = excluded.until, reason = excluded.reason, paused_by = excluded.paused_by
+  WHERE p.until < excluded.until;
+  DELETE FROM crawler.crawl_pause p WHERE p.user_id = from_user AND p.stream = of_stream;
+END
+$function$;
+
 -- crawler.checkpoint_json(jsonb,jsonb)
 CREATE OR REPLACE FUNCTION crawler.checkpoint_json(stored jsonb, state jsonb)
  RETURNS jsonb
@@ -626,6 +667,16 @@ BEGIN
     PERFORM crawler.tell_times(of_user, of_stream, by_session, stored.last_tweet_id, stored.bookmarks_count);
   END IF;
 END
+$function$;
+
+-- crawler.copy_list(text,bigint,text)
+CREATE OR REPLACE FUNCTION crawler.copy_list(from_user text, of_list bigint, to_user text)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+  INSERT INTO crawler.item_list (user_id, item_ids, recorded_at)
+  SELECT to_user, l.item_ids, crawler.clock() FROM crawler.item_list l WHERE l.user_id = from_user AND l.list_id = of_list
+  RETURNING list_id
 $function$;
 
 -- crawler.create_api_key(text,text,bytea,text[],text[],timestamp with time zone,text)
@@ -856,6 +907,126 @@ BEGIN
 END
 $function$;
 
+-- crawler.import_checkpoints(json,text,text[])
+CREATE OR REPLACE FUNCTION crawler.import_checkpoints(commands json, actor text, reach text[])
+ RETURNS TABLE(command integer, outcome text, created boolean, checkpoint jsonb, session jsonb)
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+DECLARE
+  cmd record;
+  locked record;
+  stored crawler.crawl_checkpoint;
+  state crawler.crawl_state;
+  before crawler.crawl_state;
+  old crawler.crawl_checkpoint;
+  owner crawler.crawl_session;
+  is_change boolean;
+BEGIN
+  FOR cmd IN
+    SELECT c.* FROM json_to_recordset(commands) AS c (place integer, user_id text, stream text, item_id text, order_key text,
+      count integer, crawled_at timestamptz, created_at timestamptz, completed_at timestamptz, page_token text, head text[],
+      anchors text[], complete boolean, full_pass boolean, full_pass_has_item boolean, catch_up_started_at timestamptz,
+      catch_up_item_id text, catch_up_page_token text, catch_up_head text[], paused_until timestamptz, pause_reason text,
+      paused_by text)
+    ORDER BY c.user_id COLLATE "C", c.stream COLLATE "C", c.place
+  LOOP
+    command := cmd.place;
+    created := false;
+    checkpoint := NULL;
+    session := NULL;
+    IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = cmd.user_id AND (reach IS NULL OR u.id = ANY (reach))) THEN
+      outcome := 'USER_NOT_FOUND';
+      RETURN NEXT;
+      CONTINUE;
+    END IF;
+    SELECT * INTO locked FROM crawler.lock_checkpoint(cmd.user_id, cmd.stream);
+    old := locked.stored;
+    state := locked.state;
+    IF state.user_id IS NULL THEN
+      state := crawler.lock_state(cmd.user_id, cmd.stream);
+    END IF;
+    IF state.owner_session_id IS NOT NULL THEN
+      SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
+      IF FOUND AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+        outcome := 'STREAM_BUSY';
+        session := to_jsonb(owner);
+        RETURN NEXT;
+        CONTINUE;
+      END IF;
+    END IF;
+
+    outcome := 'IMPORTED';
+    before := state;
+    PERFORM set_config('waymark.recorded', 'yes', true);
+    IF old.user_id IS NULL THEN
+      INSERT INTO crawler.crawl_checkpoint AS k (user_id, stream, last_tweet_id, bookmarks_count, last_crawled_at, created_at)
+      VALUES (cmd.user_id, cmd.stream, cmd.item_id, cmd.count, cmd.crawled_at, coalesce(cmd.created_at, crawler.clock()))
+      RETURNING k.* INTO stored;
+      created := true;
+    ELSE
+      UPDATE crawler.crawl_checkpoint k
+      SET last_tweet_id = cmd.item_id, bookmarks_count = cmd.count, last_crawled_at = cmd.crawled_at,
+          created_at = coalesce(cmd.created_at, k.created_at)
+      WHERE k.user_id = cmd.user_id AND k.stream = cmd.stream AND
+        (k.last_tweet_id, k.bookmarks_count, k.last_crawled_at, k.created_at)
+          IS DISTINCT FROM (cmd.item_id, cmd.count, cmd.crawled_at, coalesce(cmd.created_at, k.created_at))
+      RETURNING k.* INTO stored;
+      IF NOT FOUND THEN
+        stored := old;
+      END IF;
+    END IF;
+    PERFORM set_config('waymark.recorded', '', true);
+
+    state.page_token := cmd.page_token;
+    state.head_list_id := crawler.keep_list(cmd.user_id, before.head_list_id, cmd.head);
+    state.anchor_list_id := crawler.keep_list(cmd.user_id, before.anchor_list_id, cmd.anchors);
+    state.complete := cmd.complete;
+    state.order_key := cmd.order_key;
+    state.full_pass := cmd.full_pass;
+    state.full_pass_has_item := cmd.full_pass_has_item;
+    state.last_completed_at := cmd.completed_at;
+    state.catch_up_started_at := cmd.catch_up_started_at;
+    state.catch_up_item_id := cmd.catch_up_item_id;
+    state.catch_up_page_token := cmd.catch_up_page_token;
+    state.catch_up_head_list_id := crawler.keep_list(cmd.user_id, before.catch_up_head_list_id, cmd.catch_up_head);
+    is_change := created OR (old.last_tweet_id, old.bookmarks_count) IS DISTINCT FROM (stored.last_tweet_id, stored.bookmarks_count)
+      OR (before.page_token, before.head_list_id, before.anchor_list_id, before.complete, before.full_pass,
+          before.full_pass_has_item, before.catch_up_started_at, before.catch_up_item_id, before.catch_up_page_token,
+          before.catch_up_head_list_id)
+        IS DISTINCT FROM (state.page_token, state.head_list_id, state.anchor_list_id, state.complete, state.full_pass,
+          state.full_pass_has_item, state.catch_up_started_at, state.catch_up_item_id, state.catch_up_page_token,
+          state.catch_up_head_list_id);
+    UPDATE crawler.crawl_state s
+    SET version = s.version + is_change::integer, written_epoch = CASE WHEN is_change THEN 0 ELSE s.written_epoch END,
+        page_token = state.page_token, head_list_id = state.head_list_id, anchor_list_id = state.anchor_list_id,
+        complete = state.complete, order_key = state.order_key, full_pass = state.full_pass,
+        full_pass_has_item = state.full_pass_has_item, last_completed_at = state.last_completed_at,
+        catch_up_started_at = state.catch_up_started_at, catch_up_item_id = state.catch_up_item_id,
+        catch_up_page_token = state.catch_up_page_token, catch_up_head_list_id = state.catch_up_head_list_id,
+        -- Whoever told the heads is elsewhere, or before what is restored here.
+        opened_by_session_id = NULL, catch_up_opened_by = NULL
+    WHERE s.user_id = cmd.user_id AND s.stream = cmd.stream RETURNING s.* INTO state;
+    IF is_change THEN
+      PERFORM crawler.append_revision(cmd.user_id, cmd.stream, 'IMPORT', 'CHECKPOINT_SAVED', actor, NULL, stored.last_tweet_id,
+        stored.bookmarks_count, coalesce(old.bookmarks_count, 0), stored.last_crawled_at);
+      -- What was saved under a key is overwritten.
+      PERFORM crawler.forget_keys(cmd.user_id, cmd.stream, 0);
+    END IF;
+    IF crawler.set_pause(cmd.user_id, cmd.stream, cmd.paused_until, cmd.pause_reason, cmd.paused_by) OR (NOT is_change
+      AND (old.last_crawled_at, old.created_at, before.last_completed_at)
+        IS DISTINCT FROM (stored.last_crawled_at, stored.created_at, state.last_completed_at)) THEN
+      IF NOT is_change THEN
+        PERFORM crawler.tell_times(cmd.user_id, cmd.stream, NULL, stored.last_tweet_id, stored.bookmarks_count);
+      END IF;
+    END IF;
+    checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
+    RETURN NEXT;
+  END LOOP;
+END
+$function$;
+
 -- crawler.is_live(text,integer,timestamp with time zone)
 CREATE OR REPLACE FUNCTION crawler.is_live(status text, epoch integer, lease_expires_at timestamp with time zone)
  RETURNS boolean
@@ -896,6 +1067,22 @@ BEGIN
     END IF;
     last_look := lease_now;
   END IF;
+END
+$function$;
+
+-- crawler.keep_list(text,bigint,text[])
+CREATE OR REPLACE FUNCTION crawler.keep_list(of_user text, present bigint, items text[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF coalesce(cardinality(items), 0) = 0 THEN
+    RETURN NULL;
+  END IF;
+  IF EXISTS (SELECT FROM crawler.item_list l WHERE l.user_id = of_user AND l.list_id = present AND l.item_ids = items) THEN
+    RETURN present;
+  END IF;
+  RETURN crawler.store_list(of_user, items);
 END
 $function$;
 
@@ -1020,6 +1207,95 @@ BEGIN
 END
 $function$;
 
+-- crawler.move_checkpoints(text,text,text,boolean,text,text[])
+CREATE OR REPLACE FUNCTION crawler.move_checkpoints(from_user text, to_user text, of_stream text, dry_run boolean, actor text, reach text[])
+ RETURNS TABLE(outcome text, checkpoint jsonb, session jsonb, detail text)
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  streams text[];
+  key record;
+  this text;
+  stored crawler.crawl_checkpoint;
+  state crawler.crawl_state;
+  other crawler.crawl_state;
+  owner crawler.crawl_session;
+BEGIN
+  FOREACH this IN ARRAY ARRAY[from_user, to_user] LOOP
+    IF NOT EXISTS (SELECT FROM public."user" u WHERE u.id = this AND (reach IS NULL OR u.id = ANY (reach))) THEN
+      outcome := 'USER_NOT_FOUND';
+      detail := this;
+      RETURN NEXT;
+      RETURN;
+    END IF;
+  END LOOP;
+  streams := ARRAY(SELECT k.stream FROM crawler.crawl_checkpoint k
+    WHERE k.user_id = from_user AND (of_stream IS NULL OR k.stream = of_stream) ORDER BY k.stream COLLATE "C");
+  -- Key by key in one order, so that no two moves wait for each other. A list that is made from now on is found below.
+  FOR key IN SELECT u.id, s.name FROM unnest(ARRAY[from_user, to_user]) AS u (id), unnest(streams) AS s (name)
+    ORDER BY u.id COLLATE "C", s.name COLLATE "C" LOOP
+    PERFORM crawler.lock_checkpoint(key.id, key.name);
+  END LOOP;
+  -- Without those that were cleared meanwhile.
+  streams := ARRAY(SELECT k.stream FROM crawler.crawl_checkpoint k
+    WHERE k.user_id = from_user AND k.stream = ANY (streams) ORDER BY k.stream COLLATE "C");
+  IF streams = '{}' THEN
+    outcome := 'CHECKPOINT_NOT_FOUND';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  SELECT * INTO stored FROM crawler.crawl_checkpoint k
+  WHERE k.user_id = to_user AND k.stream = ANY (streams) ORDER BY k.stream COLLATE "C" LIMIT 1;
+  IF FOUND THEN
+    SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = to_user AND s.stream = stored.stream;
+    outcome := 'CHECKPOINT_EXISTS';
+    checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  FOR key IN SELECT s.owner_session_id FROM crawler.crawl_state s
+    WHERE s.user_id IN (from_user, to_user) AND s.stream = ANY (streams) AND s.owner_session_id IS NOT NULL
+    ORDER BY s.stream COLLATE "C", s.user_id COLLATE "C" LOOP
+    SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = key.owner_session_id FOR UPDATE;
+    IF FOUND AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+      outcome := 'STREAM_BUSY';
+      session := to_jsonb(owner);
+      RETURN NEXT;
+      RETURN;
+    END IF;
+  END LOOP;
+
+  outcome := 'MOVED';
+  FOREACH this IN ARRAY streams LOOP
+    IF dry_run THEN
+      SELECT * INTO stored FROM crawler.crawl_checkpoint k WHERE k.user_id = from_user AND k.stream = this;
+      SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = from_user AND s.stream = this;
+      SELECT * INTO other FROM crawler.crawl_state s WHERE s.user_id = to_user AND s.stream = this;
+      stored.user_id := to_user;
+      stored.updated_at := crawler.clock();
+      state.user_id := to_user;
+      state.version := greatest(state.version, other.version) + 1;
+      state.epoch := coalesce(other.epoch, 0) + 1;
+      state.written_epoch := 0;
+      state.owner_session_id := NULL;
+    ELSE
+      PERFORM crawler.lock_state(from_user, this);
+      other := crawler.lock_state(to_user, this);
+      PERFORM set_config('waymark.recorded', 'yes', true);
+      UPDATE crawler.crawl_checkpoint k SET user_id = to_user
+      WHERE k.user_id = from_user AND k.stream = this RETURNING k.* INTO stored;
+      PERFORM set_config('waymark.recorded', '', true);
+      PERFORM crawler.carry_state(from_user, to_user, this);
+      PERFORM crawler.record_move(from_user, to_user, this, 'MOVE', actor, stored.last_tweet_id, stored.bookmarks_count,
+        stored.bookmarks_count, stored.last_crawled_at, other.version);
+      SELECT * INTO state FROM crawler.crawl_state s WHERE s.user_id = to_user AND s.stream = this;
+    END IF;
+    checkpoint := crawler.checkpoint_json(to_jsonb(stored), to_jsonb(state));
+    RETURN NEXT;
+  END LOOP;
+END
+$function$;
+
 -- crawler.next_stall_look(integer,timestamp with time zone,timestamp with time zone,timestamp with time zone)
 CREATE OR REPLACE FUNCTION crawler.next_stall_look(lease_seconds integer, moved_at timestamp with time zone, lease_now timestamp with time zone, limited_until timestamp with time zone)
  RETURNS timestamp with time zone
@@ -1027,6 +1303,23 @@ CREATE OR REPLACE FUNCTION crawler.next_stall_look(lease_seconds integer, moved_
  IMMUTABLE
 AS $function$
   SELECT greatest(moved_at + lease_seconds * interval '5 seconds', CASE WHEN limited_until > lease_now THEN least(limited_until, lease_now + lease_seconds * interval '1 second') END)
+$function$;
+
+-- crawler.note_foreign_save(text,text,boolean,boolean,integer)
+CREATE OR REPLACE FUNCTION crawler.note_foreign_save(of_user text, of_stream text, moves boolean, is_new boolean, new_versions integer)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  UPDATE crawler.crawl_state s
+  SET version = s.version + new_versions, written_epoch = 0, page_token = NULL, complete = false,
+      order_key = CASE WHEN moves THEN NULL ELSE s.order_key END,
+      head_list_id = CASE WHEN is_new OR s.complete OR (moves AND s.full_pass AND NOT s.full_pass_has_item) THEN NULL ELSE s.head_list_id END,
+      opened_by_session_id = CASE WHEN is_new OR s.complete OR (moves AND s.full_pass AND NOT s.full_pass_has_item) THEN NULL
+        ELSE s.opened_by_session_id END,
+      full_pass_has_item = s.full_pass AND (s.full_pass_has_item OR moves)
+  WHERE s.user_id = of_user AND s.stream = of_stream
 $function$;
 
 -- crawler.open_partition(text,interval)
@@ -1277,13 +1570,29 @@ AS $function$
 DECLARE
   state crawler.crawl_state;
   moves boolean;
-  begins boolean;
   same_key CONSTANT boolean := TG_OP = 'UPDATE' AND (OLD.user_id, OLD.stream) = (NEW.user_id, NEW.stream);
+  -- Another user of the same list: the state goes along. Tokens, heads and anchors of another list are worth nothing.
+  changes_user CONSTANT boolean := TG_OP = 'UPDATE' AND OLD.user_id <> NEW.user_id AND OLD.stream = NEW.stream;
 BEGIN
   IF current_setting('waymark.recorded', true) = 'yes' THEN
     RETURN NULL;
   END IF;
-  -- Another key is a clear of the old one and a save of the new one.
+  IF changes_user THEN
+    IF OLD.user_id COLLATE "C" < NEW.user_id THEN
+      PERFORM crawler.lock_state(OLD.user_id, OLD.stream);
+    END IF;
+    state := crawler.lock_state(NEW.user_id, NEW.stream);
+    PERFORM crawler.lock_state(OLD.user_id, OLD.stream);
+    PERFORM crawler.carry_state(OLD.user_id, NEW.user_id, NEW.stream);
+    moves := OLD.last_tweet_id <> NEW.last_tweet_id;
+    IF moves OR OLD.bookmarks_count <> NEW.bookmarks_count THEN
+      PERFORM crawler.note_foreign_save(NEW.user_id, NEW.stream, moves, false, 0);
+    END IF;
+    PERFORM crawler.record_move(OLD.user_id, NEW.user_id, NEW.stream, 'EXTERNAL', NULL, NEW.last_tweet_id, NEW.bookmarks_count,
+      OLD.bookmarks_count, NEW.last_crawled_at, state.version);
+    RETURN NULL;
+  END IF;
+  -- Another list is a clear of the old one and a save of the new one.
   IF TG_OP <> 'INSERT' AND NOT same_key THEN
     PERFORM crawler.lock_state(OLD.user_id, OLD.stream);
     PERFORM crawler.record_clear(OLD.user_id, OLD.stream, 'EXTERNAL', NULL, NULL, 0, OLD.bookmarks_count);
@@ -1292,15 +1601,7 @@ BEGIN
     state := crawler.lock_state(NEW.user_id, NEW.stream);
     moves := NOT same_key OR OLD.last_tweet_id <> NEW.last_tweet_id;
     IF moves OR OLD.bookmarks_count <> NEW.bookmarks_count OR state.page_token IS NOT NULL OR state.complete THEN
-      -- A position that moves is an item of a full pass, and its first one begins the crawl.
-      begins := NOT same_key OR state.complete OR (moves AND state.full_pass AND NOT state.full_pass_has_item);
-      UPDATE crawler.crawl_state s
-      SET version = s.version + 1, written_epoch = 0, page_token = NULL, complete = false,
-          order_key = CASE WHEN moves THEN NULL ELSE s.order_key END,
-          head_list_id = CASE WHEN begins THEN NULL ELSE s.head_list_id END,
-          opened_by_session_id = CASE WHEN begins THEN NULL ELSE s.opened_by_session_id END,
-          full_pass_has_item = s.full_pass AND (s.full_pass_has_item OR moves)
-      WHERE s.user_id = NEW.user_id AND s.stream = NEW.stream;
+      PERFORM crawler.note_foreign_save(NEW.user_id, NEW.stream, moves, NOT same_key, 1);
       PERFORM crawler.append_revision(NEW.user_id, NEW.stream, 'EXTERNAL', 'CHECKPOINT_SAVED', NULL, NULL, NEW.last_tweet_id,
         NEW.bookmarks_count, CASE WHEN same_key THEN OLD.bookmarks_count ELSE 0 END, NEW.last_crawled_at);
     ELSE
@@ -1308,6 +1609,24 @@ BEGIN
     END IF;
   END IF;
   RETURN NULL;
+END
+$function$;
+
+-- crawler.record_move(text,text,text,text,text,text,integer,integer,timestamp with time zone,integer)
+CREATE OR REPLACE FUNCTION crawler.record_move(from_user text, to_user text, of_stream text, source text, actor text, item_id text, new_count integer, old_count integer, crawled_at timestamp with time zone, last_version integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  PERFORM crawler.record_clear(from_user, of_stream, source, actor, NULL, 0, old_count);
+  -- What is moved is nothing new: only what an SQL client changed in the same statement counts as added.
+  PERFORM crawler.append_revision(to_user, of_stream, source, 'CHECKPOINT_SAVED', actor, NULL, item_id, new_count, old_count, crawled_at);
+  UPDATE crawler.checkpoint_revision r SET follows_version = last_version
+  FROM crawler.crawl_state s
+  WHERE s.user_id = to_user AND s.stream = of_stream AND r.user_id = to_user AND r.stream = of_stream
+    AND r.version = s.version AND r.version > last_version + 1;
 END
 $function$;
 
@@ -1388,6 +1707,7 @@ DECLARE
   owner crawler.crawl_session;
   wanted crawler.checkpoint_revision;
   oldest crawler.checkpoint_revision;
+  following crawler.checkpoint_revision;
   old_count integer;
   current_version integer;
 BEGIN
@@ -1408,6 +1728,10 @@ BEGIN
   IF to_version IS NOT NULL THEN
     SELECT * INTO wanted FROM crawler.checkpoint_revision r
     WHERE r.user_id = of_user AND r.stream = of_stream AND r.version = to_version;
+    IF NOT FOUND THEN
+      SELECT * INTO following FROM crawler.checkpoint_revision r
+      WHERE r.user_id = of_user AND r.stream = of_stream AND r.version > to_version ORDER BY r.version LIMIT 1;
+    END IF;
   ELSE
     SELECT * INTO wanted FROM crawler.checkpoint_revision r
     WHERE r.user_id = of_user AND r.stream = of_stream AND r.recorded_at <= to_time ORDER BY r.version DESC LIMIT 1;
@@ -1415,7 +1739,10 @@ BEGIN
   IF to_version > state.version THEN
     outcome := 'VERSION_AHEAD';
     detail := state.version;
-  ELSIF to_version IS NULL AND wanted.version IS NULL AND oldest.version = 1 THEN
+  ELSIF following.follows_version < to_version THEN
+    outcome := 'VERSION_SKIPPED';
+    detail := following.version;
+  ELSIF to_version IS NULL AND wanted.version IS NULL AND (oldest.version = 1 OR oldest.follows_version = 0) THEN
     outcome := 'BEFORE_HISTORY';
   ELSE
     IF state.owner_session_id IS NOT NULL THEN
@@ -1982,6 +2309,24 @@ BEGIN
   SELECT place, checkpoint, NULL::jsonb FROM saved WHERE session_id IS NULL
   UNION ALL
   SELECT place, checkpoint, session FROM renewed;
+END
+$function$;
+
+-- crawler.set_pause(text,text,timestamp with time zone,text,text)
+CREATE OR REPLACE FUNCTION crawler.set_pause(of_user text, of_stream text, new_until timestamp with time zone, new_reason text, new_paused_by text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF new_until > crawler.clock() THEN
+    INSERT INTO crawler.crawl_pause AS p (user_id, stream, until, reason, paused_by)
+    VALUES (of_user, of_stream, new_until, new_reason, new_paused_by)
+    ON CONFLICT (user_id, stream) DO UPDATE SET until = excluded.until, reason = excluded.reason, paused_by = excluded.paused_by
+    WHERE (p.until, p.reason, p.paused_by) IS DISTINCT FROM (excluded.until, excluded.reason, excluded.paused_by);
+  ELSE
+    DELETE FROM crawler.crawl_pause p WHERE p.user_id = of_user AND p.stream = of_stream;
+  END IF;
+  RETURN FOUND;
 END
 $function$;
 

@@ -1,6 +1,7 @@
 -- Makes a checkpoint what it was, as a new version. Outcomes: ROLLED_BACK, UNCHANGED (it is the current version),
--- DRY_RUN, CHECKPOINT_NOT_FOUND, VERSION_AHEAD (detail: the current one), BEFORE_HISTORY, USER_NOT_FOUND, STREAM_BUSY
--- (session), VERSION_CONFLICT (detail), HISTORY_EXPIRED (detail: the oldest version kept).
+-- DRY_RUN, CHECKPOINT_NOT_FOUND, VERSION_AHEAD (detail: the current one), VERSION_SKIPPED (by a move; detail: the next
+-- one), BEFORE_HISTORY, USER_NOT_FOUND, STREAM_BUSY (session), VERSION_CONFLICT (detail), HISTORY_EXPIRED (detail: the
+-- oldest version kept).
 CREATE OR REPLACE FUNCTION crawler.rollback_checkpoint(
   of_user text, of_stream text, to_version integer, to_time timestamptz, dry_run boolean, expected_version integer, actor text,
   reach text[]
@@ -14,6 +15,7 @@ DECLARE
   owner crawler.crawl_session;
   wanted crawler.checkpoint_revision;
   oldest crawler.checkpoint_revision;
+  following crawler.checkpoint_revision;
   old_count integer;
   current_version integer;
 BEGIN
@@ -34,6 +36,10 @@ BEGIN
   IF to_version IS NOT NULL THEN
     SELECT * INTO wanted FROM crawler.checkpoint_revision r
     WHERE r.user_id = of_user AND r.stream = of_stream AND r.version = to_version;
+    IF NOT FOUND THEN
+      SELECT * INTO following FROM crawler.checkpoint_revision r
+      WHERE r.user_id = of_user AND r.stream = of_stream AND r.version > to_version ORDER BY r.version LIMIT 1;
+    END IF;
   ELSE
     SELECT * INTO wanted FROM crawler.checkpoint_revision r
     WHERE r.user_id = of_user AND r.stream = of_stream AND r.recorded_at <= to_time ORDER BY r.version DESC LIMIT 1;
@@ -41,7 +47,10 @@ BEGIN
   IF to_version > state.version THEN
     outcome := 'VERSION_AHEAD';
     detail := state.version;
-  ELSIF to_version IS NULL AND wanted.version IS NULL AND oldest.version = 1 THEN
+  ELSIF following.follows_version < to_version THEN
+    outcome := 'VERSION_SKIPPED';
+    detail := following.version;
+  ELSIF to_version IS NULL AND wanted.version IS NULL AND (oldest.version = 1 OR oldest.follows_version = 0) THEN
     outcome := 'BEFORE_HISTORY';
   ELSE
     IF state.owner_session_id IS NOT NULL THEN

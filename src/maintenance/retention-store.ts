@@ -30,15 +30,22 @@ export async function deleteOldRevisions(
   after: KeyPosition | undefined,
 ): Promise<Batch<KeyPosition>> {
   const position = after ? Prisma.sql`(st.user_id, st.stream) > (${after[0]}, ${after[1]})` : Prisma.sql`TRUE`
+  // Where a move skipped versions, the newest are not those with the highest numbers in a row.
+  const newestKept = Prisma.sql`(SELECT n.version FROM crawler.checkpoint_revision n
+    WHERE n.user_id = k.user_id AND n.stream = k.stream ORDER BY n.version DESC OFFSET ${keepRevisions}::integer LIMIT 1)`
   const oldest = (limit: number) => Prisma.sql`
-    SELECT r.version, r.recorded_at < bound.day AND r.version <= k.version - ${keepRevisions}::integer AS is_old
+    SELECT r.version, r.recorded_at < bound.day AND r.version <= k.version - ${keepRevisions}::integer
+      AND (NOT k.has_skips OR r.version <= coalesce(${newestKept}, 0)) AS is_old
     FROM crawler.checkpoint_revision r WHERE r.user_id = k.user_id AND r.stream = k.stream ORDER BY r.version LIMIT ${limit}`
   const rows = await database.query<{ count: number; user_id: string; stream: string }>(Prisma.sql`
     WITH bound AS MATERIALIZED (
       SELECT date_trunc('day', crawler.clock() - ${retentionDays}::integer * interval '24 hours', 'UTC') AS day
     ), keys AS MATERIALIZED (
       -- The version is the newest revision's.
-      SELECT st.user_id, st.stream, st.version FROM crawler.crawl_state st
+      -- Not EXISTS, which may read the whole table.
+      SELECT st.user_id, st.stream, st.version, (SELECT true FROM crawler.checkpoint_revision f
+        WHERE f.user_id = st.user_id AND f.stream = st.stream AND f.follows_version IS NOT NULL LIMIT 1) IS NOT NULL AS has_skips
+      FROM crawler.crawl_state st
       WHERE ${isPruner} AND ${position} ORDER BY st.user_id, st.stream LIMIT ${MAX_BATCH_SIZE}
     ), chosen AS MATERIALIZED (
       SELECT k.user_id, k.stream, ranked.version

@@ -39,6 +39,8 @@ const RANKS = [
   'crawl/due',
   'crawl/plan',
   'crawl/save',
+  'crawl/move',
+  'crawl/import',
   'crawl/history',
   'crawl/activity',
   'crawl/pause',

@@ -38,7 +38,9 @@ describe('the name of a stream', () => {
     `x/${'y'.repeat(254)}`,
   ])('is not %j, and the refusal says what it looks like', (name) => {
     const parsed = streamNameSchema.safeParse(name)
-    expect(parsed.error?.issues[0]?.message).toMatch(/"<platform>\/<list>", the platform in lower case|must not be longer than 255/)
+    expect(parsed.error?.issues[0]?.message).toMatch(
+      /"<platform>\/<list>", the platform in lower case|must not be longer than 255/,
+    )
   })
 })
 

@@ -88,6 +88,10 @@ BEGIN
 END
 $$;
 
+ALTER TABLE crawler.checkpoint_revision
+  -- The version before this one, where a move to another user skipped some; NULL: the one below.
+  ADD COLUMN IF NOT EXISTS follows_version INTEGER;
+
 -- The part of a stream's name after the slash keeps its case from now on. No column ever folded it, so the names that
 -- are stored stay as they are.
 
@@ -105,6 +109,7 @@ $$;
 -- UPDATE crawler.crawl_session SET lease_expires_at = lease_expires_at - (SELECT clock_back FROM crawler.reaper)
 --   WHERE status = 'running' AND epoch > 0;
 -- ALTER TABLE crawler.reaper DROP COLUMN IF EXISTS clock_back;
+-- ALTER TABLE crawler.checkpoint_revision DROP COLUMN IF EXISTS follows_version;
 -- ALTER TABLE crawler.checkpoint_revision DROP COLUMN IF EXISTS full_pass, DROP COLUMN IF EXISTS full_pass_has_item,
 --   DROP COLUMN IF EXISTS catch_up_started_at, DROP COLUMN IF EXISTS catch_up_item_id, DROP COLUMN IF EXISTS catch_up_page_token,
 --   DROP COLUMN IF EXISTS catch_up_head_list_id;

@@ -52,3 +52,6 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_stall_look
   ON crawler.crawl_session (coalesce(stall_look_at, '-infinity'::timestamptz)) WHERE status = 'running' AND epoch > 0 AND stall_told IS NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS crawl_session_stall_told
   ON crawler.crawl_session (session_id) WHERE status = 'running' AND epoch > 0 AND stall_told IS NOT NULL;
+-- Which histories skip versions, for those that prune them.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS checkpoint_revision_follows ON crawler.checkpoint_revision (user_id, stream)
+  WHERE follows_version IS NOT NULL;

@@ -1,13 +1,22 @@
 import { builder } from '../../graphql/builder.ts'
 import { userError } from '../../graphql/errors.ts'
-import { CheckpointNotFoundError, HistoryExpiredError, OrderViolationError, VersionConflictError } from './model.ts'
+import { CheckpointType } from './graphql.ts'
+import {
+  CheckpointExistsError,
+  CheckpointNotFoundError,
+  HistoryExpiredError,
+  OrderViolationError,
+  VersionConflictError,
+} from './model.ts'
 
 builder.objectType(CheckpointNotFoundError, {
   ...userError({
     name: 'CheckpointNotFoundError',
     code: 'CHECKPOINT_NOT_FOUND',
-    meaning: 'There has never been such a checkpoint.',
-    description: 'The user and stream have never had a checkpoint, so there is nothing to roll back to.',
+    meaning: 'There is no such checkpoint.',
+    description:
+      'There is nothing to roll back to, since the user and stream have never had a checkpoint; or nothing to move, ' +
+      'since there is none now.',
   }),
 })
 
@@ -44,5 +53,22 @@ builder.objectType(HistoryExpiredError, {
   }),
   fields: (t) => ({
     oldestVersion: t.exposeInt('oldestVersion', { description: 'The oldest version that the history holds.' }),
+  }),
+})
+
+builder.objectType(CheckpointExistsError, {
+  ...userError({
+    name: 'CheckpointExistsError',
+    code: 'CHECKPOINT_EXISTS',
+    meaning: 'The user has a checkpoint on the stream already.',
+    description:
+      'The new user has a checkpoint on the stream already, so nothing was moved. Keep it, or clear it first.',
+  }),
+  fields: (t) => ({
+    checkpoint: t.field({
+      type: CheckpointType,
+      description: 'The checkpoint of the new user.',
+      resolve: ({ checkpoint }) => checkpoint,
+    }),
   }),
 })

@@ -96,12 +96,33 @@ export class OrderViolationError extends DomainError {
   }
 }
 
-/** There has never been a checkpoint of this user and stream. */
+/** There is no checkpoint of this user and stream. */
 export class CheckpointNotFoundError extends DomainError {
   readonly code = 'CHECKPOINT_NOT_FOUND'
 
-  constructor({ userId, stream }: CheckpointKey) {
-    super(`There has never been a checkpoint of ${JSON.stringify(userId)} on ${stream}: check both, or save one.`)
+  /** Of a rollback: there has never been one. */
+  static ever({ userId, stream }: CheckpointKey): CheckpointNotFoundError {
+    return new CheckpointNotFoundError(
+      `There has never been a checkpoint of ${JSON.stringify(userId)} on ${stream}: check both, or save one.`,
+    )
+  }
+
+  /** @param stream undefined: on any stream */
+  static now(userId: string, stream: string | undefined): CheckpointNotFoundError {
+    return new CheckpointNotFoundError(
+      `There is no checkpoint of ${JSON.stringify(userId)} on ${stream ?? 'any stream'}: check the user and the stream, and whether it was moved already.`,
+    )
+  }
+}
+
+/** Nothing was written: the new user has a checkpoint on the stream. */
+export class CheckpointExistsError extends DomainError {
+  readonly code = 'CHECKPOINT_EXISTS'
+
+  constructor(readonly checkpoint: Checkpoint) {
+    super(
+      `${JSON.stringify(checkpoint.userId)} has a checkpoint on ${checkpoint.stream} already: keep it, or clear it with clearCheckpoint and move then.`,
+    )
   }
 }
 

@@ -24,9 +24,11 @@ const RevisionSourceEnum = builder.enumType('RevisionSource', {
     CLEAR: { description: 'A clear: clearCheckpoint.' },
     COMPLETE: { description: 'The end of a crawl: the head became the anchors.' },
     ROLLBACK: { description: 'A rollback: rollbackCheckpoint.' },
-    IMPORT: { description: 'An import: saveCheckpoints with `import`.' },
+    IMPORT: { description: 'An import: importCheckpoints, or saveCheckpoints with `import`.' },
     EXTERNAL: { description: 'Another program, which wrote to the table.' },
-    MOVE: { description: 'A move to another user: moveCheckpoint.' },
+    MOVE: {
+      description: "A move: moveCheckpoint. The old user's history ends with it; the new user's goes on with it.",
+    },
     RESTART: { description: 'The begin of a full pass: startSession with the mode FULL.' },
   } satisfies Record<(typeof SOURCES)[number], { description: string }>,
 })
@@ -45,7 +47,9 @@ export const RevisionType = builder.prismaNode('CheckpointRevision', {
       description: STREAM_DESCRIPTION,
     }),
     version: t.exposeInt('version', {
-      description: 'The number of the version: 1, 2, 3 and so on for each user and stream, without a gap.',
+      description:
+        'The number of the version: 1, 2, 3 and so on for each user and stream. Only a move to another user may skip ' +
+        'numbers.',
     }),
     source: t.field({
       type: RevisionSourceEnum,
@@ -156,7 +160,9 @@ const RollbackCheckpointInputType = builder.inputType('RollbackCheckpointInput',
       description: STREAM_DESCRIPTION,
     }),
     toVersion: t.int({
-      description: 'The version to restore. The current one changes nothing; a higher one is INVALID_INPUT.',
+      description:
+        'The version to restore. The current one changes nothing; a higher one is INVALID_INPUT, and so is one that a ' +
+        'move skipped.',
     }),
     toTime: t.field({
       type: 'DateTime',

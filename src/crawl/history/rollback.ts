@@ -60,7 +60,7 @@ export async function rollbackCheckpoint(
     case 'UNCHANGED':
       return rolledBack
     case 'CHECKPOINT_NOT_FOUND':
-      return new CheckpointNotFoundError(key)
+      return CheckpointNotFoundError.ever(key)
     case 'STREAM_BUSY':
       return new StreamBusyError(rolledBack.session)
     case 'VERSION_CONFLICT':
@@ -69,6 +69,11 @@ export async function rollbackCheckpoint(
       return new HistoryExpiredError(rolledBack.version)
     case 'VERSION_AHEAD':
       return refuse('toVersion', `is ahead of the current version, ${rolledBack.version}`)
+    case 'VERSION_SKIPPED':
+      return refuse(
+        'toVersion',
+        `is a version that never was: a move to this user skipped it. The next one is ${rolledBack.version}; checkpointHistory lists all`,
+      )
     case 'BEFORE_HISTORY':
       return refuse('toTime', 'is before the first revision: there was no checkpoint then')
     case 'USER_NOT_FOUND':

@@ -1,7 +1,7 @@
 import type { CheckpointRevision } from '../../database/generated/client.ts'
 import type { JsonRow } from '../../database/columns.ts'
 import type { Database } from '../../database/database.ts'
-import { sqlState } from '../../database/errors.ts'
+import { judgedAgain } from '../../database/judged-again.ts'
 import { reachArray } from '../../database/reach.ts'
 import { scan } from '../../database/scan.ts'
 import type { Reach } from '../../identity/principal.ts'
@@ -36,7 +36,10 @@ export type RollbackOutcome =
       readonly revision: CheckpointRevision | undefined
     }
   | { readonly outcome: 'STREAM_BUSY'; readonly session: CrawlSession }
-  | { readonly outcome: 'VERSION_AHEAD' | 'VERSION_CONFLICT' | 'HISTORY_EXPIRED'; readonly version: number }
+  | {
+      readonly outcome: 'VERSION_AHEAD' | 'VERSION_SKIPPED' | 'VERSION_CONFLICT' | 'HISTORY_EXPIRED'
+      readonly version: number
+    }
   | { readonly outcome: 'CHECKPOINT_NOT_FOUND' | 'BEFORE_HISTORY' | 'USER_NOT_FOUND' }
 
 export interface Rollback {
@@ -57,24 +60,8 @@ export async function rollbackCheckpointRow(
   { userId, stream }: CheckpointKey,
   rollback: Rollback,
 ): Promise<RollbackOutcome> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return toOutcome(await judge(database, reach, { userId, stream }, rollback))
-    } catch (error) {
-      if (attempt === MOST_JUDGEMENTS || !JUDGED_AGAIN.has(sqlState(error) ?? '')) throw error
-    }
-  }
+  return toOutcome(await judgedAgain(() => judge(database, reach, { userId, stream }, rollback)))
 }
-
-/** Enough attempts for several writers that clear and save the same list at once. */
-const MOST_JUDGEMENTS = 5
-
-/**
- * Errors that another writer causes between the statement's look and its write, as PostgreSQL's codes. A new attempt
- * judges correctly. 23503: the target, its list or the user is gone. 23505: after a clear, a save or another rollback
- * made the checkpoint first. 40P01: the writers waited for each other.
- */
-const JUDGED_AGAIN: ReadonlySet<string> = new Set(['23503', '23505', '40P01'])
 
 interface JudgedRow {
   readonly outcome: RollbackOutcome['outcome']
@@ -125,6 +112,7 @@ function toOutcome(row: JudgedRow | undefined): RollbackOutcome {
       if (!row.session) throw new Error('rollback_checkpoint left out the owner')
       return { outcome: row.outcome, session: sessionColumns.fromJson(row.session) }
     case 'VERSION_AHEAD':
+    case 'VERSION_SKIPPED':
     case 'VERSION_CONFLICT':
     case 'HISTORY_EXPIRED':
       return { outcome: row.outcome, version: row.detail ?? 0 }

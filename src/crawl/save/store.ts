@@ -1,6 +1,7 @@
 import type { JsonRow } from '../../database/columns.ts'
 import { type Database, forCaller } from '../../database/database.ts'
 import { sqlState } from '../../database/errors.ts'
+import { isOneRowsFault } from '../../database/judged-again.ts'
 import { Gate, overloaded } from '../../concurrency/gate.ts'
 import { Patience } from '../../concurrency/patience.ts'
 import type { CrawlSession } from '../session/model.ts'
@@ -90,7 +91,7 @@ export function createSaveWriter(
         if (outcome && outcome !== 'BUSY') outcomes.set(command, outcome)
       })
     } catch (error) {
-      if (!isOneCommandsFault(error)) throw error
+      if (!isOneRowsFault(error)) throw error
     }
     return commands.map((command, place) => outcomes.get(command) ?? saveAfterwards(command, untilMs[place] ?? 0))
   }
@@ -186,13 +187,4 @@ function toOutcome({ outcome, created, checkpoint, session, detail }: OutcomeRow
 function required<Value>(value: Value | null): Value {
   if (value === null) throw new Error('save_checkpoints left out what its outcome promises')
   return value
-}
-
-/**
- * An error of one command that rolled the whole set back: its user was deleted meanwhile, a deadlock, or a lock that
- * was not granted in time.
- */
-function isOneCommandsFault(error: unknown): boolean {
-  const state = sqlState(error)
-  return state === '23503' || state === '40P01' || state === '55P03'
 }

@@ -249,6 +249,32 @@ export const OPERATIONS: readonly fc.Arbitrary<Operation>[] = [
     ...{ filter: FILTERS.sessions, all: fc.boolean(), dryRun: fc.boolean(), expectedMatched: maybe(count) },
     reason: maybe(fc.constant('deployment')),
   }),
+  write(
+    'moveCheckpoint',
+    `${REFUSAL} ... on MoveCheckpointSuccess { moved { previousNodeId checkpoint { ${CHECKPOINT} } } } ${BUSY}
+      ... on CheckpointExistsError { checkpoint { ${CHECKPOINT} } }`,
+    { fromUserId: userId, toUserId: userId, stream: maybe(stream), allStreams: fc.boolean(), dryRun: fc.boolean() },
+  ),
+  operation(
+    'mutation',
+    'importCheckpoints',
+    { inputs: '[ImportCheckpointInput!]!' },
+    `${REFUSAL} ... on ImportCheckpointSuccess { created checkpoint { ${CHECKPOINT} user { ${USER} } } } ${BUSY}`,
+    fc.record({
+      inputs: fc.array(
+        fc.record({
+          ...{ userId, stream, lastItemId: itemId, bookmarksCount: count, lastCrawledAt: fc.constant(at.from) },
+          ...{ headItemIds: fc.constantFrom([], ['21']), anchorItemIds: fc.constantFrom([], ['22', '21']) },
+          ...{
+            complete: fc.boolean(),
+            pageToken: maybe(fc.constant('next')),
+            pausedUntil: maybe(fc.constant(today(30))),
+          },
+        }),
+        { maxLength: 3 },
+      ),
+    }),
+  ),
   write('pruneSessions', `${REFUSAL} ... on PruneSessionsSuccess { count }`, {
     ...{ completedBefore: fc.constantFrom(at.from, today(1)), userId: maybe(userId), stream: maybe(stream) },
     dryRun: fc.boolean(),

@@ -14,6 +14,8 @@ interface Write {
   readonly mutation?: string
   /** The feed that tells of it; none: neither does. */
   readonly feed?: 'checkpointChanged' | 'sessionStatusChanged'
+  /** How many events it tells. Default: 1. */
+  readonly events?: number
 }
 
 const save = (itemId: string) => `saveCheckpoint(input: { userId: "ann", itemId: "${itemId}" })`
@@ -22,6 +24,10 @@ const start = (sessionId: string) =>
 const saves = 'saveCheckpoints(inputs: [{ userId: "ann", itemId: "22" }])'
 const rollback = `rollbackCheckpoint(input: { userId: "ann", stream: "${STREAM}", toVersion: 1 })`
 const stopAll = 'requestStopSessions(input: { filter: { userId: "ann" }, reason: "deployment" })'
+const imported = `importCheckpoints(inputs: [{ userId: "ann", stream: "${STREAM}", lastItemId: "23", bookmarksCount: 1,
+  lastCrawledAt: "2026-01-01T00:00:00Z", headItemIds: [], anchorItemIds: ["23"], complete: true }])`
+const move = (from: string, to: string) =>
+  `moveCheckpoint(input: { fromUserId: "${from}", toUserId: "${to}", stream: "${STREAM}" })`
 const prune = 'pruneSessions(input: { completedBefore: "2026-01-01T00:00:00Z" })'
 
 const pause = `pauseCrawl(input: { userId: "ann", until: "${new Date(Date.now() + 3_600_000).toISOString()}" })`
@@ -33,6 +39,10 @@ const WRITES: readonly Write[] = [
   { what: 'saveCheckpoint', mutation: save('21'), feed: 'checkpointChanged' },
   { what: 'saveCheckpoints', mutation: saves, feed: 'checkpointChanged' },
   { what: 'rollbackCheckpoint', mutation: rollback, feed: 'checkpointChanged' },
+  { what: 'importCheckpoints', mutation: imported, feed: 'checkpointChanged' },
+  { what: 'registerUser', mutation: 'registerUser(input: { userId: "bob" })' },
+  { what: 'moveCheckpoint', mutation: move('ann', 'bob'), feed: 'checkpointChanged', events: 2 },
+  { what: 'moveCheckpoint', mutation: move('bob', 'ann'), feed: 'checkpointChanged', events: 2 },
   { what: 'clearCheckpoint', mutation: 'clearCheckpoint(input: { userId: "ann" })', feed: 'checkpointChanged' },
   { what: 'pauseCrawl', mutation: pause, feed: 'checkpointChanged' },
   // A pause that is changed is no event.
@@ -93,11 +103,16 @@ describe('the write path', () => {
 
     const nextOf = async (feed: string) => (await feeds.get(feed)?.next())?.value?.data
 
-    it.each(WRITES.filter(({ what }) => what !== 'pruneSessions'))('of $what', async ({ mutation, feed }) => {
-      const { result } = await waymark.ask(`mutation { result: ${mutation ?? ''} { __typename } }`)
-      expect([result].flat()[0].__typename).toMatch(/Success$/)
-      if (feed) expect(await nextOf(feed)).toEqual({ [feed]: { kind: expect.any(String) as string } })
-    })
+    it.each(WRITES.filter(({ what }) => what !== 'pruneSessions'))(
+      'of $what',
+      async ({ mutation, feed, events = 1 }) => {
+        const { result } = await waymark.ask(`mutation { result: ${mutation ?? ''} { __typename } }`)
+        expect([result].flat()[0].__typename).toMatch(/Success$/)
+        for (let n = 0; feed && n < events; n += 1) {
+          expect(await nextOf(feed)).toEqual({ [feed]: { kind: expect.any(String) as string } })
+        }
+      },
+    )
 
     it('of sessions that are pruned, by whoever asks or by retention', async () => {
       await waymark.database.query(OLD_SESSION)

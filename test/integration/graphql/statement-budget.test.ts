@@ -37,6 +37,8 @@ const CLEARED = '... on ClearCheckpointSuccess { cleared nodeId }'
 const ROLLED_BACK = `... on RollbackCheckpointSuccess { checkpoint { ${CHECKPOINT} } revision { id } target { id } }`
 const PAUSED = '... on PauseCrawlSuccess { pause { until reason pausedBy } }'
 const CONFIGURED = '... on ConfigureStreamSuccess { stream { name ordering } }'
+const MOVED = `... on MoveCheckpointSuccess { moved { previousNodeId checkpoint { ${CHECKPOINT} user { userId } } } }`
+const IMPORTED = `... on ImportCheckpointSuccess { created checkpoint { ${CHECKPOINT} user { userId } } }`
 const PRUNED = '... on PruneSessionsSuccess { count }'
 
 const save = (n: number, itemId: number, more = '') =>
@@ -48,6 +50,15 @@ const start = (n: number) => `startSession(input: { userId: "${userId(n)}", sess
 const FAILED = 'sessions(first: 20, filter: { status: FAILED })'
 const KEY_101 = `userId: "user-0101", stream: "${STREAM}"`
 const PAUSE = `userId: "user-0120", until: "${dayFromNow(1)}", reason: "tired"`
+const MOVE_101 = `fromUserId: "user-0101", toUserId: "user-0150", stream: "${STREAM}"`
+const MOVE_BACK = 'fromUserId: "user-0150", toUserId: "user-0101", allStreams: true'
+const THREE_STATES = (n: number) =>
+  `[${[0, 1, 2]
+    .map(
+      (place) => `{ userId: "${userId(n + place)}", stream: "x/imported", lastItemId: "20", bookmarksCount: 1,
+        lastCrawledAt: "2026-01-01T00:00:00Z", headItemIds: [], anchorItemIds: ["20", "19"], complete: true }`,
+    )
+    .join()}]`
 const SETTING = 'name: "reddit/saved", ordering: ASCENDING'
 const OF_26 = 'filter: { userId: "user-0026" }, expectedMatched: 1'
 const IN_SESSION = `, sessionId: "live-1"`
@@ -150,6 +161,9 @@ const mutations: readonly Line[] = [
   ['Mutation.rollbackCheckpoint', 1, 4, `rollbackCheckpoint(input: { ${KEY_101}, toVersion: 1 }) { ${ROLLED_BACK} }`],
   ['Mutation.pauseCrawl', 1, 3, `pauseCrawl(input: { ${PAUSE} }) { ${PAUSED} }`],
   ['Mutation.unpauseCrawl', 1, 2, 'unpauseCrawl(input: { userId: "user-0120" }) { __typename }'],
+  ['Mutation.moveCheckpoint', 1, 11, `moveCheckpoint(input: { ${MOVE_101} }) { ${MOVED} }`],
+  ['Mutation.moveCheckpoint, a dry run', 1, 0, `moveCheckpoint(input: { ${MOVE_BACK}, dryRun: true }) { ${MOVED} }`],
+  ['Mutation.importCheckpoints, three', 2, 18, `importCheckpoints(inputs: ${THREE_STATES(103)}) { ${IMPORTED} }`],
   ['Mutation.configureStream', 1, 1, `configureStream(input: { ${SETTING} }) { ${CONFIGURED} }`],
   [
     'Mutation.pruneSessions, ten',
