@@ -1,6 +1,6 @@
 -- Takes over a database at migration 013 of before the migrations were written anew (commit e3be305), in one
--- transaction: this, then the first seven of prisma/migrations, then after.sql. Rows stay, and the feeds' cursors stay valid.
--- Nothing was ever released with that schema: stop the servers for it.
+-- transaction: this, then the first seven of prisma/migrations, then after.sql. Rows stay, and the feeds' cursors stay
+-- valid. Nothing was ever released with that schema: stop the servers for it.
 
 -- Their signatures changed.
 DROP FUNCTION IF EXISTS crawler.record_change(crawler.crawl_state, text, text, text, text, integer, text, integer, integer, timestamptz);
