@@ -38,12 +38,14 @@ export async function followPlan(plan: Plan, crawl: Crawl): Promise<'END' | 'STO
   let headLength = 0
   let refusals = 0
   let isEndTold = false
+  const passed = new Set<string>()
   while (!crawl.isStopped()) {
     const page = await crawl.fetchPage(token)
     if (page.isTokenRefused) {
       if (token === null || (refusals += 1) === MOST_REFUSALS)
         throw new RefusedError('the platform refuses its own tokens')
       ;[token, skipTo, above] = [null, last, []]
+      passed.clear()
       continue
     }
     const upTo = countBeforeAnchor(above, page.ids, plan.untilItemIds)
@@ -62,6 +64,9 @@ export async function followPlan(plan: Plan, crawl: Crawl): Promise<'END' | 'STO
         // Not met at all: the item was removed, and nothing may be skipped.
         if (isEnd) [token, skipTo, above] = [null, null, []]
         else [token, above] = [page.next, [...above, ...page.ids].slice(-2)]
+        // Nothing is saved on the way down, so Waymark cannot see that the tokens go round.
+        if (token !== null && passed.has(token)) return 'LOOP'
+        passed.add(token ?? '')
         continue
       }
       ids = ids.slice(at + 1)
