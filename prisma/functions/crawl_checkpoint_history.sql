@@ -8,8 +8,10 @@ BEGIN
   END IF;
   LOCK TABLE crawler.crawl_checkpoint IN SHARE ROW EXCLUSIVE MODE;
   WITH adopted AS (
-    INSERT INTO crawler.crawl_state (user_id, stream, version)
-    SELECT c.user_id, c.stream, 1 FROM crawler.crawl_checkpoint c ON CONFLICT DO NOTHING RETURNING user_id, stream
+    INSERT INTO crawler.crawl_state AS s (user_id, stream, version)
+    SELECT c.user_id, c.stream, 1 FROM crawler.crawl_checkpoint c
+    -- A migration gives each checkpoint its state, before the first revision.
+    ON CONFLICT (user_id, stream) DO UPDATE SET version = 1 WHERE s.version = 0 RETURNING s.user_id, s.stream
   )
   INSERT INTO crawler.checkpoint_revision (user_id, stream, version, source, last_item_id, bookmarks_count, bookmarks_added, complete, epoch,
     last_crawled_at, recorded_at)

@@ -9,7 +9,7 @@ import { startWaymark, type TestWaymark } from '../support/waymark.ts'
 import { type Ask, ListCrawler } from './list-crawls.ts'
 import { type Hazards, SimulatedList } from './simulated-list.ts'
 
-const CRAWLS = Number(process.env['LIST_CRAWLS'] ?? rounds(20_000, 200))
+const CRAWLS = Number(process.env['LIST_CRAWLS'] ?? rounds(20_000, 60))
 const SEED = Number(process.env['LIST_SEED'] ?? 20_261_130)
 /** Each list is crawled this often. */
 const CRAWLS_EACH = 10

@@ -27,6 +27,9 @@ interface Entry {
   readonly isBelow: boolean
 }
 
+/** Longer lists of pages of one would take most of the time of a run. */
+const MOST_ITEMS = 60
+
 /** A list of bookmarks, newest first, that changes while it is read. Its time is a number of steps. */
 export class SimulatedList {
   now = 0
@@ -70,7 +73,8 @@ export class SimulatedList {
   change(): void {
     this.now += 1
     const draw = this.#random.below(100)
-    if (draw < 55) this.add()
+    if (this.#entries.length > MOST_ITEMS) this.#remove()
+    else if (draw < 55) this.add()
     else if (draw < 75) this.#remove()
     else if (draw < 90) this.#bookmarkAnew()
     else if (draw < 95 && this.hazards.hasPins) this.#pin()
