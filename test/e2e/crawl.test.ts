@@ -206,7 +206,7 @@ test('carries on where it was killed: what was removed meanwhile is no trap, and
   await crawl.expectWhole()
   expectFewRepeats(crawl.runs, pageSize)
   const left = crawl.api.itemIds().filter((id) => !processed.has(id)).length
-  expect(pagesServed(crawl.api, asked).length).toBeLessThanOrEqual(Math.ceil(left / pageSize) + 2)
+  expect(pagesServed(crawl.api, asked).length).toBeLessThanOrEqual(Math.ceil(left / pageSize) + 3)
 })
 
 test('sees every item of a list that is changed while its crawl is interrupted five times', async () => {
@@ -269,7 +269,8 @@ test('goes down to the end where no two neighbours of the anchors are left, and 
     expect(run.sessions.map(({ mode }) => mode)).toEqual(['INCREMENTAL'])
     expect(run.pages).toEqual([['1500000000000000001']])
     const listed = crawl.api.itemIds()
-    expect(pagesServed(crawl.api, asked)).toHaveLength(Math.ceil(listed.length / pageSize))
+    // The last page twice: lists end early at times.
+    expect(pagesServed(crawl.api, asked)).toHaveLength(Math.ceil(listed.length / pageSize) + 1)
     await crawl.expectWhole()
     await expectTruthfulSessions(server, crawl.userId, crawl.runs)
     const plan = `query ($userId: String!) { resumePlan(userId: $userId) { mode untilItemIds } }`
@@ -277,7 +278,7 @@ test('goes down to the end where no two neighbours of the anchors are left, and 
       resumePlan: { mode: 'INCREMENTAL', untilItemIds: listed.slice(0, pageSize) },
     })
     await crawl.runToEnd()
-    expect(pagesServed(crawl.api, asked)).toHaveLength(Math.ceil(listed.length / pageSize) + 1)
+    expect(pagesServed(crawl.api, asked)).toHaveLength(Math.ceil(listed.length / pageSize) + 2)
   }
 })
 
@@ -309,9 +310,9 @@ test('goes down from the top where X refuses the token, and skips nothing where 
     const processed = new Set(first.pages.flat())
     expect(second.pages.flat()).toEqual(crawl.api.itemIds().filter((id) => !processed.has(id)))
     await crawl.expectWhole()
-    // Down to the end in vain, then down again; and the top, for the incremental crawl.
+    // Down to the end in vain, then down again, the last page twice each time; and the top, for the incremental crawl.
     const pages = Math.ceil(crawl.api.itemIds().length / pageSize)
-    expect(pagesServed(crawl.api, asked)).toHaveLength((isGone ? 2 : 1) * pages + 1)
+    expect(pagesServed(crawl.api, asked)).toHaveLength((isGone ? 2 : 1) * (pages + 1) + 1)
   }
 })
 

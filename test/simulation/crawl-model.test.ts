@@ -82,7 +82,10 @@ it(
   },
 )
 
-it('knows every mutation of the API', () => {
+/** Operators' mutations that no crawl sends. Each has tests of its own, in test/integration/{pause,move,import}. */
+const OF_OPERATORS = ['pauseCrawl', 'unpauseCrawl', 'moveCheckpoint', 'importCheckpoints']
+
+it('knows every mutation of the API but those of operators that have tests of their own', () => {
   const asked = Object.values(operations).map((operation) => /result: (\w+)/.exec(operation)?.[1])
-  expect(new Set(asked)).toEqual(new Set(Object.keys(schema.getMutationType()?.getFields() ?? {})))
+  expect(new Set([...asked, ...OF_OPERATORS])).toEqual(new Set(Object.keys(schema.getMutationType()?.getFields() ?? {})))
 })

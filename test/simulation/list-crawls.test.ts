@@ -27,7 +27,10 @@ beforeAll(async () => {
   ask = async (query, variables) => {
     for (;;) {
       const body = await post(waymark.url, JSON.stringify({ query, variables }))
-      const { data, errors } = JSON.parse(body) as { data?: never; errors?: { extensions: { code: string } }[] }
+      const { data, errors } = JSON.parse(body) as {
+        data?: Awaited<ReturnType<Ask>>
+        errors?: { extensions: { code: string } }[]
+      }
       // On a busy machine. It was not started, so it may be sent again.
       if (errors?.[0]?.extensions.code === 'OVERLOADED') await delay(50)
       else if (data) return data

@@ -70,7 +70,7 @@ it('a scheduler over dueLists starves nobody: not the quiet, not those without a
       await CRAWLS[kindOf(list.userId)](waymark, list, started['session'].sessionId as string, turn)
       return true
     }
-    await schedule(waymark.ask, start, {
+    await schedule((query, variables) => waymark.ask(query, variables), start, {
       ...{ stream: STREAM, everyMs: EVERY_MS, mostStarts: MOST_STARTS },
       now: begin + minute * MINUTE_MS + (Date.now() - begin),
     })

@@ -11,12 +11,12 @@ import { OPERATIONS } from '../integration/access/operations.ts'
 const NEEDED: Record<string, readonly Scope[]> = {
   ...Object.fromEntries(
     ['node', 'nodes', 'user', 'users', 'checkpoint', 'checkpoints', 'checkpointHistory', 'session', 'sessions']
+      .concat(['crawlPause', 'dueLists', 'searchUsers'])
       .concat(['sessionStats', 'resumePlan', 'streams', 'activity', 'checkpointChanged', 'sessionStatusChanged'])
       .map((field) => [field, ['read']] as const),
   ),
   viewer: SCOPES,
   saveCheckpoint: ['crawl'],
-  startSession: ['crawl'],
   heartbeat: ['crawl'],
   completeSession: ['crawl'],
   stopSession: ['crawl'],
@@ -25,10 +25,13 @@ const NEEDED: Record<string, readonly Scope[]> = {
   requestStop: ['operate'],
   requestStopSessions: ['operate'],
   rollbackCheckpoint: ['operate'],
+  unpauseCrawl: ['operate'],
+  moveCheckpoint: ['operate'],
+  importCheckpoints: ['operate'],
   pruneSessions: ['operate'],
   configureStream: ['operate'],
 }
-const BY_ARGUMENT = ['saveCheckpoints', 'clearCheckpoint']
+const BY_ARGUMENT = ['saveCheckpoints', 'clearCheckpoint', 'startSession', 'pauseCrawl']
 
 const callerWith = (scopes: readonly Scope[]): Principal => ({
   ...{ subject: 'key:test', scopes: new Set(scopes), userIds: 'all', expiresAt: null },
@@ -93,6 +96,23 @@ describe('the scope of a root field', () => {
     expect(await codeOf(clear(', sessionId: null'), {}, ['crawl'])).toBe('FORBIDDEN')
     expect(await codeOf(clear(', sessionId: "s"'), {}, ['crawl'])).not.toBe('FORBIDDEN')
     expect(await codeOf(clear(', sessionId: "s"'), {}, ['read', 'admin'])).toBe('FORBIDDEN')
+  })
+
+  it('is operate for a pause, and crawl is enough for one by its own session', async () => {
+    const pause = (session: string) =>
+      `mutation { pauseCrawl(input: { userId: "u", until: "2030-01-01T00:00:00Z"${session} }) { __typename } }`
+    expect(await codeOf(pause(''), {}, ['operate'])).not.toBe('FORBIDDEN')
+    expect(await codeOf(pause(''), {}, ['read', 'crawl', 'admin'])).toBe('FORBIDDEN')
+    expect(await codeOf(pause(', sessionId: "s"'), {}, ['crawl'])).not.toBe('FORBIDDEN')
+    expect(await codeOf(pause(', sessionId: "s"'), {}, ['read', 'admin'])).toBe('FORBIDDEN')
+  })
+
+  it('is crawl for a start, and operate too for one that ignores a pause', async () => {
+    const start = (more: string) => `mutation { startSession(input: { userId: "u"${more} }) { __typename } }`
+    expect(await codeOf(start(''), {}, ['crawl'])).not.toBe('FORBIDDEN')
+    expect(await codeOf(start(''), {}, ['read', 'operate', 'admin'])).toBe('FORBIDDEN')
+    expect(await codeOf(start(', ignorePause: true'), {}, ['crawl'])).toBe('FORBIDDEN')
+    expect(await codeOf(start(', ignorePause: true'), {}, ['crawl', 'operate'])).not.toBe('FORBIDDEN')
   })
 
   it.each([

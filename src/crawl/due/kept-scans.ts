@@ -1,7 +1,7 @@
 import type { DueQuery } from './model.ts'
 
-/** A scan that is quicker than this, milliseconds, is not kept. */
-const SLOW_SCAN_MS = 50
+/** A scan that is quicker than this, milliseconds, is not kept: only large databases have slower ones. */
+const SLOW_SCAN_MS = 400
 /** A scan is kept for so many times as long as it took, so that scans take at most 5 % of one connection's time. */
 const KEEP_TIMES = 20
 /** Where scans take longer than half a second, they may take more. */

@@ -44,17 +44,18 @@ export async function importCheckpointRows(
     if (inputs.length === 1 || !isOneRowsFault(error)) throw error
   }
   const outcomes: ImportOutcome[] = []
-  let fault: unknown
+  const faults: unknown[] = []
   for (const input of inputs) {
     try {
       outcomes.push(...(await importSet(database, reach, [input], actor)))
     } catch (error) {
       if (!isOneRowsFault(error)) throw error
       // The others first: one list that is held keeps no other from being written.
-      fault ??= error
+      faults.push(error)
     }
   }
-  if (fault !== undefined) throw fault
+  const [fault] = faults
+  if (fault instanceof Error) throw fault
   return outcomes
 }
 

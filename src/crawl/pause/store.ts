@@ -77,6 +77,8 @@ export async function pauseList(database: Database, reach: Reach, pause: NewPaus
     case 'SESSION_NOT_FOUND':
     case 'USER_NOT_FOUND':
       return { outcome: row.outcome }
+    case undefined:
+      break
   }
   throw new Error('pause_crawl left out what it promises')
 }

@@ -147,9 +147,7 @@ const SaveCheckpointResult = builder.errorUnion('SaveCheckpointResult', {
     OrderViolationError,
   ],
   resolveType: (saved) =>
-    typeof saved === 'object' && saved !== null && 'checkpoint' in saved
-      ? 'SaveCheckpointSuccess'
-      : 'TokenSavedSuccess',
+    typeof saved === 'object' && 'checkpoint' in saved ? 'SaveCheckpointSuccess' : 'TokenSavedSuccess',
 })
 
 builder.mutationField('saveCheckpoint', (t) =>

@@ -108,6 +108,7 @@ describe('what is read of checkpoints', () => {
         VALUES ('live', 'alice', 'twitter/bookmarks', '2026-02-01', 'running', 7, 600, now() + interval '1 hour');
       INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id, last_crawled_at, bookmarks_count, created_at, updated_at)
         VALUES ('alice', 'twitter/bookmarks', '1820000000000000000', '2026-01-02', 3, '2026-01-01', '2026-01-03');
+      INSERT INTO crawler.crawl_pause VALUES ('alice', 'twitter/bookmarks', now() + interval '1 hour', 'a reason', 'local');
       WITH head AS (INSERT INTO crawler.item_list (user_id, item_ids) VALUES ('ann', '{1820000000000000003}') RETURNING list_id),
         anchor AS (INSERT INTO crawler.item_list (user_id, item_ids) VALUES ('ann', '{1820000000000000001}') RETURNING list_id)
         UPDATE crawler.crawl_state st SET version = 5, epoch = 7, written_epoch = 6, owner_session_id = 'live', page_token = 'page-2',

@@ -19,14 +19,16 @@ const IMPORT = `mutation ($inputs: [ImportCheckpointInput!]!) { results: importC
 async function exportAll(waymark: TestWaymark): Promise<Record<string, any>[]> {
   const states: Record<string, any>[] = []
   for (let after: string | null = null, more = true; more;) {
-    const { checkpoints } = (await waymark.ask(EXPORT, { after })) as Record<string, any>
+    const { checkpoints }: Record<string, any> = await waymark.ask(EXPORT, { after })
     states.push(...checkpoints.nodes)
     ;({ hasNextPage: more, endCursor: after } = checkpoints.pageInfo)
   }
   return states.sort((a, b) => `${a['userId']} ${a['stream']}`.localeCompare(`${b['userId']} ${b['stream']}`))
 }
 
-const toInput = ({ lastTweetId, platform, lastItemPublishedAt, ...state }: Record<string, any>) => state
+const DERIVED = new Set(['lastTweetId', 'platform', 'lastItemPublishedAt'])
+const toInput = (state: Record<string, any>): Record<string, any> =>
+  Object.fromEntries(Object.entries(state).filter(([name]) => !DERIVED.has(name)))
 const importInto = async (waymark: Pick<TestWaymark, 'ask'>, inputs: readonly Record<string, unknown>[]) =>
   (await waymark.ask<{ results: MutationResult[] }>(IMPORT, { inputs })).results
 

@@ -143,7 +143,7 @@ describe('a catch-up beside an unfinished crawl', () => {
   })
 
   it.each([
-    ['without a checkpoint', async () => undefined, 'FULL'],
+    ['without a checkpoint', () => Promise.resolve(), 'FULL'],
     [
       'on a complete one',
       async () => {
