@@ -4,13 +4,16 @@ import { sqlState } from './errors.ts'
 const MOST_JUDGEMENTS = 5
 
 /**
- * Errors that another writer causes between a statement's look and its write, as PostgreSQL's codes. A new attempt judges
- * correctly. 23503: what was found is gone. 23505: somebody made the checkpoint first. 40P01: the writers waited for
- * each other.
+ * Errors that another writer causes between a statement's look and its write, as PostgreSQL's codes. A new attempt
+ * judges correctly. 23503: what was found is gone. 23505: somebody made the checkpoint first. 40P01: the writers
+ * waited for each other.
  */
 const JUDGED_AGAIN: ReadonlySet<string> = new Set(['23503', '23505', '40P01'])
 
-/** Sends a statement that judges and writes, and again if another writer got in between: it then finds what that wrote. */
+/**
+ * Sends a statement that judges and writes, and again if another writer got in between: it then finds what that
+ * wrote.
+ */
 export async function judgedAgain<Answer>(judge: () => Promise<Answer>): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {

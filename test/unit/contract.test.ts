@@ -12,7 +12,7 @@ import {
 import { describe, expect, it } from 'vitest'
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
-const parts = ['core', 'crawl', 'streaming'].map((part) => read(`test/data/contract/${part}.graphql`))
+const parts = ['core', 'crawl', 'streaming', 'lists'].map((part) => read(`test/data/contract/${part}.graphql`))
 const contract = buildSchema(parts.join('\n'))
 const served = read('schema.graphql')
 

@@ -26,7 +26,9 @@ export interface CheckpointFilter {
   readonly complete: boolean | undefined
 }
 
-/** CRAWLED: by lastCrawledAt. COMPLETED: by lastCompletedAt; what never completed counts as completed before all time. */
+/**
+ * CRAWLED: by lastCrawledAt. COMPLETED: by lastCompletedAt; what never completed counts as completed before all time.
+ */
 export interface CheckpointOrder {
   readonly by: 'CRAWLED' | 'COMPLETED'
   readonly direction: Direction

@@ -9,7 +9,9 @@ import { scan } from '../../database/scan.ts'
 import type { Reach } from '../../identity/principal.ts'
 import { revisionColumns } from './revision.ts'
 
-/** A page of the revisions that one session wrote. Requests for the same page of different sessions share a statement. */
+/**
+ * A page of the revisions that one session wrote. Requests for the same page of different sessions share a statement.
+ */
 export interface RevisionsOfSession {
   readonly sessionId: string
   readonly page: KeysetPage
@@ -41,7 +43,9 @@ export function createRevisionLoaders(database: Database, reach: Reach) {
   )
 }
 
-/** How many revisions sessions wrote. Made for one operation, so that its caller pays for the rows that are counted. */
+/**
+ * How many revisions sessions wrote. Made for one operation, so that its caller pays for the rows that are counted.
+ */
 export function createRevisionCounts(database: Database, reach: Reach) {
   return createSharedReads<string, number>(
     async (sessionIds) => {

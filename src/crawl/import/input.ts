@@ -63,8 +63,8 @@ const importSchema = z.object({
 })
 
 /**
- * Checks everything about a state that needs no stored row, and reports every value that is wrong: items by the rules of
- * their platform, and what no crawl can have left.
+ * Checks everything about a state that needs no stored row, and reports every value that is wrong: items by the rules
+ * of their platform, and what no crawl can have left.
  * @param now the database's time, for IDs and times
  * @param path where the input is in the operation's arguments
  */

@@ -26,8 +26,9 @@ interface Entry {
 }
 
 /**
- * Writes the states of lists as they are given, over what is there, and makes missing users. Each is judged alone and in
- * order. They are written in sets, so a fault may come after some were written: sending all again gives the same state.
+ * Writes the states of lists as they are given, over what is there, and makes missing users. Each is judged alone and
+ * in order. They are written in sets, so a fault may come after some were written: sending all again gives the same
+ * state.
  * @returns one result for each: what was written, or a refusal if a value is wrong or a session owns the list
  * @throws Fault BAD_USER_INPUT for more than 10,000 inputs
  */

@@ -35,7 +35,8 @@ export interface StopRequests {
  * counted and asked in one transaction. More are counted first, and then asked in transactions of 250 with pauses in
  * between, so that no save waits long: a session that starts or ends meanwhile may or may not be asked, and a fault
  * half way leaves some asked. Sending it again asks the rest.
- * @returns InvalidInputError if the filter has no condition and `all` is not set, or another number matches than expected
+ * @returns InvalidInputError if the filter has no condition and `all` is not set, or another number matches than
+ *   expected
  */
 export async function requestStopSessions(
   database: Database,

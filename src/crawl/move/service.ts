@@ -37,8 +37,8 @@ const moveSchema = z.object({
 /**
  * Moves the checkpoint of one stream, or of all streams, to another user with its whole state and its pause; all or
  * none. History and sessions stay with the old user.
- * @returns a refusal if the input is invalid, if one of the users is unknown or out of reach, if there is nothing to move,
- *   if the new user has a checkpoint, or while a session owns the list of either
+ * @returns a refusal if the input is invalid, if one of the users is unknown or out of reach, if there is nothing to
+ *   move, if the new user has a checkpoint, or while a session owns the list of either
  */
 export async function moveCheckpoint(
   database: Database,

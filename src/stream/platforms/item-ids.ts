@@ -13,9 +13,9 @@ export interface ItemIds {
    */
   problem(itemId: string, now: Date): string | undefined
   /**
-   * The place of an ID in its platform's order: "<class>:<rank>", ASCII, up to 275 characters. Keys of one class compare
-   * as the platform's IDs do, byte by byte (as PostgreSQL does under COLLATE "C"). Keys of different classes do not
-   * compare (a Reddit comment and a link). Platforms with one class leave it empty: ":0000000000000000020".
+   * The place of an ID in its platform's order: "<class>:<rank>", ASCII, up to 275 characters. Keys of one class
+   * compare as the platform's IDs do, byte by byte (as PostgreSQL does under COLLATE "C"). Keys of different classes
+   * do not compare (a Reddit comment and a link). Platforms with one class leave it empty: ":0000000000000000020".
    * @returns undefined: this platform's IDs have no order, this ID has no place in it, or this ID is invalid
    */
   orderKey(itemId: string): string | undefined
