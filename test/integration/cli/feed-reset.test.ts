@@ -63,7 +63,7 @@ describe('waymark feed reset', { timeout: 90_000 }, () => {
       await withServer(restored, async (url) => {
         expect(await itemsAfter(url, ahead, 1)).toBe('CURSOR_EXPIRED')
         const start = await feedCursor(url)
-        expect(stdout).toContain(`generation ${decodeFeedCursor(start)?.generation} instead of`)
+        expect(stdout).toContain(`generation: ${decodeFeedCursor(start)?.generation} instead of`)
         expect(stdout).toContain(decodeFeedCursor(ahead)?.generation)
         await save(url, '50')
         await save(url, '60')
