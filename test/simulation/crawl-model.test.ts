@@ -87,5 +87,7 @@ const OF_OPERATORS = ['pauseCrawl', 'unpauseCrawl', 'moveCheckpoint', 'importChe
 
 it('knows every mutation of the API but those of operators that have tests of their own', () => {
   const asked = Object.values(operations).map((operation) => /result: (\w+)/.exec(operation)?.[1])
-  expect(new Set([...asked, ...OF_OPERATORS])).toEqual(new Set(Object.keys(schema.getMutationType()?.getFields() ?? {})))
+  expect(new Set([...asked, ...OF_OPERATORS])).toEqual(
+    new Set(Object.keys(schema.getMutationType()?.getFields() ?? {})),
+  )
 })
