@@ -25,8 +25,9 @@ const paces = {
   testTimeout: 30_000,
   hookTimeout: 60_000,
 }
-// Tests wait for servers, locks and leases for more than half of their time, so four workers keep two cores busy.
-const busy = { maxWorkers: availableParallelism() * 2, sequence: { groupOrder: 0 } }
+// Tests wait for servers, locks and leases for half of their time, so three workers keep two cores busy. With four the
+// server sheds load.
+const busy = { maxWorkers: Math.ceil(availableParallelism() * 1.5), sequence: { groupOrder: 0 } }
 const quiet = { maxWorkers: 2, sequence: { groupOrder: 1 } }
 const withPostgres = { globalSetup: ['test/support/global-setup.ts'] }
 

@@ -161,7 +161,8 @@ describe('dueLists', () => {
     await crawls.startId()
     await crawls.startId({ takeover: true })
     await crawls.clock.advance(61)
-    expect(await failures()).toEqual([4])
+    // Failed only once a reaper has ended it, which may have looked just now.
+    expect([[4], [5]]).toContainEqual(await failures())
     await crawls.reap()
     expect(await failures()).toEqual([5])
     await crawls.waymark.database.query(
