@@ -4,13 +4,16 @@ import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, inject, it } from 'vitest'
+import { describe, expect, inject, it, vi } from 'vitest'
 import { overloaded } from '../../../src/concurrency/gate.ts'
 import { migrate } from '../../../src/database/migrations/migrate.ts'
 import { createTestDatabase, type TestDatabase, urlOfDatabase, withClient } from '../../support/database.ts'
 import { runCommand, startServer } from '../../support/server-process.ts'
 import { clientOf, mutate, startOn, startWaymark } from '../../support/waymark.ts'
 import { codeBlocks, patternOf, readDocument, sectionOf } from './markdown.ts'
+
+// Each starts a server, and some a PostgreSQL: 15 s on a quiet machine.
+vi.setConfig({ testTimeout: 120_000 })
 
 const guide = await readDocument('docs/troubleshooting.md')
 // The one of the image is provoked in dockerfile.test.ts.
