@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { expect, it, vi } from 'vitest'
 import { readPidFile } from '../../src/database/embedded/postmaster.ts'
@@ -58,7 +59,7 @@ it('serves fifty clients at once as an ordinary user, from its embedded database
 
     const client = clientOf(url)
     await mutate(client, 'registerUser', { userId: 'everybody' })
-    await Promise.all(Array.from({ length: CLIENTS }, (_, index) => crawl(client, `user-${index}`)))
+    await Promise.all(Array.from({ length: CLIENTS }, (_, index) => crawl(patient(client), `user-${index}`)))
     expect(
       await client.ask(`{ checkpoint(userId: "everybody") { bookmarksCount }
         sessionStats { total completed bookmarksProcessed } checkpoints { totalCount } }`),
@@ -84,6 +85,22 @@ it('serves fifty clients at once as an ordinary user, from its embedded database
 })
 
 /** A session from its start to its end, each save adding to its own checkpoint, and another to one that all share. */
+/** Asks again when it is told to: on a busy machine a list that fifty clients save at once has some wait for too long. */
+function patient({ send }: ReturnType<typeof clientOf>): Pick<ReturnType<typeof clientOf>, 'ask'> {
+  return {
+    async ask<Data>(query: string, variables?: Record<string, unknown>) {
+      for (;;) {
+        const { data, errors } = await send(query, variables)
+        if (errors?.[0]?.extensions.code !== 'OVERLOADED') {
+          expect(errors).toBeUndefined()
+          return data as Data
+        }
+        await delay(200)
+      }
+    },
+  }
+}
+
 async function crawl(client: Pick<ReturnType<typeof clientOf>, 'ask'>, userId: string): Promise<void> {
   await mutate(client, 'registerUser', { userId })
   const started = await mutate(client, 'startSession', { userId })
