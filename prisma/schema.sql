@@ -2456,8 +2456,8 @@ BEGIN
     SELECT new_id, for_user, for_stream, now, 'running', direct, summarize, output_path, state.epoch, lease,
       lease_now + lease * interval '1 second', now, by_worker, CASE WHEN resumes THEN before.attempt + 1 ELSE 1 END,
       CASE WHEN resumes THEN before.session_id END, key, lease_now, planned.mode, planned.reason, lease_now + 5 * lease * interval '1 second', version_before
-    -- Only an incomplete checkpoint leaves something to carry on, a session that completed left nothing, and a full pass
-    -- that begins carries on nothing.
+    -- Only an incomplete checkpoint leaves something to carry on, a session that completed left nothing, and a full
+    -- pass that begins carries on nothing.
     FROM (SELECT stored.user_id IS NOT NULL AND NOT state.complete AND wanted <> 'FULL'
       AND (planned.mode <> 'CATCH_UP' OR state.catch_up_started_at IS NOT NULL)
       AND before.session_id IS NOT NULL AND before.status <> 'completed' AS resumes) AS r

@@ -1,5 +1,5 @@
--- Carries the state of a list to another user, whose own has no checkpoint: all but the sessions and the history, and of
--- two pauses the later one. The version is above both, and so both epochs rise: what a session of either list writes
+-- Carries the state of a list to another user, whose own has no checkpoint: all but the sessions and the history, and
+-- of two pauses the later one. The version is above both, and so both epochs rise: what a session of either list writes
 -- after this is STALE_EPOCH. The old list keeps its state until its clear is recorded. The caller holds the locks of
 -- both rows of crawl_state.
 CREATE OR REPLACE FUNCTION crawler.carry_state(from_user text, to_user text, of_stream text) RETURNS void

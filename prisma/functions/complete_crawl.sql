@@ -1,7 +1,7 @@
--- Completes the crawl of a list: its head becomes the anchors, and where no head was told, its position does. A full pass
--- that met no item leaves the anchors. A full pass and an unfinished catch-up end with it. Where the checkpoint was
--- complete already, only the times move, unless a page token is to go: without a new version, but with an event, so that
--- views are right. The caller holds the locks of the checkpoint and of the row of crawl_state.
+-- Completes the crawl of a list: its head becomes the anchors, and where no head was told, its position does. A full
+-- pass that met no item leaves the anchors. A full pass and an unfinished catch-up end with it. Where the checkpoint
+-- was complete already, only the times move, unless a page token is to go: without a new version, but with an event, so
+-- that views are right. The caller holds the locks of the checkpoint and of the row of crawl_state.
 CREATE OR REPLACE FUNCTION crawler.complete_crawl(
   of_user text, of_stream text, by_epoch integer, actor text, by_session text, at timestamptz
 ) RETURNS void

@@ -1,5 +1,5 @@
--- Adds the items of a page to a head that holds fewer than three (pages of one or two items), whole and without repeats,
--- up to 50. Answers the list's ID: the same where nothing was added.
+-- Adds the items of a page to a head that holds fewer than three (pages of one or two items), whole and without
+-- repeats, up to 50. Answers the list's ID: the same where nothing was added.
 CREATE OR REPLACE FUNCTION crawler.extend_head(of_user text, head bigint, page text[]) RETURNS bigint
 LANGUAGE plpgsql
 AS $$

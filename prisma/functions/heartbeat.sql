@@ -1,4 +1,5 @@
--- Outcomes: WRITTEN (detail 1: the feeds are told of a rate limit), SESSION_NOT_FOUND, STALE_EPOCH (detail: the epoch), SESSION_CLOSED, COUNT_OVERFLOW.
+-- Outcomes: WRITTEN (detail 1: the feeds are told of a rate limit), SESSION_NOT_FOUND, STALE_EPOCH (detail: the epoch),
+-- SESSION_CLOSED, COUNT_OVERFLOW.
 CREATE OR REPLACE FUNCTION crawler.heartbeat(
   of_session text, processed integer, more_api_requests integer, more_rate_limit_hits integer, limited_until timestamptz,
   reach text[]

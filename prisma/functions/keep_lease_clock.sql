@@ -1,5 +1,6 @@
--- Looks whether crawler.clock() has gone back since a reaper looked last, and if so, has the lease clock go on from where
--- it was. Answers both clocks now, and the lease clock at that last look; all NULL where another reaper looks just now.
+-- Looks whether crawler.clock() has gone back since a reaper looked last, and if so, has the lease clock go on from
+-- where it was. Answers both clocks now, and the lease clock at that last look; all NULL where another reaper looks
+-- just now.
 --   expected   the least that the lease clock should be now, as the caller has counted since its own last look. NULL:
 --              unknown. -infinity: the caller has just started.
 -- A step of less than the time since the last look is not seen: leases last longer by that, a second at the most.

@@ -1,7 +1,7 @@
 -- Moves the checkpoint of a list (of_stream NULL: of all lists) from one user to another, with its whole state; all or
 -- none. Outcomes: MOVED, one row a list (checkpoint: as it is now; in a dry run, as it would be); or one row that says
--- why none was moved: USER_NOT_FOUND (detail: who), CHECKPOINT_NOT_FOUND, CHECKPOINT_EXISTS (checkpoint: the new user's),
--- STREAM_BUSY (session: the owner).
+-- why none was moved: USER_NOT_FOUND (detail: who), CHECKPOINT_NOT_FOUND, CHECKPOINT_EXISTS (checkpoint: the new
+-- user's), STREAM_BUSY (session: the owner).
 CREATE OR REPLACE FUNCTION crawler.move_checkpoints(
   from_user text, to_user text, of_stream text, dry_run boolean, actor text, reach text[]
 ) RETURNS TABLE (outcome text, checkpoint jsonb, session jsonb, detail text)

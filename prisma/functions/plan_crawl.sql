@@ -1,7 +1,7 @@
 -- What the next crawl of a list has to do, by its rows as they are now. It follows from the state alone, never from how
 -- the last session ended: a session can fail after its crawl completed, or complete one that it did not begin.
---   wanted           AUTO, or CATCH_UP: what is above the head of an unfinished crawl. CATCH_UP_IMPOSSIBLE where there is
---                    no head of two to stop at, or the list comes oldest first
+--   wanted           AUTO, or CATCH_UP: what is above the head of an unfinished crawl. CATCH_UP_IMPOSSIBLE where there
+--                    is no head of two to stop at, or the list comes oldest first
 --   except_session   the session that asks: it is not the previous one
 -- until_list_id is NULL where the crawl goes to the end. An anchor is met by its neighbours, so one alone is none.
 CREATE OR REPLACE FUNCTION crawler.plan_crawl(

@@ -1,5 +1,5 @@
--- Records that a checkpoint has another user now: the clear of the old list, then what the new one has. `last_version` is
--- the new list's before; where the move skipped versions, its revision says after which. The caller has carried the
+-- Records that a checkpoint has another user now: the clear of the old list, then what the new one has. `last_version`
+-- is the new list's before; where the move skipped versions, its revision says after which. The caller has carried the
 -- state (crawler.carry_state) and holds the locks of both rows of crawl_state.
 CREATE OR REPLACE FUNCTION crawler.record_move(
   from_user text, to_user text, of_stream text, source text, actor text, item_id text, new_count integer, old_count integer,

@@ -1,6 +1,6 @@
--- crawler.lease_offset() for whoever renews a lease. Between a step back of crawler.clock() and the next look of a reaper
--- the lease clock stands still, for a second at the most, since a reaper looks each second. So a lease that is renewed
--- there ends a second later: not before it has lasted as long as it should.
+-- crawler.lease_offset() for whoever renews a lease. Between a step back of crawler.clock() and the next look of a
+-- reaper the lease clock stands still, for a second at the most, since a reaper looks each second. So a lease that is
+-- renewed there ends a second later: not before it has lasted as long as it should.
 CREATE OR REPLACE FUNCTION crawler.renewal_offset() RETURNS interval
 LANGUAGE plpgsql
 AS $$

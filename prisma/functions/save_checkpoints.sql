@@ -3,9 +3,11 @@
 -- actor, out_of_reach}; answers one row a command, with the outcome
 --   SAVED                        written; detail 1: written before under the same key, and nothing now. Without a
 --                                checkpoint: a page token was kept for a crawl that has no item yet
---   BUSY                         another transaction holds a row of it and skip_busy is set; nothing was judged, send it alone
---   SESSION_NOT_FOUND, USER_NOT_FOUND, KEY_REUSED, STALE_EPOCH (detail: the epoch), SESSION_CLOSED (session), STREAM_BUSY
---   (session: the owner), VERSION_CONFLICT (detail: the version), ORDER_VIOLATION (checkpoint), COUNT_OVERFLOW: nothing was written
+--   BUSY                         another transaction holds a row of it and skip_busy is set; nothing was judged, send
+--                                it alone
+--   SESSION_NOT_FOUND, USER_NOT_FOUND, KEY_REUSED, STALE_EPOCH (detail: the epoch), SESSION_CLOSED (session),
+--   STREAM_BUSY (session: the owner), VERSION_CONFLICT (detail: the version), ORDER_VIOLATION (checkpoint),
+--   COUNT_OVERFLOW: nothing was written
 -- Commands of one list are taken in arrival order. A command without item_id moves the page token only. What a session
 -- in mode CATCH_UP saves moves the catch-up of the state, and neither position nor head of the crawl beside it.
 CREATE OR REPLACE FUNCTION crawler.save_checkpoints(commands json, skip_busy boolean)

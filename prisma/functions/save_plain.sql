@@ -1,9 +1,10 @@
 -- Writes those saves of a set that nothing speaks against, all with one statement: to set a statement up costs about as
 -- much as to write a row by it, and one save alone is six of them. It decides nothing: what it leaves out
 -- save_checkpoints judges, command by command. Left out is
---   what is not the first of its checkpoint in the set, or has an idempotency key, a head list, no item, or comes from an
---   import or a catch-up;
---   what makes its checkpoint, opens it again after it was complete, is the first item of a full pass, or changes nothing;
+--   what is not the first of its checkpoint in the set, or has an idempotency key, a head list, no item, or comes from
+--   an import or a catch-up;
+--   what makes its checkpoint, opens it again after it was complete, is the first item of a full pass, or changes
+--   nothing;
 --   what another transaction holds, and what would not be SAVED.
 -- Nested loops by index only, planned once: the set's size is unknown to the planner, and the tables grow after it has
 -- planned.

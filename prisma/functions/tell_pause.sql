@@ -1,5 +1,6 @@
--- Tells the feeds that a list was paused or unpaused: with the version that the list has (0: it never had a checkpoint),
--- and its checkpoint as it is. The caller holds the lock of the row of crawl_state, so it reads what was committed last.
+-- Tells the feeds that a list was paused or unpaused: with the version that the list has (0: it never had a
+-- checkpoint), and its checkpoint as it is. The caller holds the lock of the row of crawl_state, so it reads what was
+-- committed last.
 CREATE OR REPLACE FUNCTION crawler.tell_pause(of_user text, of_stream text, kind text, by_session text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

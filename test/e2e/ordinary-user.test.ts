@@ -85,7 +85,7 @@ it('serves fifty clients at once as an ordinary user, from its embedded database
 })
 
 /** A session from its start to its end, each save adding to its own checkpoint, and another to one that all share. */
-/** Asks again when it is told to: on a busy machine a list that fifty clients save at once has some wait for too long. */
+/** Asks again when it is told to: on a busy machine some of fifty saves of one list wait for too long. */
 function patient({ send }: ReturnType<typeof clientOf>): Pick<ReturnType<typeof clientOf>, 'ask'> {
   return {
     async ask<Data>(query: string, variables?: Record<string, unknown>) {

@@ -107,7 +107,7 @@ interface Session {
   apiRequests: number
   rateLimitHits: number
   movedAt: number
-  /** The search of loops: the token that is kept, those seen since, after how many the next is kept, and its returns. */
+  /** The search of loops: the kept token, those seen since, after how many the next is kept, and its returns. */
   readonly loop: { kept: string | null; steps: number; span: number; hits: number; emptySaves: number }
   /** Of its plan; null: written by others than the API. */
   readonly mode: Mode | null

@@ -7,7 +7,7 @@ import { type Fight, fight } from './rival-crawler.ts'
 
 /** How much longer a slow machine may take until every way to lose a stream has come. */
 const PATIENCE_SECONDS = 60
-/** Every way to lose a stream comes in a third of a minute, or is waited for. A minute meets it on each of the streams. */
+/** Every way to lose a stream comes in 20 s, or is waited for. A minute meets it on each of the streams. */
 const SECONDS = Number(process.env['HISTORY_SECONDS'] ?? rounds(60, 20))
 const CRAWLERS = 8
 const USER = 'fought-over'

@@ -18,7 +18,7 @@ import {
 } from './operations.ts'
 import { createWorld, principalOf, type World } from './worlds.ts'
 
-/** Some 70 for each root field, and thrice as many of node, nodes and rollbackCheckpoint. They are drawn anew each time. */
+/** Some 70 for each root field, thrice as many of node, nodes and rollbackCheckpoint. They are drawn anew each time. */
 const RUNS = Number(process.env['ACCESS_RUNS'] ?? rounds(10_000, 2_500))
 const bound = principalOf('key:ours', ['read', 'crawl', 'operate'], [...OURS, OURS_UNKNOWN])
 

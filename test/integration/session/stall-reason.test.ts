@@ -3,7 +3,7 @@ import { setUpCrawls } from '../../support/crawls.ts'
 
 const REASONS = ['LOOP', 'NO_PROGRESS'] as const
 
-/** Every state that counts, in all combinations. The position has moved last, and the rate limit ends, relative to now. */
+/** Every state that counts, in all combinations. Its times are relative to now. */
 const STATES = {
   status: ['running', 'completed', 'failed'],
   epoch: [0, 7],
