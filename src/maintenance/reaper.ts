@@ -28,11 +28,15 @@ export function startReaper(database: Database, log: Logger, clock: MeasuredCloc
   let ended = 0
   // The lease clock at the last look, and when the answer came, in milliseconds of a clock that nobody sets.
   let seen: { readonly leaseSeconds: number; readonly atMs: number } | undefined
+  // Replicas that look at the same moment may find one another at work each time. Such a one has not just started.
+  let hasLooked = false
 
   async function reap(): Promise<void> {
     try {
-      const expected = seen ? seen.leaseSeconds + (performance.now() - seen.atMs) / 1000 : -Infinity
+      const unknown = hasLooked ? null : -Infinity
+      const expected = seen ? seen.leaseSeconds + (performance.now() - seen.atMs) / 1000 : unknown
       const { reaped: count, leaseSeconds, leaseAheadMs } = await reapSessions(database, expected)
+      hasLooked = true
       if (leaseSeconds !== null) seen = { leaseSeconds, atMs: performance.now() }
       ended += count
       if (count > 0) log.info({ count }, 'ended sessions whose lease had run out')

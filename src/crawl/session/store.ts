@@ -57,9 +57,9 @@ export interface Reaping {
  * Ends the sessions whose lease has run out, and tells the feeds which have stalled. Notices if the database's clock
  * has gone back.
  * @param expectedLeaseSeconds the least that the lease clock should be, as counted since the last look; -Infinity: this
- *   is the first look of the process
+ *   is the first look of the process; null: it found another reaper at work each time
  */
-export async function reapSessions(database: Database, expectedLeaseSeconds: number): Promise<Reaping> {
+export async function reapSessions(database: Database, expectedLeaseSeconds: number | null): Promise<Reaping> {
   const [reaping] = await database.write<Reaping>(
     {
       name: 'session_reap',

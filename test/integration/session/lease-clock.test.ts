@@ -1,6 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { controlClock } from '../../support/clock.ts'
 import { setUpCrawls } from '../../support/crawls.ts'
-import { withClient } from '../../support/database.ts'
+import { createTestDatabase, withClient } from '../../support/database.ts'
+import { clientOf, mutate, startOn } from '../../support/waymark.ts'
 
 const HOUR = 3600
 
@@ -105,5 +108,32 @@ describe('leases, where the database’s clock goes back an hour', () => {
     expect(await statusOf(sessionId)).toBe('RUNNING')
     await pass(40)
     expect(await statusOf(sessionId)).toBe('FAILED')
+  })
+
+  // Two replicas that tick at the same moment: one of them finds the other at work each time.
+  it('are not begun anew by a replica that has looked before, and found another at work each time', async () => {
+    await using database = await createTestDatabase()
+    await controlClock(database)
+    await withClient(database.url, async (client) => {
+      await client.query('BEGIN; SELECT FROM crawler.reaper FOR UPDATE')
+      const app = await startOn(database.url)
+      try {
+        await mutate(clientOf(app.url), 'registerUser', { userId: 'ada' })
+        await mutate(clientOf(app.url), 'startSession', { userId: 'ada', leaseSeconds: 100 })
+        await delay(2_500)
+        const lease = () => database.query('SELECT xmin::text, lease_expires_at FROM crawler.crawl_session')
+        const before = await lease()
+        await database.query(`UPDATE crawler.test_clock SET ahead = ahead - interval '1 hour'`)
+        await client.query('COMMIT')
+        const isSeen = async () =>
+          (await database.query(`SELECT clock_back > interval '59 minutes' AS seen FROM crawler.reaper`))[0]?.[
+            'seen'
+          ] as unknown
+        await expect.poll(isSeen, { timeout: 10_000 }).toBe(true)
+        expect(await lease()).toEqual(before)
+      } finally {
+        await app.close()
+      }
+    })
   })
 })
