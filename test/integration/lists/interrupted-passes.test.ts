@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { followPlan } from '../../../examples/follow-plan.ts'
-import { type Plan, setUpCrawls } from '../../support/crawls.ts'
+import type { Plan } from '../../../examples/waymark.ts'
+import { setUpCrawls } from '../../support/crawls.ts'
 
 const PAGE_SIZE = 5
 /** Newest first. */
@@ -62,7 +63,7 @@ describe('a full pass that is interrupted', () => {
   it.each([
     ['before its first item', 0],
     ['after two pages each', 2],
-  ])('five times, %s, goes to the end and processes every item', async (_when, saves) => {
+  ])('five times, %s, goes to the end and processes every item', { timeout: 120_000 }, async (_when, saves) => {
     await crawled()
     const processed = new Set<string>()
     let started = await start({ mode: 'FULL', leaseSeconds: 30 })
