@@ -16,6 +16,8 @@ import { createGroupCommit } from './concurrency/group-commit.ts'
 import { migrate } from './database/migrations/migrate.ts'
 import type { Partition } from './database/partitions.ts'
 import { EVENT_PATIENCE_MS, Patience } from './concurrency/patience.ts'
+import { requirePrimary } from './database/migrations/require-primary.ts'
+import { whyNotServing } from './database/serving.ts'
 import { requireMigrated } from './database/migrations/require-migrated.ts'
 import { SCAN_PATIENCE_MS } from './database/scan.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
@@ -76,6 +78,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     const persistedOperations =
       config.persistedOperations === undefined ? undefined : readManifest(config.persistedOperations, schema)
     const { url: databaseUrl, notes } = await locateDatabase(config, log, releasers)
+    await requirePrimary({ databaseUrl })
     if (config.migrateOnStart) await migrate({ databaseUrl, log })
     else await requireMigrated({ databaseUrl })
     const tracing = await prepareTracing(config)
@@ -271,11 +274,8 @@ async function prepareTracing({ tracesUrl: url }: Config): Promise<Tracing | und
  * too.
  */
 async function readiness(database: Database, feed: Feed, load: Load): Promise<Readiness> {
-  try {
-    await database.query({ text: 'SELECT 1', values: [] })
-    const { lagMs, isShedding } = load.state()
-    return { ready: true, feed: feed.state(), load: { lagMs, isShedding } }
-  } catch {
-    return { ready: false, reason: 'the database cannot be reached' }
-  }
+  const reason = await whyNotServing(database)
+  if (reason !== undefined) return { ready: false, reason }
+  const { lagMs, isShedding } = load.state()
+  return { ready: true, feed: feed.state(), load: { lagMs, isShedding } }
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { faultOf } from './errors.ts'
 import { Gate, type GateOptions, type Lane } from '../concurrency/gate.ts'
 import { EVENT_PATIENCE_MS, Patience, PATIENCE_MS } from '../concurrency/patience.ts'
+import { refuseStandby } from './standby.ts'
 import { createPrismaClient, gatePrisma, type Prisma } from './prisma-client.ts'
 import type { ReadTracer } from '../concurrency/shared-reads.ts'
 import { columnTypes } from './timestamps.ts'
@@ -135,6 +136,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     ...connection,
     application_name: 'waymark',
     types: columnTypes,
+    onConnect: refuseStandby,
     max: options.poolSize,
     idleTimeoutMillis: 30_000,
     statement_timeout: options.statementTimeoutMs,

@@ -5,6 +5,10 @@ const UNREACHABLE =
 const LOCKED = 'Another transaction holds a row that this needs. Nothing was written; try again.'
 const TOO_LONG = 'The database took too long. Try again, or ask for less at once.'
 const DISK_FULL = 'The database has no disk space left. Nothing was written; try again once the operator has made room.'
+const READ_ONLY =
+  'The database takes no writes just now: it is a standby, or read-only. Nothing was written; try again in a few seconds.'
+const STORAGE_FAILED =
+  'The database cannot read or write its files just now. Nothing was written; try again once the operator has looked.'
 const BAD_DATE = 'A date, or the date in a cursor, is out of range.'
 
 const NETWORK_CODES = new Set([
@@ -19,12 +23,38 @@ const NETWORK_CODES = new Set([
   'ENOENT',
 ])
 
-/** Prisma's codes for: cannot reach, timed out, connection closed, pool timeout. */
-const PRISMA_UNREACHABLE = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2037'])
+/** Prisma's codes for: refused, cannot reach, timed out, no such database, TLS, connection closed, pool timeout. */
+const PRISMA_UNREACHABLE = new Set([
+  'P1000',
+  'P1001',
+  'P1002',
+  'P1003',
+  'P1008',
+  'P1010',
+  'P1011',
+  'P1017',
+  'P2024',
+  'P2037',
+])
+
+/** The kinds of Prisma's driver adapter for a connection that failed: raw statements have no other mark. */
+const UNREACHABLE_KINDS = new Set([
+  'DatabaseNotReachable',
+  'ConnectionClosed',
+  'SocketTimeout',
+  'TooManyConnections',
+  'TlsConnectionError',
+  'AuthenticationFailed',
+  'DatabaseAccessDenied',
+  'DatabaseDoesNotExist',
+])
+
+/** Node's codes for a certificate that is refused, or a handshake that failed. */
+const TLS_CODES = /^(ERR_SSL_|ERR_TLS_|UNABLE_TO_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)/
 
 /** node-postgres and pg-pool throw these as plain errors without a code (pg 8.23, client.js and pg-pool index.js). */
 const UNREACHABLE_MESSAGES =
-  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|Can't reach database server)/
+  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|The server does not support SSL|There was an error establishing an SSL|Can't reach database server)/
 
 /** The SQLSTATE that PostgreSQL gave, also inside Prisma's wrapping; undefined: PostgreSQL gave none. */
 export function sqlState(error: unknown): string | undefined {
@@ -47,7 +77,10 @@ export function faultOf(error: unknown): unknown {
   if (error instanceof Fault) return error
   const state = sqlState(error)
   if (state === '53100') return new Fault('SERVICE_UNAVAILABLE', DISK_FULL, { cause: error })
-  if (state === undefined ? isNetworkFailure(error) : isUnreachableState(state) || isRefusedConnection(state, error)) {
+  if (state === '25006') return new Fault('SERVICE_UNAVAILABLE', READ_ONLY, { cause: error })
+  // 58: system errors, e.g. 58030 io_error, 58P01 a file is missing.
+  if (state?.startsWith('58')) return new Fault('SERVICE_UNAVAILABLE', STORAGE_FAILED, { cause: error })
+  if (state === undefined ? isNetworkFailure(error) : isUnreachableState(state) || endedSession(error)) {
     return new Fault('SERVICE_UNAVAILABLE', UNREACHABLE, { cause: error })
   }
   if (state === '55P03' || state === '40P01' || state === '40001') {
@@ -58,30 +91,36 @@ export function faultOf(error: unknown): unknown {
   return error
 }
 
+/**
+ * 08: connection exception; 57P0x: shutting down, crashed, starting up, dropped; 53: too many connections, out of
+ * memory or disk; 28: the password or the role is refused, while somebody changes it; 3D000: the database is gone, or
+ * is being renamed; F0: a configuration file that cannot be read.
+ */
 function isUnreachableState(state: string): boolean {
-  // 08: connection exception; 57P0x: shutting down, crashed, starting up; 53: too many connections, out of memory or
-  // disk.
-  return state.startsWith('08') || state.startsWith('57P') || state.startsWith('53')
+  return /^(08|57P|53|28|3D000|F0)/.test(state)
 }
 
 /**
- * 55000 has two meanings. The database accepts no connections just now (ALLOW_CONNECTIONS false, while somebody
- * renames, restores or drops it), or a statement came too early, such as lastval() before nextval(). PostgreSQL reports
- * the first while it sets up a session, in postinit.c. It is FATAL: it ends the session, as no statement's error with
- * this code does. Both marks are checked, since Prisma passes no file on, and the severity is in the server's language.
+ * Whether PostgreSQL ended the session with this error, or never began it. Its code may be one that a statement can get
+ * too: 55000 says that the database accepts no connections just now (ALLOW_CONNECTIONS false, while somebody renames,
+ * restores or drops it), or that lastval() came before nextval(); 42501, that the role may not connect. PostgreSQL
+ * reports the first while it sets up a session, in postinit.c, and as FATAL. Both marks are checked, since Prisma
+ * passes no file on, and the severity is in the server's language.
  */
-function isRefusedConnection(state: string, error: unknown): boolean {
-  if (state !== '55000') return false
+function endedSession(error: unknown): boolean {
   return layersOf(error).some((layer) => {
     const { file, severity } = layer as { file?: unknown; severity?: unknown }
-    return file === 'postinit.c' || severity === 'FATAL'
+    return file === 'postinit.c' || severity === 'FATAL' || severity === 'PANIC'
   })
 }
 
 function isNetworkFailure(error: unknown): boolean {
   return layersOf(error).some((layer) => {
-    const code = (layer as { code?: unknown }).code
-    if (typeof code === 'string' && (NETWORK_CODES.has(code) || PRISMA_UNREACHABLE.has(code))) return true
+    const { code, kind } = layer as { code?: unknown; kind?: unknown }
+    if (typeof kind === 'string' && UNREACHABLE_KINDS.has(kind)) return true
+    if (typeof code === 'string' && (NETWORK_CODES.has(code) || PRISMA_UNREACHABLE.has(code) || TLS_CODES.test(code))) {
+      return true
+    }
     return layer instanceof Error && UNREACHABLE_MESSAGES.test(layer.message)
   })
 }

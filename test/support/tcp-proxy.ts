@@ -42,13 +42,14 @@ interface Loss {
 /** What one direction of a connection may have under way before its sender has to wait, bytes: beyond it the kernel's buffers fill. */
 const UNDER_WAY = 65_536
 
-/** @param target the server's port on 127.0.0.1 */
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+/** @param target the server's port on 127.0.0.1; a function is asked for each new connection */
+export async function startTcpProxy(target: number | (() => number)): Promise<TcpProxy> {
   const links = new Set<Link>()
   const ways = { toServer: openWay(), toClient: openWay() }
   const losses: Loss[] = []
+  const portOf = typeof target === 'number' ? () => target : target
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    const link = new Link(client, connect({ port: target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true }))
+    const link = new Link(client, connect({ port: portOf(), host: '127.0.0.1', allowHalfOpen: true, noDelay: true }))
     links.add(link)
     void link.closed.then(() => links.delete(link))
     link.carry(ways, losses)

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type Database, openDatabase } from '../../../src/database/database.ts'
 import { faultOf, sqlState } from '../../../src/database/errors.ts'
 import { Fault } from '../../../src/errors/fault.ts'
-import { createTestDatabase, type TestDatabase, withClient } from '../../support/database.ts'
+import { createTestDatabase, type TestDatabase, urlOfDatabase, withClient } from '../../support/database.ts'
 
 /** What a promise fails with. */
 async function failureOf(failing: Promise<unknown>): Promise<unknown> {
@@ -42,7 +42,9 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
   let database: Database
   beforeAll(async () => {
     test = await createTestDatabase()
-    database = open(test.url)
+    // On a busy machine the first statement of Prisma may take a while.
+    database = open(test.url, { connectTimeoutMs: 10_000 })
+    await run(database, 'SELECT 1')
   })
   afterAll(async () => {
     await database.close()
@@ -75,6 +77,67 @@ describe.each(ways)('an error of the database, by %s,', (_way, run) => {
     expect(error).not.toBeInstanceOf(Fault)
     expect(sqlState(error)).toBe(state)
     expect(faultOf(error)).toBe(error)
+  })
+
+  // What PostgreSQL says where it cannot serve now, whatever the statement was. RAISE gives each the code it has there.
+  it.each([
+    ['25006', /takes no writes just now.*Nothing was written/],
+    ['53000', /cannot be reached just now/],
+    ['53100', /no disk space left/],
+    ['53200', /cannot be reached just now/],
+    ['53400', /cannot be reached just now/],
+    ['57P01', /cannot be reached just now/],
+    ['57P05', /cannot be reached just now/],
+    ['58000', /cannot read or write its files/],
+    ['58030', /cannot read or write its files/],
+    ['58P01', /cannot read or write its files/],
+    ['08006', /cannot be reached just now/],
+    ['F0000', /cannot be reached just now/],
+  ])('that the database cannot serve now, SQLSTATE %s, can be tried again', async (state, message) => {
+    await test.query(`CREATE OR REPLACE FUNCTION public.fail() RETURNS text LANGUAGE plpgsql AS $$
+      BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '${state}'; END $$`)
+    await expectFault(run(database, 'SELECT public.fail()'), 'SERVICE_UNAVAILABLE', message)
+  })
+
+  it('that it only takes reads can be tried again, on another connection', async () => {
+    const backend = async () => {
+      const rows = await run(database, 'SELECT pg_backend_pid()::text AS pid')
+      return (rows as [{ pid: string }])[0].pid
+    }
+    const before = await backend()
+    // Read by one statement alone: the session stays as it is, read-only.
+    await run(database, `SELECT set_config('default_transaction_read_only', 'on', false)`)
+    await expectFault(
+      run(database, `SELECT nextval('crawler.feed_event_id')`),
+      'SERVICE_UNAVAILABLE',
+      /takes no writes/,
+    )
+    expect(await backend()).not.toBe(before)
+    await expect(run(database, `SELECT nextval('crawler.feed_event_id')::text`)).resolves.toHaveLength(1)
+  })
+
+  it.each([
+    ['a password that is refused', 'nobody:wrong'],
+    ['a role that may not connect', `ROLE:x`],
+  ])('that it refuses the session can be tried again: %s', async (_name, login) => {
+    await test.query(`CREATE ROLE ${test.name} LOGIN PASSWORD 'x'; REVOKE CONNECT ON DATABASE ${test.name} FROM PUBLIC`)
+    try {
+      const url = test.url.replace(/\/\/[^@]*@/, `//${login.replace('ROLE', test.name)}@`)
+      await using refused = open(url)
+      await expectFault(run(refused, 'SELECT 1'), 'SERVICE_UNAVAILABLE', /cannot be reached just now/)
+    } finally {
+      await test.query(`GRANT CONNECT ON DATABASE ${test.name} TO PUBLIC; DROP ROLE ${test.name}`)
+    }
+  })
+
+  it('that it is gone can be tried again', async () => {
+    await using gone = open(urlOfDatabase(test.url, `${test.name}_gone`))
+    await expectFault(run(gone, 'SELECT 1'), 'SERVICE_UNAVAILABLE', /cannot be reached just now/)
+  })
+
+  it('that it offers no TLS, which the URL asks for, can be tried again', async () => {
+    await using plain = open(test.url.replace('sslmode=disable', 'sslmode=verify-full'))
+    await expectFault(run(plain, 'SELECT 1'), 'SERVICE_UNAVAILABLE', /cannot be reached just now/)
   })
 
   it('that a date can not be read is the caller’s', async () => {

@@ -16,8 +16,11 @@ import { codeBlocks, patternOf, readDocument, sectionOf } from './markdown.ts'
 vi.setConfig({ testTimeout: 120_000 })
 
 const guide = await readDocument('docs/troubleshooting.md')
-// The one of the image is provoked in dockerfile.test.ts.
-const messages = codeBlocks(guide).filter(({ language, name }) => language === 'text' && name !== 'not-installed')
+// The one of the image is provoked in dockerfile.test.ts, and the one of a standby in standby.test.ts.
+const elsewhere = ['not-installed', 'standby']
+const messages = codeBlocks(guide).filter(
+  ({ language, name }) => language === 'text' && !elsewhere.includes(name ?? ''),
+)
 
 /** What a command that can't begin says. Away from the checkout, where a developer's .env may name a database. */
 async function refusal(args: string[], env: Record<string, string>): Promise<string> {
@@ -100,6 +103,14 @@ const scenarios: Record<string, () => Promise<string>> = {
   'url-syntax': () => refusal(['serve'], { DATABASE_URL: 'postgresql://ada:a b@:x/y' }),
   host: () => refusal(['serve'], { HOST: '0.0.0.0' }),
   misspelt: async () => (await runCommand(['print-schema'], { DATABSE_URL: 'postgresql://db/x' })).stderr.trimEnd(),
+  'read-only': async () => {
+    await using waymark = await startWaymark()
+    const { name, query } = waymark.database
+    await query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`)
+    await query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+    return (await waymark.fail('mutation { registerUser(input: { userId: "ada" }) { __typename } }')).message
+  },
   async port() {
     await using database = await createTestDatabase()
     const taken = createServer().listen(0, '127.0.0.1')
