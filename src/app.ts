@@ -18,6 +18,7 @@ import type { Partition } from './database/partitions.ts'
 import { EVENT_PATIENCE_MS, Patience } from './concurrency/patience.ts'
 import { requirePrimary } from './database/migrations/require-primary.ts'
 import { whyNotServing } from './database/serving.ts'
+import { requireSessions } from './database/migrations/session-check.ts'
 import { requireMigrated } from './database/migrations/require-migrated.ts'
 import { SCAN_PATIENCE_MS } from './database/scan.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
@@ -77,15 +78,16 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     // Read before anything is started, so that a mistake in the manifest is reported at once.
     const persistedOperations =
       config.persistedOperations === undefined ? undefined : readManifest(config.persistedOperations, schema)
-    const { url: databaseUrl, notes } = await locateDatabase(config, log, releasers)
-    await requirePrimary({ databaseUrl })
-    if (config.migrateOnStart) await migrate({ databaseUrl, log })
-    else await requireMigrated({ databaseUrl })
+    const { url: databaseUrl, directUrl, notes } = await locateDatabase(config, log, releasers)
+    await requirePrimary({ databaseUrl: directUrl })
+    if (config.migrateOnStart) await migrate({ databaseUrl: directUrl, log })
+    else await requireMigrated({ databaseUrl: directUrl })
     const tracing = await prepareTracing(config)
     // Closed after what it traces, so that the end of the other parts is traced too.
     if (tracing) releasers.push(() => tracing.close())
     const database = openDatabase({
       url: databaseUrl,
+      directUrl,
       poolSize: config.databasePoolSize,
       connectTimeoutMs: config.databaseConnectTimeoutMs,
       statementTimeoutMs: config.databaseStatementTimeoutMs,
@@ -248,11 +250,19 @@ async function locateDatabase(
   config: Config,
   log: Logger,
   releasers: (() => Promise<void>)[],
-): Promise<{ url: string; notes: string[] }> {
-  if (config.databaseUrl !== undefined) return { url: config.databaseUrl, notes: ['database: DATABASE_URL'] }
+): Promise<{ url: string; directUrl: string; notes: string[] }> {
+  const { databaseUrl: url, databaseDirectUrl = url } = config
+  if (url !== undefined && databaseDirectUrl !== undefined) {
+    await requireSessions(url, databaseDirectUrl)
+    return { url, directUrl: databaseDirectUrl, notes: ['database: DATABASE_URL'] }
+  }
   const embedded = await startEmbedded({ dataDir: config.dataDir, log })
   releasers.push(() => embedded.stop())
-  return { url: embedded.url, notes: [`embedded PostgreSQL in ${embedded.dataDir}`, ...embedded.notes] }
+  return {
+    url: embedded.url,
+    directUrl: embedded.url,
+    notes: [`embedded PostgreSQL in ${embedded.dataDir}`, ...embedded.notes],
+  }
 }
 
 /** The metrics modules are loaded only if metrics are on. */

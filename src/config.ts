@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { AuthenticationSettings } from './access/authenticate.ts'
-import { toPostgresUrl } from './database/database-url.ts'
+import { toPostgresUrl } from './database/connection/database-url.ts'
 import { findMisspelt } from './misspelt-settings.ts'
 import { StartupError } from './errors/startup-error.ts'
 
@@ -66,6 +66,10 @@ const settings = z.object({
     .string()
     .optional()
     .transform((text) => (text ? toPostgresUrl(text) : undefined)),
+  DATABASE_DIRECT_URL: z
+    .string()
+    .optional()
+    .transform((text) => (text ? toPostgresUrl(text, 'DATABASE_DIRECT_URL') : undefined)),
   DATABASE_POOL_SIZE: wholeNumber(2, 1000).default(10),
   DATABASE_CONNECT_TIMEOUT_MS: wholeNumber(100, 4_000).default(3_000),
   DATABASE_STATEMENT_TIMEOUT_MS: wholeNumber(100, 600_000).default(4_000),
@@ -109,6 +113,8 @@ export interface Config extends AuthenticationSettings {
   readonly port: number
   /** A postgresql:// URL; undefined: the server starts the embedded PostgreSQL in dataDir. */
   readonly databaseUrl: string | undefined
+  /** The same database without the pooler that databaseUrl leads to; undefined: there is no pooler. */
+  readonly databaseDirectUrl: string | undefined
   readonly databasePoolSize: number
   readonly databaseConnectTimeoutMs: number
   /** The database cancels a statement after this time, milliseconds. */
@@ -180,6 +186,11 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     JWT_AUDIENCE: data.JWT_AUDIENCE,
     JWT_JWKS_URL: data.JWT_JWKS_URL,
   })
+  if (data.DATABASE_DIRECT_URL !== undefined && data.DATABASE_URL === undefined) {
+    throw new StartupError(
+      'DATABASE_DIRECT_URL without DATABASE_URL would have no effect: it is the way past a pooler. Set DATABASE_URL.',
+    )
+  }
   if (data.PERSISTED_ONLY && data.PERSISTED_OPERATIONS === undefined) {
     throw new StartupError('PERSISTED_ONLY=1 without a manifest would refuse everything: set PERSISTED_OPERATIONS too.')
   }
@@ -187,6 +198,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     host: data.HOST,
     port: data.PORT,
     databaseUrl: data.DATABASE_URL,
+    databaseDirectUrl: data.DATABASE_DIRECT_URL,
     databasePoolSize: data.DATABASE_POOL_SIZE,
     databaseConnectTimeoutMs: data.DATABASE_CONNECT_TIMEOUT_MS,
     databaseStatementTimeoutMs: data.DATABASE_STATEMENT_TIMEOUT_MS,

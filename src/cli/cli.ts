@@ -153,8 +153,8 @@ async function closeInTime(app: App, { drainTimeoutMs }: Config, log: Logger): P
 }
 
 /**
- * Runs a command on DATABASE_URL, or on the embedded database. The embedded database is that of a running server, or is
- * started for the command.
+ * Runs a command on DATABASE_DIRECT_URL or DATABASE_URL, or on the embedded database. The embedded database is that of
+ * a running server, or is started for the command.
  */
 async function onDatabase(
   { config, stopRequest }: Run,
@@ -162,7 +162,12 @@ async function onDatabase(
 ): Promise<number> {
   const { pino } = await import('pino')
   const log = pino({ level: 'warn' })
-  if (config.databaseUrl !== undefined) return run(config.databaseUrl, log)
+  const { databaseUrl, databaseDirectUrl = databaseUrl } = config
+  if (databaseUrl !== undefined && databaseDirectUrl !== undefined) {
+    const { requireSessions } = await import('../database/migrations/session-check.ts')
+    await requireSessions(databaseUrl, databaseDirectUrl)
+    return run(databaseDirectUrl, log)
+  }
   const { joinEmbedded } = await import('../database/embedded/embedded.ts')
   const stopped = stopRequest()
   const embedded = await joinEmbedded({ dataDir: config.dataDir, log })

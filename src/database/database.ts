@@ -4,8 +4,10 @@ import { faultOf } from './errors.ts'
 import { Gate, type GateOptions, type Lane } from '../concurrency/gate.ts'
 import { EVENT_PATIENCE_MS, Patience, PATIENCE_MS } from '../concurrency/patience.ts'
 import { refuseStandby } from './standby.ts'
+import { connectionConfig, openConnection } from './connection/connection.ts'
 import { createPrismaClient, gatePrisma, type Prisma } from './prisma-client.ts'
 import type { ReadTracer } from '../concurrency/shared-reads.ts'
+import { sessionSetter } from './connection/session-settings.ts'
 import { columnTypes } from './timestamps.ts'
 import { type StatementTracer, traceStatements } from './traced-pool.ts'
 
@@ -66,6 +68,8 @@ export interface PoolState {
 
 export interface DatabaseOptions {
   readonly url: string
+  /** Where connections of their own go, which a pooler should not carry (connect). Default: url. */
+  readonly directUrl?: string | undefined
   readonly poolSize: number
   readonly connectTimeoutMs: number
   readonly statementTimeoutMs: number
@@ -90,12 +94,6 @@ const LOCK_TIMEOUT_MS = 1_000
 const ownConnections = (poolSize: number) => (poolSize < 4 ? 1 : 2)
 /** More than a fast database answers in the second that statements may wait. */
 const MOST_WAITING = 5_000
-/**
- * A connection that was silent for this time, milliseconds, is probed each second and given up after ten probes. LISTEN
- * waits in silence.
- */
-const KEEP_ALIVE_MS = 10_000
-
 /** How a caller's statements wait, and what is called after its scans. */
 export interface CallerOptions {
   /** The lane of its reads. Default: read. */
@@ -125,27 +123,18 @@ export function forCaller(
 
 /** Makes the database. It opens no connection yet: a database that is down now may be up for the first request. */
 export function openDatabase(options: DatabaseOptions): Database {
-  const connection = {
-    connectionString: options.url,
-    connectionTimeoutMillis: options.connectTimeoutMs,
-    keepAlive: true,
-    // By default Node leaves it to the system, which notices a dead link after two hours.
-    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-  }
+  const { connectTimeoutMs, statementTimeoutMs } = options
+  const setSession = sessionSetter({ statementTimeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS })
   const pool = new pg.Pool({
-    ...connection,
-    application_name: 'waymark',
+    ...connectionConfig({ url: options.url, applicationName: 'waymark', connectTimeoutMs }),
     types: columnTypes,
-    onConnect: refuseStandby,
     max: options.poolSize,
     idleTimeoutMillis: 30_000,
-    statement_timeout: options.statementTimeoutMs,
-    query_timeout: options.statementTimeoutMs + SILENCE_MARGIN_MS,
-    lock_timeout: LOCK_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: 10_000,
-    // The answer to a save promises that it is on disk, whatever the server's default. Prisma reads each time as UTC,
-    // whatever its offset.
-    options: '-c synchronous_commit=on -c timezone=UTC',
+    query_timeout: statementTimeoutMs + SILENCE_MARGIN_MS,
+    onConnect: async (client) => {
+      await refuseStandby(client)
+      await setSession(client)
+    },
   })
   // The pool discards an idle connection that breaks. Without a listener, its error would end the process.
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))
@@ -192,14 +181,8 @@ export function openDatabase(options: DatabaseOptions): Database {
       waiting: gate.waiting + pool.waitingCount,
       max: options.poolSize,
     }),
-    async connect(applicationName) {
-      const client = new pg.Client({ ...connection, application_name: applicationName })
-      // If the server is killed at this moment, its error arrives before the caller can listen, and would end the
-      // process.
-      client.on('error', ignore)
-      await client.connect()
-      return client
-    },
+    connect: (applicationName) =>
+      openConnection({ url: options.directUrl ?? options.url, applicationName, connectTimeoutMs }),
     async close() {
       await client.$disconnect()
       await pool.end()

@@ -52,9 +52,12 @@ const UNREACHABLE_KINDS = new Set([
 /** Node's codes for a certificate that is refused, or a handshake that failed. */
 const TLS_CODES = /^(ERR_SSL_|ERR_TLS_|UNABLE_TO_|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN)/
 
-/** node-postgres and pg-pool throw these as plain errors without a code (pg 8.23, client.js and pg-pool index.js). */
+/**
+ * node-postgres and pg-pool throw these as plain errors without a code (pg 8.23, client.js and pg-pool index.js). So do
+ * connection/host-search.ts and connection/session-settings.ts. Prisma keeps only the message.
+ */
 const UNREACHABLE_MESSAGES =
-  /^(timeout exceeded when trying to connect|timeout expired|Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|The server does not support SSL|There was an error establishing an SSL|Can't reach database server)/
+  /^(No host takes connections for writing|A connection did not keep its settings|timeout exceeded when trying to connect|timeout expired|Connection terminated|Client has encountered a connection error|Cannot use a pool after|Query read timeout|The server does not support SSL|There was an error establishing an SSL|Can't reach database server)/
 
 /** The SQLSTATE that PostgreSQL gave, also inside Prisma's wrapping; undefined: PostgreSQL gave none. */
 export function sqlState(error: unknown): string | undefined {

@@ -55,6 +55,7 @@ const RANKS = [
   'database/embedded',
   'database/migrations',
   'database',
+  'database/connection',
   'concurrency',
   'identity',
   'errors',

@@ -19,11 +19,18 @@ const JWT = {
 }
 
 describe('the settings', () => {
+  it('refuse a way past a pooler where there is no pooler', () => {
+    expect(() => readConfig({ DATABASE_DIRECT_URL: 'postgresql://db/app' })).toThrow(
+      /^DATABASE_DIRECT_URL without DATABASE_URL would have no effect: .* Set DATABASE_URL\.$/,
+    )
+  })
+
   it('have the defaults that docs/settings.md gives', () => {
     expect(readConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4000,
       databaseUrl: undefined,
+      databaseDirectUrl: undefined,
       databasePoolSize: 10,
       databaseConnectTimeoutMs: 3_000,
       databaseStatementTimeoutMs: 4_000,
@@ -92,6 +99,7 @@ describe('the settings', () => {
         METRICS_HOST: '::1',
         METRICS_PORT: '0',
         OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/',
+        DATABASE_DIRECT_URL: 'postgres://db:5433/app',
         MIGRATE_ON_START: '0',
         DRAIN_TIMEOUT_MS: '0',
         HISTORY_KEEP_REVISIONS: '7',
@@ -107,6 +115,7 @@ describe('the settings', () => {
       host: '::1',
       port: 0,
       databaseUrl: 'postgresql://db/app',
+      databaseDirectUrl: 'postgresql://db:5433/app',
       databasePoolSize: 3,
       databaseConnectTimeoutMs: 100,
       databaseStatementTimeoutMs: 600_000,

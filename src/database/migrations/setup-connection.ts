@@ -1,31 +1,22 @@
 import pg from 'pg'
 import { StartupError } from '../../errors/startup-error.ts'
-import { toPostgresUrl } from '../database-url.ts'
+import { openConnection } from '../connection/connection.ts'
+import { parseDatabaseUrl } from '../connection/database-url.ts'
+import { NoHostError } from '../connection/host-search.ts'
 
 const connectTimeoutMs = 10_000
 
 /**
  * Runs `use` on a connection of its own, and closes it. For work before there is a pool: migrating, verifying.
+ * @param setting the name of the setting that holds the URL, for messages
  * @throws StartupError if the database cannot be reached; what `use` throws passes unchanged
  */
 export async function withSetupConnection<Result>(
   databaseUrl: string,
   use: (client: pg.Client) => Promise<Result>,
+  setting = 'DATABASE_URL',
 ): Promise<Result> {
-  const client = new pg.Client({
-    connectionString: toPostgresUrl(databaseUrl),
-    application_name: 'waymark setup',
-    connectionTimeoutMillis: connectTimeoutMs,
-  })
-  // If the connection breaks between two statements, the next one reports it. Without a listener it would end the
-  // process.
-  client.on('error', () => undefined)
-  try {
-    await client.connect()
-  } catch (cause) {
-    await client.end().catch(() => undefined)
-    throw cannotConnect(client, cause)
-  }
+  const client = await open(databaseUrl, setting)
   try {
     return await use(client)
   } finally {
@@ -33,13 +24,25 @@ export async function withSetupConnection<Result>(
   }
 }
 
-function cannotConnect(client: pg.Client, cause: unknown): StartupError {
+async function open(databaseUrl: string, setting: string): Promise<pg.Client> {
+  try {
+    return await openConnection({ url: databaseUrl, applicationName: 'waymark setup', connectTimeoutMs })
+  } catch (cause) {
+    if (cause instanceof StartupError) throw cause
+    throw cannotConnect(databaseUrl, setting, cause)
+  }
+}
+
+function cannotConnect(databaseUrl: string, setting: string, cause: unknown): StartupError {
   // An AggregateError (localhost is ::1 and 127.0.0.1) has an empty message.
   const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause
   const reason = first instanceof Error ? first.message : 'unknown reason'
+  // Read as node-postgres reads it, with its defaults.
+  const { host, port, database, user } = new pg.Client(parseDatabaseUrl(databaseUrl).hostUrls[0])
+  const place = cause instanceof NoHostError ? '' : ` at ${host}:${port}`
   return new StartupError(
-    `Cannot connect to PostgreSQL at ${client.host}:${client.port} (database ${client.database ?? '?'}, role ${client.user ?? '?'}): ${reason}. ` +
-      'Check that it runs and that DATABASE_URL is right (docs/troubleshooting.md).',
+    `Cannot connect to PostgreSQL${place} (database ${database ?? '?'}, role ${user ?? '?'}): ${reason}. ` +
+      `Check that it runs and that ${setting} is right (docs/troubleshooting.md).`,
     { cause },
   )
 }

@@ -8,6 +8,7 @@ import { describe, expect, inject, it, vi } from 'vitest'
 import { overloaded } from '../../../src/concurrency/gate.ts'
 import { migrate } from '../../../src/database/migrations/migrate.ts'
 import { createTestDatabase, type TestDatabase, urlOfDatabase, withClient } from '../../support/database.ts'
+import { hasPgBouncer, NO_PGBOUNCER, startPgBouncer } from '../../support/pgbouncer.ts'
 import { runCommand, startServer } from '../../support/server-process.ts'
 import { clientOf, mutate, startOn, startWaymark } from '../../support/waymark.ts'
 import { codeBlocks, patternOf, readDocument, sectionOf } from './markdown.ts'
@@ -111,6 +112,16 @@ const scenarios: Record<string, () => Promise<string>> = {
       WHERE datname = current_database() AND pid <> pg_backend_pid()`)
     return (await waymark.fail('mutation { registerUser(input: { userId: "ada" }) { __typename } }')).message
   },
+  async pooler() {
+    await using database = await createTestDatabase()
+    await using pgbouncer = await startPgBouncer(database.url, ['pool_mode = transaction'])
+    return await refusal(['verify'], { DATABASE_URL: pgbouncer.url })
+  },
+  async 'other-database'() {
+    await using database = await createTestDatabase('empty')
+    const other = urlOfDatabase(database.url, 'postgres')
+    return await refusal(['verify'], { DATABASE_URL: database.url, DATABASE_DIRECT_URL: other })
+  },
   async port() {
     await using database = await createTestDatabase()
     const taken = createServer().listen(0, '127.0.0.1')
@@ -207,7 +218,8 @@ describe('docs/troubleshooting.md', () => {
     expect(messages.map(({ name }) => name).sort()).toEqual(Object.keys(scenarios).sort())
   })
 
-  it.each(messages)('quotes $name as it is said', async ({ name, text }) => {
+  it.for(messages)('quotes $name as it is said', async ({ name, text }, context) => {
+    if (name === 'pooler' && !hasPgBouncer) context.skip(NO_PGBOUNCER)
     // Only root's PostgreSQL runs as somebody else.
     if (name === 'root' && process.getuid?.() !== 0) return
     expect(await scenarios[name]?.()).toMatch(patternOf(text))

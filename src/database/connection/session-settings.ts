@@ -1,0 +1,48 @@
+import type { ClientBase } from 'pg'
+
+export interface SessionTimeouts {
+  /** The database cancels a statement after this time, milliseconds. */
+  readonly statementTimeoutMs: number
+  /** How long a statement waits for a lock, milliseconds. */
+  readonly lockTimeoutMs: number
+}
+
+/** How long a transaction may be open without a statement, milliseconds. */
+const IDLE_IN_TRANSACTION_MS = 10_000
+
+/**
+ * What every connection of the pool needs. They are not startup parameters: PgBouncer refuses most of those, or drops
+ * them without a word.
+ */
+const settings = [
+  ['statement_timeout', '$1'],
+  ['lock_timeout', '$2'],
+  ['idle_in_transaction_session_timeout', `'${IDLE_IN_TRANSACTION_MS}'`],
+  // The answer to a save promises that it is on disk, whatever the server's default. A stricter default stays.
+  [
+    'synchronous_commit',
+    `CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END`,
+  ],
+  // Prisma reads each time as UTC, whatever its offset.
+  ['timezone', `'UTC'`],
+]
+const backend = 'pg_backend_pid() AS backend'
+const set = `SELECT ${settings.map(([name = '', value = '']) => `set_config('${name}', ${value}, false) AS ${name}`).join(', ')}, ${backend}`
+const read = `SELECT ${settings.map(([name = '']) => `current_setting('${name}') AS ${name}`).join(', ')}, ${backend}`
+
+/**
+ * Makes a function that sets the settings of a new connection, and then reads them in a transaction of its own. It
+ * throws where they are not what was set; the connection is then of no use. Whether a pooler gives each transaction
+ * another backend is checked at the start (migrations/session-check.ts); one that changes later may be noticed here.
+ */
+export function sessionSetter({ statementTimeoutMs, lockTimeoutMs }: SessionTimeouts) {
+  return async (client: ClientBase): Promise<void> => {
+    const { rows: wanted } = await client.query<Record<string, unknown>>(set, [statementTimeoutMs, lockTimeoutMs])
+    const { rows: found } = await client.query<Record<string, unknown>>(read)
+    const lost = Object.keys(wanted[0] ?? {}).filter((name) => found[0]?.[name] !== wanted[0]?.[name])
+    if (lost.length === 0) return
+    throw new Error(
+      `A connection did not keep its settings (${lost.join(', ')}): a pooler between Waymark and PostgreSQL must run in session mode`,
+    )
+  }
+}
