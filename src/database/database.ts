@@ -125,16 +125,20 @@ export function forCaller(
 export function openDatabase(options: DatabaseOptions): Database {
   const { connectTimeoutMs, statementTimeoutMs } = options
   const setSession = sessionSetter({ statementTimeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS })
+  // pg-pool waits for the promise, although its types do not say so.
+  const newConnection: { readonly onConnect: (client: pg.ClientBase) => Promise<void> } = {
+    async onConnect(client) {
+      await refuseStandby(client)
+      await setSession(client)
+    },
+  }
   const pool = new pg.Pool({
     ...connectionConfig({ url: options.url, applicationName: 'waymark', connectTimeoutMs }),
     types: columnTypes,
     max: options.poolSize,
     idleTimeoutMillis: 30_000,
     query_timeout: statementTimeoutMs + SILENCE_MARGIN_MS,
-    onConnect: async (client) => {
-      await refuseStandby(client)
-      await setSession(client)
-    },
+    ...newConnection,
   })
   // The pool discards an idle connection that breaks. Without a listener, its error would end the process.
   pool.on('error', (error) => options.log.warn({ err: error }, 'an idle database connection broke'))

@@ -69,17 +69,18 @@ describe('DATABASE_URL', () => {
     ['[::1]:1,[fe80::2],127.0.0.1:3/app', ['[::1]:1/app', '[fe80::2]/app', '127.0.0.1:3/app']],
     ['db1,db2/app?port=7', ['db1/app?port=7', 'db2/app?port=7']],
     ['db1,db2/app?port=7,8', ['db1/app?port=7', 'db2/app?port=8']],
-    ['/app?host=db1,db2&port=7,8', ['/app?host=db1&port=7', '/app?host=db2&port=8']],
-    ['none/app?host=%2Frun%2Fone,db2', ['/app?host=%2Frun%2Fone', '/app?host=db2']],
+    ['/app?host=db1,db2&port=7,8', ['localhost/app?host=db1&port=7', 'localhost/app?host=db2&port=8']],
+    ['ada@/app?host=db1', ['ada@localhost/app?host=db1']],
+    ['none/app?host=%2Frun%2Fone,db2', ['localhost/app?host=%2Frun%2Fone', 'localhost/app?host=db2']],
     ['db1,db2/app?sslmode=disable&load_balance_hosts=disable', ['db1/app?sslmode=disable', 'db2/app?sslmode=disable']],
     [
       'db1,db2?target_session_attrs=read-write&application_name=a',
       ['db1?application_name=a', 'db2?application_name=a'],
     ],
-  ])('of several hosts is one for each, which asks for the one that takes writes: %s', (given, expected) => {
+  ])('of several hosts is one for each, and the one that takes writes is looked for: %s', (given, expected) => {
     expect(parseDatabaseUrl(`postgres://${given}`)).toEqual({
       hostUrls: expected.map((url) => `postgresql://${url}`),
-      target: 'read-write',
+      target: expected.length > 1 ? 'read-write' : undefined,
     })
   })
 

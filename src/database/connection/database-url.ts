@@ -67,7 +67,7 @@ function readAddress(url: string, setting: string): DatabaseAddress {
 const OWN_PARAMETERS = new Set(['host', 'port', 'target_session_attrs', 'load_balance_hosts'])
 
 interface Host {
-  /** In the form of an authority; empty where the parameters name it. */
+  /** In the form of an authority. */
   readonly host: string
   readonly parameter: readonly string[]
 }
@@ -84,7 +84,8 @@ function hostsOf(authority: string, parameters: readonly string[], setting: stri
   const named = host.split(',')
   requirePorts(ports, named.length, setting)
   return named.map((each, place) => ({
-    host: '',
+    // No URL has a user and no host. node-postgres prefers the parameter.
+    host: 'localhost',
     parameter: [`host=${encodeURIComponent(each)}`, ...portParameter(ports, place)],
   }))
 }
