@@ -1,5 +1,5 @@
 // Runs a command of Waymark from a checkout: node scripts/start.mjs [serve | migrate | verify | seed | key ... |
-// print-schema]
+// export | import | print-schema]
 // It runs in this process, so that signals reach the server.
 import { parentPid } from './children.mjs'
 import { prepare } from './prepare.mjs'

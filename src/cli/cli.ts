@@ -13,6 +13,8 @@ const USAGE = `usage: waymark [<command>], in a checkout: npm start -- [<command
   repair         apply every migration and function once more, where somebody dropped or changed what they make
   feed reset     begin a new generation of the feeds, after a restore or a failover (docs/feeds.md)
 ${KEY_USAGE}
+  export <file>  write the state of every list to a file (docs/operations.md)
+  import <file>  write the lists of such a file over what is there; exit 1 if one was refused
   seed           fill the database with a small data set to try things on
   print-schema   print the API as SDL
 Settings come from the environment and from .env; docs/settings.md lists them.`
@@ -124,6 +126,17 @@ function tellStop(reason: StopReason, log: Logger): void {
   else log.info({ signal: reason }, 'stopping')
 }
 
+function transferCommand(name: 'export' | 'import', [path, ...rest]: readonly string[]): (run: Run) => Promise<number> {
+  return (run) => {
+    if (path === undefined || rest.length > 0) throw new StartupError(`send ${name} <file>.`)
+    const { migrateOnStart: mayMigrate } = run.config
+    return onDatabase(run, async (databaseUrl) => {
+      const { runExport, runImport } = await import('./transfer.ts')
+      return (name === 'export' ? runExport : runImport)({ databaseUrl, mayMigrate, path, print })
+    })
+  }
+}
+
 function keyCommand(args: readonly string[]): (run: Run) => Promise<number> {
   return (run) => {
     // Checked before a database is started for the command.
@@ -189,6 +202,14 @@ function printError(line: string): void {
   process.stderr.write(`waymark: ${line}\n`)
 }
 
+/** undefined: there is no such command. */
+function commandOf(argv: readonly string[]): ((run: Run) => Promise<number>) | undefined {
+  const [first, ...args] = argv
+  if (first === 'key') return keyCommand(args)
+  if (first === 'export' || first === 'import') return transferCommand(first, args)
+  return commands[argv.join(' ') || 'serve']
+}
+
 /**
  * Runs one command.
  * @param argv the arguments after the program's name
@@ -196,8 +217,7 @@ function printError(line: string): void {
  * @returns the exit code: 0; 1 if the command's answer is no; 2 if it could not begin (one line on stderr says why)
  */
 export async function main(argv: readonly string[], { parentPid }: { readonly parentPid: number }): Promise<number> {
-  const name = argv.join(' ') || 'serve'
-  const command = argv[0] === 'key' ? keyCommand(argv.slice(1)) : commands[name]
+  const command = commandOf(argv)
   const wantsHelp = argv[0] === 'help' || argv.some((argument) => argument === '--help' || argument === '-h')
   if (!command || wantsHelp) {
     ;(wantsHelp ? process.stdout : process.stderr).write(`${USAGE}\n`)

@@ -29,6 +29,7 @@ const commands = blocks.filter(({ language }) => ['sh', 'bash', 'shell', 'consol
 const ELSEWHERE: Readonly<Record<string, string>> = {
   'docs/database.md backup': 'test/integration/database/isolation.test.ts',
   'docs/database.md restore': 'test/integration/database/isolation.test.ts',
+  'docs/operations.md transfer': 'test/integration/cli/transfer.test.ts',
 }
 /** What a page says to start first, so to speak: README's server runs while the others are read. */
 const ORDER = ['README.md', 'docs/access.md', 'docs/feeds.md', 'docs/database.md', 'examples/README.md']
