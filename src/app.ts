@@ -16,6 +16,7 @@ import { createGroupCommit } from './concurrency/group-commit.ts'
 import { migrate } from './database/migrations/migrate.ts'
 import type { Partition } from './database/partitions.ts'
 import { EVENT_PATIENCE_MS, Patience } from './concurrency/patience.ts'
+import { requireRights } from './database/migrations/require-rights.ts'
 import { requirePrimary } from './database/migrations/require-primary.ts'
 import { whyNotServing } from './database/serving.ts'
 import { requireSessions } from './database/migrations/session-check.ts'
@@ -82,6 +83,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     await requirePrimary({ databaseUrl: directUrl })
     if (config.migrateOnStart) await migrate({ databaseUrl: directUrl, log })
     else await requireMigrated({ databaseUrl: directUrl })
+    await requireRights({ databaseUrl })
     const tracing = await prepareTracing(config)
     // Closed after what it traces, so that the end of the other parts is traced too.
     if (tracing) releasers.push(() => tracing.close())

@@ -194,6 +194,11 @@ async function onDatabase(
   }
 }
 
+async function problemOfDatabase(error: unknown): Promise<StartupError | undefined> {
+  const { databaseProblem } = await import('../database/migrations/migration-errors.ts')
+  return databaseProblem(error)
+}
+
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
 }
@@ -229,8 +234,9 @@ export async function main(argv: readonly string[], { parentPid }: { readonly pa
     const npmParentPid = config.isStartedByNpm ? parentPid : undefined
     return await command({ config, stopRequest: () => stopRequest(npmParentPid) })
   } catch (error) {
-    if (!(error instanceof StartupError)) throw error
-    printError(error.message)
+    const problem = error instanceof StartupError ? error : await problemOfDatabase(error)
+    if (!problem) throw error
+    printError(problem.message)
     return 2
   }
 }

@@ -129,7 +129,7 @@ function isNetworkFailure(error: unknown): boolean {
 }
 
 /** The error and what it wraps: `cause`, the members of an AggregateError, Prisma's meta.driverAdapterError. */
-function layersOf(error: unknown, depth = 0): object[] {
+export function layersOf(error: unknown, depth = 0): object[] {
   if (typeof error !== 'object' || error === null || depth > 4) return []
   const { cause, meta, errors } = error as {
     cause?: unknown

@@ -1,6 +1,6 @@
 import type { Database } from './database.ts'
 import { sqlState } from './errors.ts'
-import { READ_ONLY } from './standby.ts'
+import { READ_ONLY } from './connection/standby.ts'
 
 /**
  * Checks that the database takes writes. The statement needs the right to lock rows and locks none; PostgreSQL refuses

@@ -1,4 +1,5 @@
 import type { ClientBase } from 'pg'
+import { plainSettings } from './plain-session.ts'
 
 export interface SessionTimeouts {
   /** The database cancels a statement after this time, milliseconds. */
@@ -23,8 +24,7 @@ const settings = [
     'synchronous_commit',
     `CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END`,
   ],
-  // Prisma reads each time as UTC, whatever its offset.
-  ['timezone', `'UTC'`],
+  ...plainSettings.map(([name, value]) => [name, `'${value}'`]),
 ]
 const backend = 'pg_backend_pid() AS backend'
 const set = `SELECT ${settings.map(([name = '', value = '']) => `set_config('${name}', ${value}, false) AS ${name}`).join(', ')}, ${backend}`

@@ -1,5 +1,5 @@
 import { StartupError } from '../../errors/startup-error.ts'
-import { isStandby } from '../standby.ts'
+import { isStandby } from '../connection/standby.ts'
 import { withSetupConnection } from './setup-connection.ts'
 
 /** For the start of a server. Changes nothing. @throws StartupError if the database is a hot standby */

@@ -3,13 +3,16 @@ import { StartupError } from '../../errors/startup-error.ts'
 import { openConnection } from '../connection/connection.ts'
 import { parseDatabaseUrl } from '../connection/database-url.ts'
 import { NoHostError } from '../connection/host-search.ts'
+import { plainSession } from '../connection/plain-session.ts'
+import { requireUsable } from './usable-database.ts'
 
 const connectTimeoutMs = 10_000
 
 /**
  * Runs `use` on a connection of its own, and closes it. For work before there is a pool: migrating, verifying.
  * @param setting the name of the setting that holds the URL, for messages
- * @throws StartupError if the database cannot be reached; what `use` throws passes unchanged
+ * @throws StartupError if the database cannot be reached, or is one that Waymark cannot use; what `use` throws passes
+ *   unchanged
  */
 export async function withSetupConnection<Result>(
   databaseUrl: string,
@@ -18,6 +21,8 @@ export async function withSetupConnection<Result>(
 ): Promise<Result> {
   const client = await open(databaseUrl, setting)
   try {
+    await plainSession(client)
+    await requireUsable(client)
     return await use(client)
   } finally {
     await client.end()

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,6 +20,10 @@ const folders = [
   ...['15', '16', '17'].map((major) => `/usr/lib/postgresql/${major}/bin`),
   ...(process.env['POSTGRES_BINARIES'] ?? '').split(':'),
 ].filter((folder) => folder !== '' && existsSync(join(folder, 'postgres')))
+const isOld = (folder: string) =>
+  / (9\.\d+|1[0-4])\b/.test(execFileSync(join(folder, 'postgres'), ['--version'], { encoding: 'utf8' }))
+const oldFolders = folders.filter(isOld)
+const newFolders = folders.filter((folder) => !oldFolders.includes(folder))
 const packed = await readFile(new URL('../../data/schema-013.sql.gz', import.meta.url))
 
 describe('on another PostgreSQL than the embedded one', () => {
@@ -27,7 +32,14 @@ describe('on another PostgreSQL than the embedded one', () => {
       context.skip('no PostgreSQL 15, 16 or 17: apt-get install postgresql, or POSTGRES_BINARIES')
   })
 
-  it.each(folders)(
+  it.each(oldFolders)('refuses one that is too old, in a line that says so: %s', async (folder) => {
+    await using postgres = await startOtherPostgres(folder)
+    await expect(migrate({ databaseUrl: postgres.url })).rejects.toThrow(
+      /is on PostgreSQL .* needs 15 or newer: upgrade it/,
+    )
+  })
+
+  it.each(newFolders)(
     'migrates to what prisma/schema.sql says, takes 013 over, and retires partitions: %s',
     async (folder) => {
       await using postgres = await startOtherPostgres(folder)

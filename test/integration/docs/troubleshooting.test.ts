@@ -17,8 +17,9 @@ import { codeBlocks, patternOf, readDocument, sectionOf } from './markdown.ts'
 vi.setConfig({ testTimeout: 120_000 })
 
 const guide = await readDocument('docs/troubleshooting.md')
-// The one of the image is provoked in dockerfile.test.ts, and the one of a standby in standby.test.ts.
-const elsewhere = ['not-installed', 'standby']
+// The one of the image is provoked in dockerfile.test.ts, that of a standby in
+// standby.test.ts, and that of a lost connection in startup-problems.test.ts.
+const elsewhere = ['not-installed', 'standby', 'lost']
 const messages = codeBlocks(guide).filter(
   ({ language, name }) => language === 'text' && !elsewhere.includes(name ?? ''),
 )
@@ -160,6 +161,32 @@ const scenarios: Record<string, () => Promise<string>> = {
   async 'denied-migrate'() {
     await using database = await createTestDatabase('empty')
     return await withPowerlessRole(database, (url) => refusal(['migrate'], { DATABASE_URL: url }))
+  },
+  async 'denied-serve'() {
+    await using database = await createTestDatabase()
+    return await withPowerlessRole(database, async (url) => {
+      const role = new URL(url).username
+      await database.query(
+        `GRANT USAGE ON SCHEMA crawler TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA crawler TO ${role}`,
+      )
+      try {
+        return await refusal(['serve'], { DATABASE_URL: url })
+      } finally {
+        await database.query(`DROP OWNED BY ${role}`)
+      }
+    })
+  },
+  async encoding() {
+    const name = `waymark_latin1_${randomBytes(5).toString('hex')}`
+    const serverUrl = inject('serverUrl')
+    await withClient(serverUrl, (client) =>
+      client.query(`CREATE DATABASE ${name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`),
+    )
+    try {
+      return await refusal(['verify'], { DATABASE_URL: urlOfDatabase(serverUrl, name) })
+    } finally {
+      await withClient(serverUrl, (client) => client.query(`DROP DATABASE ${name}`))
+    }
   },
   edited: () => migrateRefusal('migrated', `UPDATE crawler.schema_migration SET sha256 = '0' WHERE name LIKE '001%'`),
   newer: () =>
