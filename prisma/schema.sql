@@ -223,6 +223,10 @@ CREATE INDEX crawl_session_worker_started ON crawler.crawl_session USING btree (
 
 CREATE TRIGGER crawl_session_feed AFTER INSERT OR DELETE OR UPDATE ON crawler.crawl_session FOR EACH ROW EXECUTE FUNCTION crawler.record_session_event();
 
+CREATE TRIGGER crawl_session_lease_made AFTER INSERT ON crawler.crawl_session FOR EACH ROW WHEN ((((new.status)::text = 'running'::text) AND (new.epoch > 0) AND (new.lease_expires_at IS NOT NULL))) EXECUTE FUNCTION crawler.watch_lease();
+
+CREATE TRIGGER crawl_session_lease_moved AFTER UPDATE ON crawler.crawl_session FOR EACH ROW WHEN ((((new.status)::text = 'running'::text) AND (new.epoch > 0) AND (new.lease_expires_at IS NOT NULL) AND ((new.lease_expires_at < old.lease_expires_at) OR (old.lease_expires_at IS NULL) OR ((old.status)::text <> 'running'::text) OR (old.epoch <= 0) OR ((new.session_id)::text <> (old.session_id)::text) OR (new.stall_look_at IS DISTINCT FROM old.stall_look_at) OR ((new.stall_told IS NOT NULL) AND ((((((new.position_moved_at IS DISTINCT FROM old.position_moved_at) OR (new.started_at IS DISTINCT FROM old.started_at)) OR (new.loop_hits IS DISTINCT FROM old.loop_hits)) OR (new.empty_saves IS DISTINCT FROM old.empty_saves)) OR (new.rate_limited_until IS DISTINCT FROM old.rate_limited_until)) OR (new.lease_seconds IS DISTINCT FROM old.lease_seconds))) OR (new.lease_seconds < old.lease_seconds)))) EXECUTE FUNCTION crawler.watch_lease();
+
 CREATE TRIGGER crawl_session_no_truncate BEFORE TRUNCATE ON crawler.crawl_session FOR EACH STATEMENT EXECUTE FUNCTION crawler.refuse_truncate();
 
 CREATE TRIGGER crawl_session_used_ids AFTER DELETE ON crawler.crawl_session REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION crawler.keep_used_session_ids();
@@ -353,6 +357,19 @@ ALTER TABLE crawler.item_list ADD CONSTRAINT item_list_pkey PRIMARY KEY (user_id
 
 CREATE INDEX item_list_list_id ON crawler.item_list USING btree (list_id);
 
+CREATE TABLE crawler.lease_look (
+  session_id character varying(255) NOT NULL,
+  look_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE crawler.lease_look ADD CONSTRAINT lease_look_pkey PRIMARY KEY (session_id);
+
+CREATE INDEX lease_look_look_at ON crawler.lease_look USING btree (look_at);
+
+ALTER TABLE crawler.lease_look SET (autovacuum_vacuum_cost_delay=0);
+
+ALTER TABLE crawler.lease_look SET (autovacuum_vacuum_scale_factor=0.02);
+
 CREATE TABLE crawler.log_partition (
   name text NOT NULL,
   parent text NOT NULL,
@@ -369,7 +386,10 @@ ALTER TABLE crawler.log_partition ADD CONSTRAINT log_partition_pkey PRIMARY KEY 
 CREATE TABLE crawler.reaper (
   only_row boolean NOT NULL DEFAULT true,
   ticked_at timestamp with time zone NOT NULL DEFAULT now(),
-  clock_back interval NOT NULL DEFAULT '00:00:00'::interval
+  clock_back interval NOT NULL DEFAULT '00:00:00'::interval,
+  alive_after timestamp with time zone,
+  alive_again_at timestamp with time zone,
+  swept_up_to character varying(255) NOT NULL DEFAULT ''::character varying
 );
 
 ALTER TABLE crawler.reaper ADD CONSTRAINT reaper_only_row_check CHECK (only_row);
@@ -551,7 +571,7 @@ BEGIN
     END IF;
   ELSIF state.owner_session_id IS NOT NULL THEN
     SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
-    IF FOUND AND crawler.is_live(named.status, named.epoch, named.lease_expires_at) THEN
+    IF FOUND AND crawler.is_alive(named.status, named.epoch, named.lease_expires_at, named.lease_seconds, named.heartbeat_at) THEN
       outcome := 'STREAM_BUSY';
     END IF;
   END IF;
@@ -731,6 +751,21 @@ AS $function$
     ELSE width_bucket(extract(epoch FROM completed_at - started_at), ARRAY[0, 1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144]::numeric[]) END
 $function$;
 
+-- crawler.end_outage(timestamp with time zone,timestamp with time zone,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.end_outage(alive_at timestamp with time zone, lease_now timestamp with time zone, now timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  longest_lease CONSTANT interval := '1 hour';
+BEGIN
+  PERFORM crawler.look_at_leases(now, alive_at);
+  UPDATE crawler.reaper r
+  SET alive_after = CASE WHEN r.alive_again_at + longest_lease > alive_at THEN least(r.alive_after, alive_at) ELSE alive_at END,
+      alive_again_at = lease_now;
+END
+$function$;
+
 -- crawler.end_session(text,text,integer,text,text,text,text[])
 CREATE OR REPLACE FUNCTION crawler.end_session(of_session text, new_status text, processed integer, output_path text, message text, actor text, reach text[])
  RETURNS TABLE(outcome text, session jsonb, detail integer)
@@ -829,15 +864,6 @@ BEGIN
 END
 $function$;
 
--- crawler.extend_leases(timestamp with time zone,timestamp with time zone)
-CREATE OR REPLACE FUNCTION crawler.extend_leases(alive_at timestamp with time zone, lease_now timestamp with time zone)
- RETURNS void
- LANGUAGE sql
-AS $function$
-  UPDATE crawler.crawl_session s SET lease_expires_at = greatest(s.lease_expires_at, lease_now + s.lease_seconds * interval '1 second')
-  WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at > alive_at
-$function$;
-
 -- crawler.fence_catch_up(text,text)
 CREATE OR REPLACE FUNCTION crawler.fence_catch_up(of_user text, of_stream text)
  RETURNS void
@@ -847,6 +873,34 @@ AS $function$
   FROM crawler.crawl_session s
   WHERE st.user_id = of_user AND st.stream = of_stream AND s.session_id = st.owner_session_id
     AND s.status = 'running' AND s.mode = 'CATCH_UP'
+$function$;
+
+-- crawler.find_leases(text,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.find_leases(after text, lease_now timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  most CONSTANT integer := 500;
+  last text;
+  looked integer;
+BEGIN
+  WITH live AS MATERIALIZED (
+    SELECT s.session_id FROM crawler.crawl_session s
+    WHERE s.status = 'running' AND s.epoch > 0 AND s.session_id > after ORDER BY s.session_id LIMIT most
+  ), added AS (
+    INSERT INTO crawler.lease_look (session_id, look_at)
+    SELECT l.session_id, lease_now FROM live l WHERE NOT EXISTS (SELECT FROM crawler.lease_look k WHERE k.session_id = l.session_id)
+    ON CONFLICT DO NOTHING
+  )
+  SELECT max(l.session_id), count(*) INTO last, looked FROM live l;
+  RETURN CASE WHEN looked = most THEN last ELSE '' END;
+END
 $function$;
 
 -- crawler.forget_keys(text,text,integer)
@@ -949,7 +1003,7 @@ BEGIN
     END IF;
     IF state.owner_session_id IS NOT NULL THEN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
-      IF FOUND AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+      IF FOUND AND crawler.is_alive(owner.status, owner.epoch, owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) THEN
         outcome := 'STREAM_BUSY';
         session := to_jsonb(owner);
         RETURN NEXT;
@@ -1027,11 +1081,11 @@ BEGIN
 END
 $function$;
 
--- crawler.is_live(text,integer,timestamp with time zone)
-CREATE OR REPLACE FUNCTION crawler.is_live(status text, epoch integer, lease_expires_at timestamp with time zone)
+-- crawler.is_alive(text,integer,timestamp with time zone,integer,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.is_alive(status text, epoch integer, lease_expires_at timestamp with time zone, lease_seconds integer, heartbeat_at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
-AS $function$ SELECT status = 'running' AND epoch > 0 AND lease_expires_at > crawler.lease_clock() $function$;
+AS $function$ SELECT status = 'running' AND epoch > 0 AND crawler.lease_end(lease_expires_at, lease_seconds, heartbeat_at) > crawler.lease_clock() $function$;
 
 -- crawler.is_made_id(text)
 CREATE OR REPLACE FUNCTION crawler.is_made_id(session_id text)
@@ -1063,7 +1117,7 @@ BEGIN
     -- In seconds: a day of an interval is not always 24 hours long.
     UPDATE crawler.reaper SET ticked_at = keep_lease_clock.now, clock_back = make_interval(secs => extract(epoch FROM lease_now - keep_lease_clock.now)::float8);
     IF expected = '-infinity' OR gone > interval '2.5 seconds' THEN
-      PERFORM crawler.extend_leases(last_look, lease_now);
+      PERFORM crawler.end_outage(last_look, lease_now, keep_lease_clock.now);
     END IF;
     last_look := lease_now;
   END IF;
@@ -1112,6 +1166,18 @@ CREATE OR REPLACE FUNCTION crawler.lease_clock()
  RETURNS timestamp with time zone
  LANGUAGE sql
 AS $function$ SELECT crawler.clock() + crawler.lease_offset() $function$;
+
+-- crawler.lease_end(timestamp with time zone,integer,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.lease_end(expires_at timestamp with time zone, lease_seconds integer, heartbeat_at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  SELECT greatest(expires_at, CASE
+    WHEN expires_at > (SELECT r.alive_after FROM crawler.reaper r)
+      AND (heartbeat_at > (SELECT r.alive_again_at FROM crawler.reaper r)) IS NOT TRUE
+    THEN (SELECT r.alive_again_at FROM crawler.reaper r) + lease_seconds * interval '1 second' END)
+$function$;
 
 -- crawler.lease_offset()
 CREATE OR REPLACE FUNCTION crawler.lease_offset()
@@ -1176,6 +1242,79 @@ BEGIN
     END IF;
     INSERT INTO crawler.crawl_state (user_id, stream) VALUES (of_user, of_stream) ON CONFLICT DO NOTHING;
   END LOOP;
+END
+$function$;
+
+-- crawler.look_at_leases(timestamp with time zone,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.look_at_leases(now timestamp with time zone, lease_now timestamp with time zone, OUT reaped integer, OUT told integer, OUT is_full boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  most_looks CONSTANT integer := 1000;
+  most_writes CONSTANT integer := 50;
+  ahead CONSTANT interval := lease_now - now;
+  looks integer;
+  writes integer := 0;
+  due record;
+  held crawler.crawl_session;
+  reason text;
+BEGIN
+  reaped := 0;
+  told := 0;
+  FOR due IN
+    WITH due AS MATERIALIZED (
+      SELECT l.session_id FROM crawler.lease_look l WHERE l.look_at <= lease_now ORDER BY l.look_at LIMIT most_looks FOR UPDATE SKIP LOCKED
+    ), judged AS MATERIALIZED (
+      SELECT d.session_id, s.session_id IS NOT NULL AS is_running, ends.at AS ends_at, stall.look_at AS stall_at,
+        (stall.reason IS NULL) <> (s.stall_told IS NULL) AS has_news
+      FROM due d
+      LEFT JOIN crawler.crawl_session s ON s.session_id = d.session_id AND s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at IS NOT NULL
+      CROSS JOIN LATERAL (SELECT crawler.lease_end(s.lease_expires_at, s.lease_seconds, s.heartbeat_at) AS at) AS ends
+      CROSS JOIN LATERAL (SELECT
+        crawler.stall_reason(s.loop_hits, s.empty_saves, s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_now,
+          s.rate_limited_until, now) AS reason,
+        CASE WHEN s.stall_told IS NULL THEN crawler.next_stall_look(s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_now,
+          s.rate_limited_until + ahead) END AS look_at) AS stall
+    ), gone AS (
+      DELETE FROM crawler.lease_look l USING judged j WHERE l.session_id = j.session_id AND NOT j.is_running
+    ), later AS (
+      UPDATE crawler.lease_look l
+      -- A stall that is due has been told, or is not one yet at this very moment.
+      SET look_at = least(j.ends_at, CASE WHEN j.stall_at IS NOT NULL THEN greatest(j.stall_at, lease_now + interval '1 second') END)
+      FROM judged j WHERE l.session_id = j.session_id AND j.is_running AND j.ends_at > lease_now AND NOT j.has_news
+    )
+    SELECT j.session_id, j.is_running AND (j.ends_at <= lease_now OR j.has_news) AS is_written, count(*) OVER () AS looks FROM judged j
+  LOOP
+    looks := due.looks;
+    CONTINUE WHEN NOT due.is_written;
+    EXIT WHEN writes = most_writes;
+    writes := writes + 1;
+    SELECT * INTO held FROM crawler.crawl_session c WHERE c.session_id = due.session_id FOR UPDATE SKIP LOCKED;
+    -- Otherwise it stays due: what another transaction has just written is judged by the next call.
+    CONTINUE WHEN NOT FOUND OR held.status <> 'running' OR held.lease_expires_at IS NULL;
+    IF crawler.lease_end(held.lease_expires_at, held.lease_seconds, held.heartbeat_at) <= lease_now THEN
+      PERFORM crawler.expire_session(held.session_id, now);
+      DELETE FROM crawler.lease_look l WHERE l.session_id = held.session_id;
+      reaped := reaped + 1;
+      CONTINUE;
+    END IF;
+    reason := crawler.stall_reason(held.loop_hits, held.empty_saves, held.lease_seconds, coalesce(held.position_moved_at, held.started_at), lease_now,
+      held.rate_limited_until, now);
+    CONTINUE WHEN (reason IS NULL) = (held.stall_told IS NULL);
+    UPDATE crawler.crawl_session c SET stall_told = reason WHERE c.session_id = held.session_id;
+    UPDATE crawler.lease_look l
+    SET look_at = least(crawler.lease_end(held.lease_expires_at, held.lease_seconds, held.heartbeat_at), CASE WHEN reason IS NULL THEN greatest(lease_now + interval '1 second',
+      crawler.next_stall_look(held.lease_seconds, coalesce(held.position_moved_at, held.started_at), lease_now, held.rate_limited_until + ahead)) END)
+    WHERE l.session_id = held.session_id;
+    told := told + 1;
+  END LOOP;
+  is_full := coalesce(looks, 0) >= most_looks OR writes >= most_writes;
 END
 $function$;
 
@@ -1257,7 +1396,7 @@ BEGIN
     WHERE s.user_id IN (from_user, to_user) AND s.stream = ANY (streams) AND s.owner_session_id IS NOT NULL
     ORDER BY s.stream COLLATE "C", s.user_id COLLATE "C" LOOP
     SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = key.owner_session_id FOR UPDATE;
-    IF FOUND AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+    IF FOUND AND crawler.is_alive(owner.status, owner.epoch, owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) THEN
       outcome := 'STREAM_BUSY';
       session := to_jsonb(owner);
       RETURN NEXT;
@@ -1516,29 +1655,47 @@ CREATE OR REPLACE FUNCTION crawler.reap()
 AS $function$
 DECLARE
   kept record;
-  reaped integer := 0;
-  expired record;
 BEGIN
   SELECT * INTO kept FROM crawler.keep_lease_clock(NULL);
   IF kept.now IS NULL THEN
     RETURN 0;
   END IF;
-  UPDATE crawler.reaper SET ticked_at = kept.now;
-  IF kept.lease_now - kept.last_look > interval '2.5 seconds' THEN
-    -- Reapers look each second, and the shortest lease is 5 s: of a gap of half of it a crawler that renews in time may
-    -- know nothing. Nobody could renew while nobody served: whoever was alive then is given a whole lease from now. A
-    -- clock that goes forward by more looks the same.
-    PERFORM crawler.extend_leases(kept.last_look, kept.lease_now);
+  RETURN (SELECT l.reaped FROM crawler.see_leases(kept.now, kept.lease_now, kept.last_look) l);
+END
+$function$;
+
+-- crawler.reaper_tick(timestamp with time zone,boolean)
+CREATE OR REPLACE FUNCTION crawler.reaper_tick(expected timestamp with time zone, again boolean, OUT reaped integer, OUT told integer, OUT is_full boolean, OUT lease_seconds double precision, OUT lease_ahead_ms double precision, OUT alive_after timestamp with time zone, OUT alive_again_at timestamp with time zone)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+  at CONSTANT timestamptz := crawler.clock();
+  kept record;
+  looked record;
+BEGIN
+  reaped := 0;
+  told := 0;
+  is_full := false;
+  IF NOT again THEN
+    SELECT extract(epoch FROM at + r.clock_back), extract(epoch FROM r.clock_back) * 1000, r.alive_after, r.alive_again_at
+    INTO lease_seconds, lease_ahead_ms, alive_after, alive_again_at
+    FROM crawler.reaper r WHERE r.ticked_at <= at AND r.ticked_at > at - interval '0.9 seconds';
+    IF FOUND THEN
+      RETURN;
+    END IF;
   END IF;
-  FOR expired IN
-    SELECT s.session_id FROM crawler.crawl_session s
-    WHERE s.status = 'running' AND s.epoch > 0 AND s.lease_expires_at <= kept.lease_now
-    ORDER BY s.session_id FOR UPDATE SKIP LOCKED
-  LOOP
-    PERFORM crawler.expire_session(expired.session_id, kept.now);
-    reaped := reaped + 1;
-  END LOOP;
-  RETURN reaped;
+  SELECT * INTO kept FROM crawler.keep_lease_clock(expected);
+  IF kept.now IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT * INTO looked FROM crawler.see_leases(kept.now, kept.lease_now, kept.last_look);
+  reaped := looked.reaped;
+  told := looked.told;
+  is_full := looked.is_full;
+  lease_seconds := extract(epoch FROM kept.lease_now);
+  lease_ahead_ms := extract(epoch FROM kept.lease_now - kept.now) * 1000;
+  SELECT r.alive_after, r.alive_again_at INTO alive_after, alive_again_at FROM crawler.reaper r;
 END
 $function$;
 
@@ -1748,7 +1905,7 @@ BEGIN
     IF state.owner_session_id IS NOT NULL THEN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
     END IF;
-    IF owner.session_id IS NOT NULL AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+    IF owner.session_id IS NOT NULL AND crawler.is_alive(owner.status, owner.epoch, owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) THEN
       outcome := 'STREAM_BUSY';
       session := to_jsonb(owner);
     ELSIF expected_version <> current_version THEN
@@ -2030,7 +2187,7 @@ BEGIN
         END IF;
       ELSIF state.owner_session_id IS NOT NULL THEN
         SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
-        IF FOUND AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+        IF FOUND AND crawler.is_alive(owner.status, owner.epoch, owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) THEN
           outcome := 'STREAM_BUSY';
           session := to_jsonb(owner);
           EXIT;
@@ -2312,6 +2469,22 @@ BEGIN
 END
 $function$;
 
+-- crawler.see_leases(timestamp with time zone,timestamp with time zone,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.see_leases(now timestamp with time zone, lease_now timestamp with time zone, last_look timestamp with time zone, OUT reaped integer, OUT told integer, OUT is_full boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  UPDATE crawler.reaper r SET ticked_at = see_leases.now, swept_up_to = crawler.find_leases(r.swept_up_to, lease_now);
+  IF lease_now - last_look > interval '2.5 seconds' THEN
+    -- Reapers look each second, and the shortest lease is 5 s: of a gap of half of it a crawler that renews in time may
+    -- know nothing. A clock that goes forward by more looks the same.
+    PERFORM crawler.end_outage(last_look, lease_now, now);
+  END IF;
+  SELECT l.reaped, l.told, l.is_full INTO reaped, told, is_full FROM crawler.look_at_leases(now, lease_now) l;
+END
+$function$;
+
 -- crawler.set_pause(text,text,timestamp with time zone,text,text)
 CREATE OR REPLACE FUNCTION crawler.set_pause(of_user text, of_stream text, new_until timestamp with time zone, new_reason text, new_paused_by text)
  RETURNS boolean
@@ -2404,7 +2577,7 @@ BEGIN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
       now := crawler.clock();
       lease_now := crawler.lease_clock();
-      IF owner.status = 'running' AND owner.lease_expires_at > lease_now AND NOT takeover THEN
+      IF owner.status = 'running' AND crawler.lease_end(owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) > lease_now AND NOT takeover THEN
         outcome := 'STREAM_BUSY';
         session := to_jsonb(owner);
         RETURN NEXT;
@@ -2421,7 +2594,7 @@ BEGIN
     END IF;
     -- Only now: whoever is refused ends nobody.
     IF owner.status = 'running' THEN
-      IF owner.lease_expires_at > lease_now THEN
+      IF crawler.lease_end(owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) > lease_now THEN
         UPDATE crawler.crawl_session s
         SET status = 'failed', error_message = 'taken over by session ' || new_id, completed_at = now, end_reason = 'TAKEN_OVER',
             lease_expires_at = NULL, rate_limited_until = NULL
@@ -2518,39 +2691,8 @@ CREATE OR REPLACE FUNCTION crawler.tell_stalls()
 AS $function$
 DECLARE
   at CONSTANT timestamptz := crawler.clock();
-  ahead CONSTANT interval := crawler.lease_offset();
-  lease_at CONSTANT timestamptz := at + ahead;
-  told integer;
-  recovered integer;
 BEGIN
-  WITH due AS MATERIALIZED (
-    SELECT s.session_id FROM crawler.crawl_session s
-    WHERE s.status = 'running' AND s.epoch > 0 AND s.stall_told IS NULL AND s.lease_expires_at > lease_at
-      AND coalesce(s.stall_look_at, '-infinity') <= lease_at
-    ORDER BY coalesce(s.stall_look_at, '-infinity') LIMIT 500 FOR UPDATE SKIP LOCKED
-  ), looked AS (
-    UPDATE crawler.crawl_session s
-    SET stall_told = crawler.stall_reason(s.loop_hits, s.empty_saves, s.lease_seconds, coalesce(s.position_moved_at, s.started_at),
-          lease_at, s.rate_limited_until, at),
-        stall_look_at = crawler.next_stall_look(s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_at,
-          s.rate_limited_until + ahead)
-    FROM due d WHERE s.session_id = d.session_id RETURNING s.stall_told
-  )
-  SELECT count(l.stall_told) INTO told FROM looked l;
-  WITH moving AS MATERIALIZED (
-    SELECT s.session_id FROM crawler.crawl_session s
-    WHERE s.status = 'running' AND s.epoch > 0 AND s.stall_told IS NOT NULL AND s.lease_expires_at > lease_at
-      AND crawler.stall_reason(s.loop_hits, s.empty_saves, s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_at,
-        s.rate_limited_until, at) IS NULL
-    LIMIT 500 FOR UPDATE SKIP LOCKED
-  ), moved AS (
-    UPDATE crawler.crawl_session s
-    SET stall_told = NULL, stall_look_at = crawler.next_stall_look(s.lease_seconds, coalesce(s.position_moved_at, s.started_at), lease_at,
-      s.rate_limited_until + ahead)
-    FROM moving m WHERE s.session_id = m.session_id RETURNING 1
-  )
-  SELECT count(*) INTO recovered FROM moved;
-  RETURN told + recovered;
+  RETURN (SELECT l.told FROM crawler.look_at_leases(at, at + crawler.lease_offset()) l);
 END
 $function$;
 
@@ -2589,6 +2731,21 @@ BEGIN
     END IF;
   END IF;
   RETURN NEXT;
+END
+$function$;
+
+-- crawler.watch_lease()
+CREATE OR REPLACE FUNCTION crawler.watch_lease()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+  INSERT INTO crawler.lease_look AS l (session_id, look_at)
+  VALUES (NEW.session_id, CASE WHEN TG_OP = 'INSERT' THEN NEW.lease_expires_at ELSE least(NEW.lease_expires_at, crawler.lease_clock()) END)
+  ON CONFLICT (session_id) DO UPDATE SET look_at = EXCLUDED.look_at WHERE l.look_at > EXCLUDED.look_at;
+  RETURN NULL;
 END
 $function$;
 

@@ -7,7 +7,7 @@ import { startRetention } from './maintenance/retention.ts'
 import { createSaveWriter, MAX_SET_SIZE, type SaveOutcome } from './crawl/save/store.ts'
 import type { SaveCommand } from './crawl/save/input.ts'
 import { type Config, isLoopback } from './config.ts'
-import { createDatabaseClock, readLeaseAhead } from './database/clock.ts'
+import { createDatabaseClock, type MeasuredClock, readLeaseAhead } from './database/clock.ts'
 import { type Database, forCaller, openDatabase } from './database/database.ts'
 import { startEmbedded } from './database/embedded/embedded.ts'
 import { faultOf } from './database/errors.ts'
@@ -64,6 +64,8 @@ export interface Paces extends FeedOptions {
   readonly rateMinuteSeconds?: number
   /** The time before the first run of retention and between two runs, milliseconds. */
   readonly pruneEachMs?: number
+  /** Called with the clock that the server measures, for tests that move the database's. */
+  readonly onClock?: (clock: MeasuredClock) => void
 }
 
 /**
@@ -101,6 +103,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
 
     const clock = createDatabaseClock(database)
     await clock.measure(await readLeaseAhead(database))
+    paces.onClock?.(clock)
     const measuring = setInterval(() => {
       clock.measure().catch((error: unknown) => log.debug({ err: error }, 'the database’s clock could not be read'))
     }, CLOCK_MEASURE_MS)

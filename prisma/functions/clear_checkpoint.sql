@@ -32,7 +32,7 @@ BEGIN
     END IF;
   ELSIF state.owner_session_id IS NOT NULL THEN
     SELECT * INTO named FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
-    IF FOUND AND crawler.is_live(named.status, named.epoch, named.lease_expires_at) THEN
+    IF FOUND AND crawler.is_alive(named.status, named.epoch, named.lease_expires_at, named.lease_seconds, named.heartbeat_at) THEN
       outcome := 'STREAM_BUSY';
     END IF;
   END IF;

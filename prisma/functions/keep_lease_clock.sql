@@ -27,7 +27,7 @@ BEGIN
     -- In seconds: a day of an interval is not always 24 hours long.
     UPDATE crawler.reaper SET ticked_at = keep_lease_clock.now, clock_back = make_interval(secs => extract(epoch FROM lease_now - keep_lease_clock.now)::float8);
     IF expected = '-infinity' OR gone > interval '2.5 seconds' THEN
-      PERFORM crawler.extend_leases(last_look, lease_now);
+      PERFORM crawler.end_outage(last_look, lease_now, keep_lease_clock.now);
     END IF;
     last_look := lease_now;
   END IF;

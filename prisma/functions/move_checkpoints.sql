@@ -52,7 +52,7 @@ BEGIN
     WHERE s.user_id IN (from_user, to_user) AND s.stream = ANY (streams) AND s.owner_session_id IS NOT NULL
     ORDER BY s.stream COLLATE "C", s.user_id COLLATE "C" LOOP
     SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = key.owner_session_id FOR UPDATE;
-    IF FOUND AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+    IF FOUND AND crawler.is_alive(owner.status, owner.epoch, owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) THEN
       outcome := 'STREAM_BUSY';
       session := to_jsonb(owner);
       RETURN NEXT;

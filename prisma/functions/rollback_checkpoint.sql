@@ -56,7 +56,7 @@ BEGIN
     IF state.owner_session_id IS NOT NULL THEN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
     END IF;
-    IF owner.session_id IS NOT NULL AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+    IF owner.session_id IS NOT NULL AND crawler.is_alive(owner.status, owner.epoch, owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) THEN
       outcome := 'STREAM_BUSY';
       session := to_jsonb(owner);
     ELSIF expected_version <> current_version THEN

@@ -197,7 +197,7 @@ BEGIN
         END IF;
       ELSIF state.owner_session_id IS NOT NULL THEN
         SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
-        IF FOUND AND crawler.is_live(owner.status, owner.epoch, owner.lease_expires_at) THEN
+        IF FOUND AND crawler.is_alive(owner.status, owner.epoch, owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) THEN
           outcome := 'STREAM_BUSY';
           session := to_jsonb(owner);
           EXIT;

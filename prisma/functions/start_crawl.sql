@@ -54,7 +54,7 @@ BEGIN
       SELECT * INTO owner FROM crawler.crawl_session s WHERE s.session_id = state.owner_session_id FOR UPDATE;
       now := crawler.clock();
       lease_now := crawler.lease_clock();
-      IF owner.status = 'running' AND owner.lease_expires_at > lease_now AND NOT takeover THEN
+      IF owner.status = 'running' AND crawler.lease_end(owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) > lease_now AND NOT takeover THEN
         outcome := 'STREAM_BUSY';
         session := to_jsonb(owner);
         RETURN NEXT;
@@ -71,7 +71,7 @@ BEGIN
     END IF;
     -- Only now: whoever is refused ends nobody.
     IF owner.status = 'running' THEN
-      IF owner.lease_expires_at > lease_now THEN
+      IF crawler.lease_end(owner.lease_expires_at, owner.lease_seconds, owner.heartbeat_at) > lease_now THEN
         UPDATE crawler.crawl_session s
         SET status = 'failed', error_message = 'taken over by session ' || new_id, completed_at = now, end_reason = 'TAKEN_OVER',
             lease_expires_at = NULL, rate_limited_until = NULL

@@ -1,5 +1,5 @@
 import type { Database } from './database.ts'
-import type { LeaseClock } from './lease-time.ts'
+import type { LeaseClock, LeaseOutage } from './lease-time.ts'
 
 /** The database's time, as a process knows it. */
 export type DatabaseClock = LeaseClock
@@ -11,15 +11,24 @@ export interface MeasuredClock extends DatabaseClock {
    * @param leaseAheadMs what it is now; undefined: as before
    */
   measure(leaseAheadMs?: number): Promise<void>
+  /** Notes the last outage. */
+  noteOutage(outage: LeaseOutage | null): void
 }
 
 export function createDatabaseClock(database: Database): MeasuredClock {
   let offsetMs = 0
   let aheadMs = 0
+  let lastOutage: LeaseOutage | null = null
   return {
     now: () => new Date(Date.now() + offsetMs),
     get leaseAheadMs() {
       return aheadMs
+    },
+    get outage() {
+      return lastOutage
+    },
+    noteOutage(outage) {
+      lastOutage = outage
     },
     async measure(leaseAheadMs = aheadMs) {
       const sentAt = Date.now()

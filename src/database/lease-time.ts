@@ -6,6 +6,23 @@ export interface LeaseClock {
    * (crawler.lease_offset). Leases are compared with the lease clock. undefined: none.
    */
   readonly leaseAheadMs?: number
+  /** The last outage, as the reaper saw it. undefined, null: none. */
+  readonly outage?: LeaseOutage | null
+}
+
+/** A time in which nobody could renew a lease. Both ends are on the lease clock. */
+export interface LeaseOutage {
+  /** A lease that ended later was alive when the outage began. */
+  readonly aliveAfter: Date
+  /** Such a lease has its whole length from here. */
+  readonly aliveAgainAt: Date
+}
+
+/** A session's lease, as its row holds it. */
+interface StoredLease {
+  readonly leaseExpiresAt: Date | null
+  readonly leaseSeconds: number | null
+  readonly heartbeatAt: Date | null
 }
 
 /** The time that leases are compared with. */
@@ -13,7 +30,15 @@ export function leaseTime(clock: LeaseClock): Date {
   return new Date(clock.now().getTime() + (clock.leaseAheadMs ?? 0))
 }
 
-/** A time on the lease clock as clients are shown it: on the database's clock. null stays null. */
-export function shownTime(clock: LeaseClock, time: Date | null): Date | null {
-  return time === null || !clock.leaseAheadMs ? time : new Date(time.getTime() - clock.leaseAheadMs)
+/** When a lease ends, on the lease clock; null: there is none. In SQL it is crawler.lease_end. */
+export function leaseEnd({ outage }: LeaseClock, { leaseExpiresAt, leaseSeconds, heartbeatAt }: StoredLease) {
+  if (!leaseExpiresAt || !outage || leaseSeconds === null || leaseExpiresAt <= outage.aliveAfter) return leaseExpiresAt
+  if (heartbeatAt && heartbeatAt > outage.aliveAgainAt) return leaseExpiresAt
+  return new Date(Math.max(leaseExpiresAt.getTime(), outage.aliveAgainAt.getTime() + leaseSeconds * 1_000))
+}
+
+/** When a lease ends as clients are shown it: on the database's clock. */
+export function shownLeaseEnd(clock: LeaseClock, lease: StoredLease): Date | null {
+  const end = leaseEnd(clock, lease)
+  return end === null || !clock.leaseAheadMs ? end : new Date(end.getTime() - clock.leaseAheadMs)
 }

@@ -13,8 +13,8 @@ export interface ReaperState {
 }
 
 /**
- * Ends sessions whose lease has run out, and tells the feeds which have stalled. Every replica runs one; the database
- * lets one at a time work.
+ * Ends sessions whose lease has run out, and tells the feeds which have stalled. Every replica runs one. Those that see
+ * that another has just looked do nothing.
  */
 export interface Reaper {
   state(): ReaperState
@@ -26,6 +26,7 @@ export function startReaper(database: Database, log: Logger, clock: MeasuredCloc
   let reaping: Promise<void> | undefined
   let failing = false
   let ended = 0
+  let closed = false
   // The lease clock at the last look, and when the answer came, in milliseconds of a clock that nobody sets.
   let seen: { readonly leaseSeconds: number; readonly atMs: number } | undefined
   // Replicas that look at the same moment may find one another at work each time. Such a one has not just started.
@@ -35,9 +36,18 @@ export function startReaper(database: Database, log: Logger, clock: MeasuredCloc
     try {
       const unknown = hasLooked ? null : -Infinity
       const expected = seen ? seen.leaseSeconds + (performance.now() - seen.atMs) / 1000 : unknown
-      const { reaped: count, leaseSeconds, leaseAheadMs } = await reapSessions(database, expected)
+      let tick = await reapSessions(database, expected)
+      let count = tick.reaped
+      while (tick.isFull && !closed) {
+        tick = await reapSessions(database, null, true)
+        count += tick.reaped
+      }
+      const { leaseSeconds, leaseAheadMs } = tick
       hasLooked = true
-      if (leaseSeconds !== null) seen = { leaseSeconds, atMs: performance.now() }
+      if (leaseSeconds !== null) {
+        seen = { leaseSeconds, atMs: performance.now() }
+        clock.noteOutage(tick.outage)
+      }
       ended += count
       if (count > 0) log.info({ count }, 'ended sessions whose lease had run out')
       failing = false
@@ -58,6 +68,7 @@ export function startReaper(database: Database, log: Logger, clock: MeasuredCloc
   return {
     state: () => ({ ended, isFailing: failing }),
     async close() {
+      closed = true
       clearInterval(tick)
       await reaping
     },

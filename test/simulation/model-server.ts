@@ -3,6 +3,8 @@ import { text } from 'node:stream/consumers'
 import pg from 'pg'
 import { vi } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
+import type { MeasuredClock } from '../../src/database/clock.ts'
+import type { LeaseOutage } from '../../src/database/lease-time.ts'
 import { startOn } from '../support/waymark.ts'
 
 const NEVER_MS = 86_400_000
@@ -36,7 +38,8 @@ export async function startModelServer(): Promise<ModelServer> {
     CREATE OR REPLACE FUNCTION crawler.clock() RETURNS timestamptz LANGUAGE sql VOLATILE
       AS $$ SELECT now_at + nextval('crawler.test_tick') * interval '1 microsecond' FROM crawler.test_clock $$`)
   // Nor retention, a minute after the start: it asks the clock once for each row that it looks at, and 10,000 ticks are ten milliseconds.
-  const waymark = await startOn(database.url, {}, { pruneEachMs: NEVER_MS })
+  let clock: MeasuredClock | undefined
+  const waymark = await startOn(database.url, {}, { pruneEachMs: NEVER_MS, onClock: (measured) => (clock = measured) })
   const agent = new Agent({ keepAlive: true })
 
   async function ask(query: string, variables: object): Promise<Record<string, unknown>> {
@@ -75,6 +78,12 @@ export async function startModelServer(): Promise<ModelServer> {
         ${then === 'nothing' ? '' : 'SELECT crawler.reap();'}
         UPDATE crawler.reaper SET ticked_at = crawler.clock();
         COMMIT`)
+      if (then !== 'outage') return
+      // As the server's own reaper does with its next tick.
+      const { rows } = await client.query<LeaseOutage>(
+        `SELECT alive_after AS "aliveAfter", alive_again_at AS "aliveAgainAt" FROM crawler.reaper WHERE alive_after IS NOT NULL`,
+      )
+      clock?.noteOutage(rows[0] ?? null)
     },
     async [Symbol.asyncDispose]() {
       agent.destroy()

@@ -49,7 +49,7 @@ export async function letWritersWait(database: TestDatabase): Promise<void> {
 /** Resolves once so many statements in the client's database wait for a lock that somebody holds, a server's reaper apart: it comes each second. */
 export async function statementsWaitingForLocks(client: pg.Client, count: number): Promise<void> {
   const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
-    AND query NOT LIKE '%crawler.reap()%'`
+    AND query NOT LIKE '%crawler.reap%'`
   const look = async () => {
     // In a transaction the list of connections stays as it was first read, without those that were opened since.
     await client.query('SELECT pg_stat_clear_snapshot()')

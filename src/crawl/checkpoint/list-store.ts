@@ -90,7 +90,7 @@ const STATE_JOIN = 'JOIN crawler.crawl_state st ON st.user_id = c.user_id AND st
 /** Read once for each statement. A volatile function in a condition would keep the planner from an index. */
 const NOW = '(SELECT crawler.clock())'
 const OWNER = `crawler.crawl_session o ON o.session_id = st.owner_session_id AND o.user_id = st.user_id AND o.stream = st.stream
-  AND crawler.is_live(o.status, o.epoch, o.lease_expires_at)`
+  AND crawler.is_alive(o.status, o.epoch, o.lease_expires_at, o.lease_seconds, o.heartbeat_at)`
 const PAUSE = `crawler.crawl_pause p ON p.user_id = c.user_id AND p.stream = c.stream AND p.until > ${NOW}`
 
 /** Whether a condition is on crawl_state. */

@@ -10,7 +10,7 @@ const COMPLETED_AT = Prisma.sql`coalesce(st.last_completed_at, '-infinity'::time
 export function ownerAndPause(stream: string): Prisma.Sql {
   return Prisma.sql`
     LEFT JOIN crawler.crawl_session o ON o.session_id = st.owner_session_id AND o.user_id = st.user_id AND o.stream = st.stream
-      AND crawler.is_live(o.status, o.epoch, o.lease_expires_at)
+      AND crawler.is_alive(o.status, o.epoch, o.lease_expires_at, o.lease_seconds, o.heartbeat_at)
     LEFT JOIN crawler.crawl_pause p ON p.user_id = u.id AND p.stream = ${stream} AND p.until > (SELECT crawler.clock())`
 }
 

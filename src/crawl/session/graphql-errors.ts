@@ -1,6 +1,6 @@
 import { builder } from '../../graphql/builder.ts'
 import { userError } from '../../graphql/errors.ts'
-import { shownTime } from '../../database/lease-time.ts'
+import { shownLeaseEnd } from '../../database/lease-time.ts'
 import { SessionType } from './graphql.ts'
 import {
   SessionClosedError,
@@ -44,7 +44,7 @@ builder.objectType(StreamBusyError, {
       type: 'DateTime',
       nullable: true,
       description: "When the owner's lease expires unless the owner renews it. Null: not known.",
-      resolve: ({ owner }, _args, { clock }) => shownTime(clock, owner.leaseExpiresAt),
+      resolve: ({ owner }, _args, { clock }) => shownLeaseEnd(clock, owner),
     }),
   }),
 })

@@ -1,7 +1,7 @@
 import { CheckpointType, fromState } from '../checkpoint/graphql.ts'
 import { checkpointReadingOf } from '../checkpoint/graphql-reading.ts'
 import { requireIdentifier } from '../../graphql/arguments.ts'
-import { shownTime } from '../../database/lease-time.ts'
+import { shownLeaseEnd } from '../../database/lease-time.ts'
 import { reachWhere } from '../../database/reach.ts'
 import { Fault } from '../../errors/fault.ts'
 import { builder } from '../../graphql/builder.ts'
@@ -110,9 +110,7 @@ export const SessionType = builder.prismaNode<'CrawlSession', [], unknown, Summa
       type: 'DateTime',
       nullable: true,
       description: 'When it loses the stream unless it renews the lease. Null: it has ended, or it has no lease.',
-      resolve: fromWhole(({ status, leaseExpiresAt }, { clock }) =>
-        status === 'running' ? shownTime(clock, leaseExpiresAt) : null,
-      ),
+      resolve: fromWhole((session, { clock }) => (session.status === 'running' ? shownLeaseEnd(clock, session) : null)),
     }),
     heartbeatAt: t.field({
       type: 'DateTime',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { CrawlSession } from '../../database/generated/client.ts'
-import { type LeaseClock, leaseTime } from '../../database/lease-time.ts'
+import { leaseEnd, type LeaseClock, leaseTime } from '../../database/lease-time.ts'
 import { DomainError } from '../../errors/domain-error.ts'
 import { bookmarkCountSchema, freeTextSchema, identifierSchema, nameSchema } from '../../identity/identifier.ts'
 import { streamNameSchema } from '../../stream/model.ts'
@@ -32,8 +32,8 @@ export type EndStatus = Exclude<SessionStatus, 'running'>
 
 /** Whether the session owns its stream: it is running, and its lease has not run out. */
 export function isLive(session: CrawlSession, clock: LeaseClock): boolean {
-  const { status, epoch, leaseExpiresAt } = session
-  return status === 'running' && epoch > 0 && leaseExpiresAt !== null && leaseExpiresAt > leaseTime(clock)
+  const end = leaseEnd(clock, session)
+  return session.status === 'running' && session.epoch > 0 && end !== null && end > leaseTime(clock)
 }
 
 /** Bookmarks a second from the first save to the last; null: there are not yet two saves at different times. */

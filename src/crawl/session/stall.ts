@@ -42,6 +42,6 @@ const LEASE_NOW = Prisma.sql`(SELECT crawler.lease_clock())`
 // be sorted. coalesce(): nearly all ended sessions have epoch 0, and the planner would expect that of the running ones
 // too.
 const IS_LIVE = Prisma.sql`crawler.known_status(s.status) = 'running' AND coalesce(s.epoch, 0) > 0
-  AND coalesce(s.lease_expires_at > ${LEASE_NOW}, false)`
+  AND coalesce(crawler.lease_end(s.lease_expires_at, s.lease_seconds, s.heartbeat_at) > ${LEASE_NOW}, false)`
 const REASON = Prisma.sql`crawler.stall_reason(s.loop_hits, s.empty_saves, s.lease_seconds,
   coalesce(s.position_moved_at, s.started_at), ${LEASE_NOW}, s.rate_limited_until, ${NOW})`

@@ -1,4 +1,5 @@
 import type { Database } from '../../database/database.ts'
+import type { LeaseOutage } from '../../database/lease-time.ts'
 import type { Prisma } from '../../database/generated/client.ts'
 import { reachArray, reachWhere } from '../../database/reach.ts'
 import type { Reach } from '../../identity/principal.ts'
@@ -47,31 +48,46 @@ export interface Reaping {
   readonly reaped: number
   /** Sessions of which the feeds were told that they stalled or recovered. */
   readonly told: number
+  /** Whether more may be due: one call looks at 1,000 sessions at most. */
+  readonly isFull: boolean
   /** The lease clock, in seconds since 1970; null: another reaper was at work, and this one did not look. */
   readonly leaseSeconds: number | null
-  /** How far the lease clock is ahead of the database's clock, milliseconds. */
+  /** How far the lease clock is ahead of the database's clock, milliseconds; null as above. */
   readonly leaseAheadMs: number | null
+  /** The last outage; null: there was none. Null as above too. */
+  readonly outage: LeaseOutage | null
+}
+
+interface TickRow extends Omit<Reaping, 'outage'> {
+  readonly aliveAfter: Date | null
+  readonly aliveAgainAt: Date | null
 }
 
 /**
  * Ends the sessions whose lease has run out, and tells the feeds which have stalled. Notices if the database's clock
- * has gone back.
+ * has gone back. If another reaper looked less than 0.9 s ago, it only reads when that was.
  * @param expectedLeaseSeconds the least that the lease clock should be, as counted since the last look; -Infinity: this
  *   is the first look of the process; null: it found another reaper at work each time
+ * @param again looks in any case: the call before left work
  */
-export async function reapSessions(database: Database, expectedLeaseSeconds: number | null): Promise<Reaping> {
-  const [reaping] = await database.write<Reaping>(
+export async function reapSessions(
+  database: Database,
+  expectedLeaseSeconds: number | null,
+  again = false,
+): Promise<Reaping> {
+  const [row] = await database.write<TickRow>(
     {
-      name: 'session_reap',
-      text: `SELECT crawler.reap() AS reaped, crawler.tell_stalls() AS told, extract(epoch FROM k.lease_now)::float8 AS "leaseSeconds",
-          extract(epoch FROM k.lease_now - k.now)::float8 * 1000 AS "leaseAheadMs"
-        FROM crawler.keep_lease_clock(to_timestamp($1::float8)) AS k`,
-      values: [expectedLeaseSeconds],
+      name: 'session_tick',
+      text: `SELECT reaped, told, is_full AS "isFull", lease_seconds AS "leaseSeconds", lease_ahead_ms AS "leaseAheadMs",
+          alive_after AS "aliveAfter", alive_again_at AS "aliveAgainAt"
+        FROM crawler.reaper_tick(to_timestamp($1::float8), $2)`,
+      values: [expectedLeaseSeconds, again],
     },
-    ([row]) => row !== undefined && row.reaped + row.told > 0,
+    ([tick]) => tick !== undefined && tick.reaped + tick.told > 0,
   )
-  if (!reaping) throw new Error('a function answered no row')
-  return reaping
+  if (!row) throw new Error('a function answered no row')
+  const { aliveAfter, aliveAgainAt, ...tick } = row
+  return { ...tick, outage: aliveAfter && aliveAgainAt ? { aliveAfter, aliveAgainAt } : null }
 }
 
 /** The sessions that hold a lease, whichever replica they were started at. */
@@ -83,12 +99,12 @@ export interface LiveLeases {
   readonly overdueSeconds: number
 }
 
-/** Counts the leases. It reads only the index of running sessions. */
+/** Counts the leases. It reads only the index of running sessions, and the first entry of what reapers look at. */
 export async function countLiveLeases(database: Database): Promise<LiveLeases> {
   const [row] = await database.query<{ count: number; overdue: number }>({
-    name: 'session_leases',
+    name: 'session_live_leases',
     text: `SELECT count(*)::integer AS count,
-        greatest(extract(epoch FROM crawler.lease_clock() - min(lease_expires_at)), 0)::float8 AS overdue
+        greatest(extract(epoch FROM crawler.lease_clock() - (SELECT min(l.look_at) FROM crawler.lease_look l)), 0)::float8 AS overdue
       FROM crawler.crawl_session WHERE status = 'running' AND epoch > 0`,
     values: [],
   })

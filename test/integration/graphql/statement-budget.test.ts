@@ -144,8 +144,8 @@ const mutations: readonly Line[] = [
   ["Mutation.saveCheckpoint, of its session's stream", 2, 5, `${save(1, 61, IN_SESSION)} { ${SAVED_BY} }`],
   ['Mutation.saveCheckpoints, three', 1, 15, `saveCheckpoints(inputs: ${THREE(102)}) { ${SAVED} }`],
   ['Mutation.saveCheckpoints, imported', 2, 15, `saveCheckpoints(inputs: ${THREE(105)}, import: true) { ${SAVED} }`],
-  ['Mutation.startSession', 1, 4, `${start(108)} { ${STARTED} }`],
-  ['Mutation.startSession, with its plan', 1, 4, `${start(109)} { ... on StartSessionSuccess { plan { mode } } }`],
+  ['Mutation.startSession', 1, 5, `${start(108)} { ${STARTED} }`],
+  ['Mutation.startSession, with its plan', 1, 5, `${start(109)} { ... on StartSessionSuccess { plan { mode } } }`],
   [
     'Mutation.heartbeat',
     1,
