@@ -9,18 +9,12 @@ import type { SaveCommand } from './crawl/save/input.ts'
 import { type Config, isLoopback } from './config.ts'
 import { createDatabaseClock, type MeasuredClock, readLeaseAhead } from './database/clock.ts'
 import { type Database, forCaller, openDatabase } from './database/database.ts'
-import { startEmbedded } from './database/embedded/embedded.ts'
 import { faultOf } from './database/errors.ts'
 import type { Lane } from './concurrency/gate.ts'
 import { createGroupCommit } from './concurrency/group-commit.ts'
-import { migrate } from './database/migrations/migrate.ts'
 import type { Partition } from './database/partitions.ts'
 import { EVENT_PATIENCE_MS, Patience } from './concurrency/patience.ts'
-import { requireRights } from './database/migrations/require-rights.ts'
-import { requirePrimary } from './database/migrations/require-primary.ts'
 import { whyNotServing } from './database/serving.ts'
-import { requireSessions } from './database/migrations/session-check.ts'
-import { requireMigrated } from './database/migrations/require-migrated.ts'
 import { SCAN_PATIENCE_MS } from './database/scan.ts'
 import { type Feed, type FeedOptions, startFeed } from './events/feed.ts'
 import { readSealSecret } from './events/sealed-feed.ts'
@@ -41,6 +35,8 @@ import type { Tracing } from './observability/tracing/tracing.ts'
 import { startReaper } from './maintenance/reaper.ts'
 import { countLiveLeases } from './crawl/session/store.ts'
 import { version } from './observability/version.ts'
+import { prepareDatabase } from './prepare-database.ts'
+import { type Callers, countCallers } from './limits/callers.ts'
 
 const CLOCK_MEASURE_MS = 60_000
 
@@ -70,9 +66,11 @@ export interface Paces extends FeedOptions {
 
 /**
  * Starts the parts: database, feed, HTTP. If one fails to start, those before it are stopped in reverse order.
+ * @param workerCallers given if this is one of several workers: what they count together. Their primary serves the
+ *   metrics
  * @throws StartupError for problems that the operator can fix
  */
-export async function startApp(config: Config, log: Logger, paces: Paces = {}): Promise<App> {
+export async function startApp(config: Config, log: Logger, paces: Paces = {}, workerCallers?: Callers): Promise<App> {
   const releasers: (() => Promise<void>)[] = []
   const release = async () => {
     for (let releaser = releasers.pop(); releaser; releaser = releasers.pop()) await releaser()
@@ -81,11 +79,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     // Read before anything is started, so that a mistake in the manifest is reported at once.
     const persistedOperations =
       config.persistedOperations === undefined ? undefined : readManifest(config.persistedOperations, schema)
-    const { url: databaseUrl, directUrl, notes } = await locateDatabase(config, log, releasers)
-    await requirePrimary({ databaseUrl: directUrl })
-    if (config.migrateOnStart) await migrate({ databaseUrl: directUrl, log })
-    else await requireMigrated({ databaseUrl: directUrl })
-    await requireRights({ databaseUrl })
+    const { url: databaseUrl, directUrl, notes } = await prepareDatabase(config, log, releasers)
     const tracing = await prepareTracing(config)
     // Closed after what it traces, so that the end of the other parts is traced too.
     if (tracing) releasers.push(() => tracing.close())
@@ -170,11 +164,10 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       allowedOrigins: config.allowedOrigins,
       allowedHeaders: config.allowedHeaders,
       compression: config.compression,
-      maxStreamsPerCaller: config.maxStreamsPerCaller,
+      callers:
+        workerCallers ?? countCallers({ ...config, ratePointsPerMinute: config.rateLimitPointsPerMinute, ...paces }),
       persistedOperations,
       persistedOnly: config.persistedOnly,
-      ratePointsPerMinute: config.rateLimitPointsPerMinute,
-      rateMinuteSeconds: paces.rateMinuteSeconds,
       createContext: (operation) =>
         createContext(
           operation.isStream ? streamParts : parts,
@@ -208,7 +201,7 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
     })
     releasers.push(() => http.close({ drainTimeoutMs: config.drainTimeoutMs }))
 
-    const metricsServer = await metrics?.serve({
+    const sources = {
       http: () => http.state(),
       pool: () => database.pool(),
       feed: () => ({ ...feed.state(), isFailing: feed.isFailing }),
@@ -216,15 +209,17 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}): 
       reaper: () => reaper.state(),
       retention: () => retention,
       leases: () => countLiveLeases(database),
-    })
+    }
+    if (workerCallers) metrics?.report(sources)
+    const metricsServer = workerCallers ? undefined : await metrics?.serve(sources)
     if (metricsServer) {
       // Closed after the HTTP server, so that its draining still shows in the metrics.
       releasers.splice(-1, 0, () => metricsServer.close())
-      notes.push(`metrics at ${metricsServer.url}`)
     }
 
     let closing: Promise<void> | undefined
-    return { url: http.url, metricsUrl: metricsServer?.url, notes, close: () => (closing ??= release()) }
+    const allNotes = metricsServer ? [...notes, `metrics at ${metricsServer.url}`] : notes
+    return { url: http.url, metricsUrl: metricsServer?.url, notes: allNotes, close: () => (closing ??= release()) }
   } catch (error) {
     await release()
     throw error
@@ -249,25 +244,6 @@ function databaseFor({ isStream, principal, charge }: OperationInfo, database: D
   let scanPatience: Patience | undefined
   const patienceOf = (lane: Lane) => (lane === 'scan' ? (scanPatience ??= new Patience(SCAN_PATIENCE_MS)) : patience)
   return forCaller(database, patienceOf, { onScanned })
-}
-
-async function locateDatabase(
-  config: Config,
-  log: Logger,
-  releasers: (() => Promise<void>)[],
-): Promise<{ url: string; directUrl: string; notes: string[] }> {
-  const { databaseUrl: url, databaseDirectUrl = url } = config
-  if (url !== undefined && databaseDirectUrl !== undefined) {
-    await requireSessions(url, databaseDirectUrl)
-    return { url, directUrl: databaseDirectUrl, notes: ['database: DATABASE_URL'] }
-  }
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log })
-  releasers.push(() => embedded.stop())
-  return {
-    url: embedded.url,
-    directUrl: embedded.url,
-    notes: [`embedded PostgreSQL in ${embedded.dataDir}`, ...embedded.notes],
-  }
 }
 
 /** The metrics modules are loaded only if metrics are on. */

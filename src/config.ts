@@ -62,6 +62,7 @@ const JWT_ALGORITHMS = [
 const settings = z.object({
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(4000),
+  WORKERS: wholeNumber(1, 128).default(1),
   DATABASE_URL: z
     .string()
     .optional()
@@ -111,6 +112,8 @@ export interface Config extends AuthenticationSettings {
   readonly host: string
   /** 0 lets the system choose a free port. */
   readonly port: number
+  /** How many processes serve the port. 1: this one. */
+  readonly workers: number
   /** A postgresql:// URL; undefined: the server starts the embedded PostgreSQL in dataDir. */
   readonly databaseUrl: string | undefined
   /** The same database without the pooler that databaseUrl leads to; undefined: there is no pooler. */
@@ -197,6 +200,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   return Object.freeze({
     host: data.HOST,
     port: data.PORT,
+    workers: data.WORKERS,
     databaseUrl: data.DATABASE_URL,
     databaseDirectUrl: data.DATABASE_DIRECT_URL,
     databasePoolSize: data.DATABASE_POOL_SIZE,

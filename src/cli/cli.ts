@@ -1,10 +1,12 @@
+import cluster from 'node:cluster'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { App } from '../app.ts'
 import type { Config } from '../config.ts'
 import { StartupError } from '../errors/startup-error.ts'
 import { KEY_USAGE, readKeyArguments } from './key-arguments.ts'
-import { exitCodeOf, stopRequest, type StopReason } from './stop-request.ts'
+import type { WorkerMessage } from '../workers/messages.ts'
+import { exitCodeOf, stopRequest, type StopReason, workerStopRequest } from './stop-request.ts'
 
 const USAGE = `usage: waymark [<command>], in a checkout: npm start -- [<command>]
   serve          serve the API (default)
@@ -87,20 +89,30 @@ const commands: Record<string, (run: Run) => Promise<number>> = {
 
 async function serve({ config, stopRequest }: Run): Promise<number> {
   const { createServerLog } = await import('../observability/log.ts')
-  const { startApp } = await import('../app.ts')
   const log = createServerLog(config.debug ? 'debug' : config.logLevel)
   const stopped = stopRequest()
-  const starting = startApp(config, log)
+  const starting = (await loadStart(config))(config, log)
   const started = await Promise.race([starting, stopped])
   if (typeof started === 'string') {
     tellStop(started, log)
     return stopStart(starting, started, config, log)
   }
-  const line = `Waymark serves ${started.url} (${started.notes.join('; ')})`
-  if (process.stdout.isTTY || !log.isLevelEnabled('info')) print(line)
-  log.info({ url: started.url }, line)
+  if (cluster.isPrimary) tellServed(started, log)
   tellStop(await stopped, log)
   return stop(started, config, log)
+}
+
+/** With WORKERS the same command runs in the primary and in each worker. */
+async function loadStart({ workers }: Config): Promise<(config: Config, log: Logger) => Promise<App>> {
+  if (cluster.isWorker) return (await import('../workers/worker.ts')).startWorker
+  if (workers > 1) return (await import('../workers/start-workers.ts')).startWorkers
+  return (await import('../app.ts')).startApp
+}
+
+function tellServed({ url, notes }: App, log: Logger): void {
+  const line = `Waymark serves ${url} (${notes.join('; ')})`
+  if (process.stdout.isTTY || !log.isLevelEnabled('info')) print(line)
+  log.info({ url }, line)
 }
 
 /** Stops a server that was asked to stop while it was still starting. */
@@ -207,6 +219,13 @@ function printError(line: string): void {
   process.stderr.write(`waymark: ${line}\n`)
 }
 
+/** Says why a command cannot begin. The primary says it once for all its workers. */
+function tellProblem(line: string): void {
+  const message: WorkerMessage = { waymark: 'cannotStart', reason: line }
+  if (cluster.isWorker) process.send?.(message)
+  else printError(line)
+}
+
 /** undefined: there is no such command. */
 function commandOf(argv: readonly string[]): ((run: Run) => Promise<number>) | undefined {
   const [first, ...args] = argv
@@ -230,13 +249,14 @@ export async function main(argv: readonly string[], { parentPid }: { readonly pa
   }
   try {
     const { loadConfig } = await import('../config.ts')
-    const config = loadConfig(printError)
+    const config = loadConfig(cluster.isWorker ? () => undefined : printError)
     const npmParentPid = config.isStartedByNpm ? parentPid : undefined
-    return await command({ config, stopRequest: () => stopRequest(npmParentPid) })
+    const listen = () => (cluster.isWorker ? workerStopRequest() : stopRequest(npmParentPid))
+    return await command({ config, stopRequest: listen })
   } catch (error) {
     const problem = error instanceof StartupError ? error : await problemOfDatabase(error)
     if (!problem) throw error
-    printError(problem.message)
+    tellProblem(problem.message)
     return 2
   }
 }

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { isWaymarkMessage } from '../workers/messages.ts'
 import { watchNpm } from './npm-ancestry.ts'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
@@ -38,6 +39,23 @@ export function stopRequest(npmParentPid: number | undefined): Promise<StopReaso
       resolve('NPM_GONE')
     }, NPM_LOOK_MS)
     looking.unref()
+  })
+}
+
+/**
+ * The same for a worker. Its primary asks it to stop, and so does a SIGTERM to the worker alone. A signal of the
+ * terminal reaches the primary too, which then asks; a primary that ends without asking takes its workers with it.
+ */
+export function workerStopRequest(): Promise<StopReason> {
+  return new Promise((resolve) => {
+    for (const signal of SIGNALS) {
+      process.on(signal, () => {
+        if (signal === 'SIGTERM') resolve(signal)
+      })
+    }
+    process.on('message', (message) => {
+      if (isWaymarkMessage(message) && message.waymark === 'stop') resolve('SIGTERM')
+    })
   })
 }
 

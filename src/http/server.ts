@@ -13,8 +13,7 @@ import type { OperationInfo } from '../operations/exchange/exchange.ts'
 import { createGraphQLEndpoint } from './graphql-endpoint.ts'
 import { createPipeline } from '../operations/pipeline.ts'
 import type { Readiness } from './health.ts'
-import { CallerRates } from '../limits/caller-rates.ts'
-import { CallerStreams } from '../limits/caller-streams.ts'
+import { type Callers, countCallers } from '../limits/callers.ts'
 import type { PageSizes } from '../limits/cost.ts'
 import { LargeRequests } from '../limits/large-requests.ts'
 import { RECEIPT_TIMES, type ReceiptTimes } from '../limits/receipt-times.ts'
@@ -45,12 +44,8 @@ export interface HttpServerOptions<Ctx extends object> {
   readonly introspection?: boolean
   /** Whether a browser that opens /graphql gets GraphiQL. Default: true. */
   readonly graphiql?: boolean
-  /** The most subscriptions that one caller may have open on this server. Default: 1,000. */
-  readonly maxStreamsPerCaller?: number
-  /** Points that one caller may spend on this server in a minute (CallerRates). 0: no limit. Default: 0. */
-  readonly ratePointsPerMinute?: number
-  /** The length of that minute in seconds, shorter in tests. Default: 60. */
-  readonly rateMinuteSeconds?: number | undefined
+  /** Counts what each caller uses. Default: 1,000 streams at once, and no limit to points. */
+  readonly callers?: Callers
   /** The persisted operations, by ID. Default: none. */
   readonly persistedOperations?: ReadonlyMap<string, string> | undefined
   readonly persistedOnly?: boolean
@@ -118,7 +113,7 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
     observer,
     tracer,
     graphiql = true,
-    maxStreamsPerCaller = 1_000,
+    callers = countCallers({}),
     findOverload = () => undefined,
     largeRequests = new LargeRequests(),
     receiptTimes = RECEIPT_TIMES,
@@ -126,10 +121,6 @@ export async function startHttpServer<Ctx extends object>(options: HttpServerOpt
   } = options
   const admit = shedding(options.admit ?? admitLocalOperator, findOverload)
   const allowedOrigins = new Set(options.allowedOrigins)
-  const callers = {
-    streams: new CallerStreams(maxStreamsPerCaller),
-    rates: new CallerRates(options.ratePointsPerMinute ?? 0, options.rateMinuteSeconds),
-  }
   const findDocument = createFindDocument(options.persistedOperations, options.persistedOnly ?? false)
   const pipeline = createPipeline(options, callers, findDocument)
   const endpoint = createGraphQLEndpoint(pipeline, {

@@ -1,7 +1,15 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { Fault } from '../errors/fault.ts'
 
 const WINDOW_SECONDS = 60
+
+type Limiter = Pick<RateLimiterAbstract, 'consume' | 'get' | 'penalty'>
+
+interface Limit {
+  readonly points: number
+  /** The length of a minute, seconds. */
+  readonly duration: number
+}
 
 /**
  * Counts what each caller spends on this server in a minute, in points: one for an operation, one for each object that
@@ -10,12 +18,20 @@ const WINDOW_SECONDS = 60
  */
 export class CallerRates {
   readonly #pointsPerMinute: number
-  readonly #limiter: RateLimiterMemory
+  readonly #limiter: Limiter
 
-  /** @param pointsPerMinute 0: no limit @param minuteSeconds the length of a minute in seconds, shorter in tests */
-  constructor(pointsPerMinute: number, minuteSeconds = WINDOW_SECONDS) {
+  /**
+   * @param pointsPerMinute 0: no limit
+   * @param minuteSeconds the length of a minute in seconds, shorter in tests
+   * @param makeLimiter makes what counts. Default: it counts in this process
+   */
+  constructor(
+    pointsPerMinute: number,
+    minuteSeconds = WINDOW_SECONDS,
+    makeLimiter: (limit: Limit) => Limiter = (limit) => new RateLimiterMemory(limit),
+  ) {
     this.#pointsPerMinute = pointsPerMinute
-    this.#limiter = new RateLimiterMemory({ points: pointsPerMinute, duration: minuteSeconds })
+    this.#limiter = makeLimiter({ points: pointsPerMinute, duration: minuteSeconds })
   }
 
   /** Whether there is no limit. */

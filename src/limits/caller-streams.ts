@@ -1,7 +1,17 @@
 import { Fault } from '../errors/fault.ts'
 
-/** Counts the open subscriptions of each caller on this server, over all transports. */
-export class CallerStreams {
+/** The open subscriptions of each caller on this server, over all transports. */
+export interface CallerStreams {
+  /**
+   * Counts one more subscription.
+   * @returns a function that ends it; a second call does nothing
+   * @throws Fault RATE_LIMITED if the caller has as many open as allowed
+   */
+  enter(subject: string): (() => void) | Promise<() => void>
+}
+
+/** Counts them in this process. */
+export class CountedStreams implements CallerStreams {
   readonly #most: number
   readonly #open = new Map<string, number>()
 
@@ -9,11 +19,6 @@ export class CallerStreams {
     this.#most = most
   }
 
-  /**
-   * Counts one more subscription.
-   * @returns a function that ends it; a second call does nothing
-   * @throws Fault RATE_LIMITED if the caller has as many open as allowed
-   */
   enter(subject: string): () => void {
     const open = this.#open.get(subject) ?? 0
     if (open >= this.#most) {

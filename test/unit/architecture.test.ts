@@ -11,7 +11,9 @@ const src = fileURLToPath(new URL('src', root))
 const RANKS = [
   'main.ts',
   'cli',
+  'workers',
   'app.ts',
+  'prepare-database.ts',
   'config.ts',
   'misspelt-settings.ts',
   'observability/metrics',
@@ -159,7 +161,7 @@ describe('src', () => {
       }
     }
     expect(packages).toEqual([])
-    expect([...loaded].filter((file) => !/^(main\.ts$|cli\/|errors\/)/.test(file))).toEqual([])
+    expect([...loaded].filter((file) => !/^(main\.ts$|cli\/|errors\/|workers\/messages)/.test(file))).toEqual([])
   })
 
   it('lets the crawl import every other domain, users import streams, and no other domain import one', () => {

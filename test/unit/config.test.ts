@@ -29,6 +29,7 @@ describe('the settings', () => {
     expect(readConfig({})).toEqual({
       host: '127.0.0.1',
       port: 4000,
+      workers: 1,
       databaseUrl: undefined,
       databaseDirectUrl: undefined,
       databasePoolSize: 10,
@@ -80,6 +81,7 @@ describe('the settings', () => {
       readConfig({
         HOST: '::1',
         PORT: '0',
+        WORKERS: '3',
         DATABASE_URL: 'postgres://db/app',
         DATABASE_POOL_SIZE: '3',
         DATABASE_CONNECT_TIMEOUT_MS: '100',
@@ -114,6 +116,7 @@ describe('the settings', () => {
     ).toEqual({
       host: '::1',
       port: 0,
+      workers: 3,
       databaseUrl: 'postgresql://db/app',
       databaseDirectUrl: 'postgresql://db:5433/app',
       databasePoolSize: 3,

@@ -9,6 +9,9 @@ import { readPassword } from './password.ts'
 import { exists } from './process.ts'
 import { checkVersion, readVersion } from './version.ts'
 
+/** The most connections that an embedded PostgreSQL accepts. */
+export const EMBEDDED_MAX_CONNECTIONS = 200
+
 /** A PostgreSQL cluster on disk. DATA_DIR holds postgres/ (its files), password and postgres.log. */
 export interface Cluster {
   /** The real path, without symlinks. */
@@ -99,7 +102,7 @@ async function createCluster(
 
 function initdbArguments(data: string, passwordFile: string): string[] {
   const settings = {
-    max_connections: '200',
+    max_connections: String(EMBEDDED_MAX_CONNECTIONS),
     timezone: 'UTC',
     log_timezone: 'UTC',
     // The log's size is checked only at a start, and refused statements contain values. So the log records what happens

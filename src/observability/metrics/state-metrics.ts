@@ -83,6 +83,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   new Gauge({
     name: 'waymark_feed_lag_events',
     help: 'Events written and not yet delivered, as of the last look, including rolled back ones.',
+    aggregator: 'max',
     registers,
     collect() {
       this.set(sources.feed().lagEvents)
@@ -91,6 +92,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   new Gauge({
     name: 'waymark_feed_held_back_seconds',
     help: 'How long the oldest open transaction that wrote the outbox has delayed the feeds; 0 if none does.',
+    aggregator: 'max',
     registers,
     collect() {
       this.set(sources.feed().heldBackMs / 1000)
@@ -99,6 +101,7 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   new Gauge({
     name: 'waymark_background_failing',
     help: '1 if the last run of a background task failed.',
+    aggregator: 'max',
     labelNames: ['task'],
     registers,
     collect() {
@@ -150,6 +153,7 @@ function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveL
   new Gauge({
     name: 'waymark_leases',
     help: 'Running sessions that hold a lease, in the whole database.',
+    aggregator: 'max',
     registers,
     async collect() {
       this.set((await leases())?.count ?? NaN)
@@ -158,6 +162,7 @@ function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveL
   new Gauge({
     name: 'waymark_lease_overdue_seconds',
     help: 'How long the oldest expired lease of a running session has been over; 0 if there is none.',
+    aggregator: 'max',
     registers,
     async collect() {
       this.set((await leases())?.overdueSeconds ?? NaN)
@@ -166,6 +171,7 @@ function createLeaseMetrics(registry: Registry, countLeases: () => Promise<LiveL
   new Gauge({
     name: 'waymark_database_up',
     help: '1 if the database answered this scrape, or one within 5 s before.',
+    aggregator: 'min',
     registers,
     async collect() {
       this.set((await leases()) === undefined ? 0 : 1)

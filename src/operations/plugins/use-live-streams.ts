@@ -29,7 +29,7 @@ export function useLiveStreams(
     onSubscribe({ context: { exchange }, subscribeFn, setSubscribeFn }) {
       setSubscribeFn(async (args: ExecutionArgs) => {
         // Counted before its source exists.
-        const leave = callers.enter(exchange.admitted?.principal.subject ?? '')
+        const leave = await callers.enter(exchange.admitted?.principal.subject ?? '')
         try {
           const result = (await subscribeFn(args)) as ExecutionResult | AsyncIterable<ExecutionResult>
           if (isAsyncIterable(result)) return keep(exchange, result, leave)

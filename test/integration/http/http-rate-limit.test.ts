@@ -6,6 +6,7 @@ import { startWaymark } from '../../support/waymark.ts'
 import { post, schemaOf, serve } from './http-support.ts'
 import { openSocket } from './socket-client.ts'
 import { transports } from './transports.ts'
+import { countCallers } from '../../../src/limits/callers.ts'
 
 const json = { 'content-type': 'application/json' }
 const plain = schemaOf('type Query { list: Item } type Item { a: Int }', { 'Query.list': () => ({ a: 1 }) })
@@ -92,7 +93,7 @@ describe('the rate of a caller', () => {
     ['a GET of another site', '?query={__typename}', { headers: { origin: 'https://elsewhere.example' } }, 403],
     ['a mutation by GET', '?query=mutation{__typename}', {}, 405],
   ])('is spent by what HTTP refuses as well: %s', async (_, parameters, init, status) => {
-    const server = await serve(plain, { ratePointsPerMinute: 4 })
+    const server = await serve(plain, { callers: countCallers({ ratePointsPerMinute: 4 }) })
     const statuses = []
     for (let n = 0; n < 5; n += 1) statuses.push((await fetch(`${server.url}${parameters}`, init)).status)
     expect(statuses.slice(0, 2)).toEqual([status, status])
@@ -105,7 +106,7 @@ describe('the rate of a caller', () => {
   })
 
   it('is spent by GET as by POST, also where the answer is 304', async () => {
-    const server = await serve(plain, { ratePointsPerMinute: 6 })
+    const server = await serve(plain, { callers: countCallers({ ratePointsPerMinute: 6 }) })
     const path = `${server.url}?query={list{a}}`
     const { headers } = await fetch(path)
     expect((await fetch(path, { headers: { 'if-none-match': headers.get('etag') ?? '' } })).status).toBe(304)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { post, rawRequest, schemaOf, serve, until } from './http-support.ts'
+import { countCallers } from '../../../src/limits/callers.ts'
 
 const schema = schemaOf(
   'type Query { hello(name: String): String bye: String } type Mutation { save(text: String!): Boolean }',
@@ -45,7 +46,7 @@ describe('the request log', () => {
 
   it('names an operation that is refused because its caller has no points left for its objects', async () => {
     const listing = schemaOf('type Query { list: Item } type Item { a: Int }', { 'Query.list': () => ({ a: 1 }) })
-    const server = await serve(listing, { ratePointsPerMinute: 3 })
+    const server = await serve(listing, { callers: countCallers({ ratePointsPerMinute: 3 }) })
     // Each costs a point, and another for its object.
     for (const name of ['First', 'Second']) await post(server, { query: `query ${name} { list { a } }` })
     await until(() => expect(server.log).toHaveLength(2))

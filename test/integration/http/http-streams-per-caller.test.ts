@@ -4,6 +4,7 @@ import type { Admit } from '../../../src/operations/exchange/admission.ts'
 import { localOperator } from '../../../src/identity/principal.ts'
 import { post, schemaOf, serve, subscribe, until } from './http-support.ts'
 import { openSocket } from './socket-client.ts'
+import { countCallers } from '../../../src/limits/callers.ts'
 
 const WATCH = 'subscription { tick }'
 
@@ -34,7 +35,7 @@ const sse = { accept: 'text/event-stream' }
 describe('a caller who has all the streams that one may have', () => {
   it('is refused another one over either transport, with the time to wait, and the source is not asked', async () => {
     const { schema, started } = tickSource()
-    const server = await serve(schema, { maxStreamsPerCaller: 2 })
+    const server = await serve(schema, { callers: countCallers({ maxStreamsPerCaller: 2 }) })
     const stream = await subscribe(server, WATCH)
     await stream.readUntil('"tick":1')
     const socket = await openSocket(server)
@@ -67,7 +68,7 @@ describe('a caller who has all the streams that one may have', () => {
 
   it('may open one for each that ended: left, completed, or never begun', async () => {
     const { schema } = tickSource()
-    const server = await serve(schema, { maxStreamsPerCaller: 1 })
+    const server = await serve(schema, { callers: countCallers({ maxStreamsPerCaller: 1 }) })
     for (let n = 0; n < 3; n += 1) {
       // A place is free as soon as the server has noticed.
       let stream = await subscribe(server, WATCH)
@@ -112,7 +113,7 @@ describe('a caller who has all the streams that one may have', () => {
 
   it('leaves the others theirs', async () => {
     const { schema } = tickSource()
-    const server = await serve(schema, { maxStreamsPerCaller: 1, admit })
+    const server = await serve(schema, { callers: countCallers({ maxStreamsPerCaller: 1 }), admit })
     for (const authorization of ['ann', 'ben']) {
       const socket = await openSocket(server, { headers: { authorization } })
       socket.subscribe('1', WATCH)
