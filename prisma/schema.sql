@@ -254,7 +254,8 @@ CREATE TABLE crawler.crawl_state (
   catch_up_item_id character varying(255),
   catch_up_page_token text,
   catch_up_head_list_id bigint,
-  catch_up_opened_by character varying(255)
+  catch_up_opened_by character varying(255),
+  oldest_revision_at timestamp with time zone
 );
 
 ALTER TABLE crawler.crawl_state ADD CONSTRAINT crawl_state_pkey PRIMARY KEY (user_id, stream);
@@ -910,6 +911,25 @@ CREATE OR REPLACE FUNCTION crawler.forget_keys(of_user text, of_stream text, las
 AS $function$
   DELETE FROM crawler.idempotency_key i
   WHERE i.user_id = of_user AND i.stream = of_stream AND (i.version > last_kept OR last_kept = 0)
+$function$;
+
+-- crawler.forget_lists(bigint[])
+CREATE OR REPLACE FUNCTION crawler.forget_lists(lists bigint[])
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  WITH unused AS MATERIALIZED (
+    SELECT l.list_id FROM crawler.item_list l
+    WHERE l.list_id = ANY (lists)
+      AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.head_list_id = l.list_id)
+      AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.anchor_list_id = l.list_id)
+      AND NOT EXISTS (SELECT FROM crawler.checkpoint_revision r WHERE r.catch_up_head_list_id = l.list_id)
+      AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.head_list_id = l.list_id)
+      AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.anchor_list_id = l.list_id)
+      AND NOT EXISTS (SELECT FROM crawler.crawl_state st WHERE st.catch_up_head_list_id = l.list_id)
+    FOR UPDATE OF l SKIP LOCKED
+  )
+  DELETE FROM crawler.item_list l USING unused u WHERE l.list_id = u.list_id
 $function$;
 
 -- crawler.heartbeat(text,integer,integer,integer,timestamp with time zone,text[])
@@ -1645,6 +1665,57 @@ BEGIN
     reason := format('%s. The list is paused until %s UTC%s', reason, to_char(paused.until AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
       coalesce(' (' || paused.reason || ')', ''));
   END IF;
+END
+$function$;
+
+-- crawler.prune_history(text[],text[],integer,timestamp with time zone)
+CREATE OR REPLACE FUNCTION crawler.prune_history(users text[], streams text[], keep_revisions integer, old_before timestamp with time zone)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+AS $function$
+DECLARE
+  pruned integer;
+  lists bigint[];
+BEGIN
+  WITH saved AS MATERIALIZED (
+    SELECT DISTINCT u.user_id, u.stream FROM unnest(users, streams) AS u (user_id, stream)
+  ), oldest AS MATERIALIZED (
+    -- The first that stays tells when to look again.
+    SELECT s.user_id, s.stream, r.version, r.recorded_at, row_number() OVER list AS place, bool_and(
+        r.recorded_at < old_before AND r.version <= st.version - keep_revisions
+        -- Where a move skipped versions, the newest are not those with the highest numbers in a row.
+        AND CASE WHEN r.recorded_at < old_before AND (SELECT true FROM crawler.checkpoint_revision f
+            WHERE f.user_id = s.user_id AND f.stream = s.stream AND f.follows_version IS NOT NULL LIMIT 1)
+          THEN r.version <= coalesce((SELECT n.version FROM crawler.checkpoint_revision n
+            WHERE n.user_id = s.user_id AND n.stream = s.stream ORDER BY n.version DESC OFFSET keep_revisions LIMIT 1), 0)
+          ELSE true END) OVER list AS is_old
+    FROM saved s
+    CROSS JOIN LATERAL (SELECT k.version FROM crawler.crawl_state k WHERE k.user_id = s.user_id AND k.stream = s.stream) AS st
+    CROSS JOIN LATERAL (SELECT o.version, o.recorded_at FROM crawler.checkpoint_revision o
+      WHERE o.user_id = s.user_id AND o.stream = s.stream ORDER BY o.version LIMIT 3) AS r
+    WINDOW list AS (PARTITION BY s.user_id, s.stream ORDER BY r.version)
+  ), deleted AS (
+    DELETE FROM crawler.checkpoint_revision r USING oldest o
+    WHERE r.user_id = o.user_id AND r.stream = o.stream AND r.version = o.version AND o.is_old AND o.place <= 2
+    RETURNING r.head_list_id, r.anchor_list_id, r.catch_up_head_list_id
+  ), noted AS (
+    UPDATE crawler.crawl_state s SET oldest_revision_at = o.recorded_at
+    FROM (SELECT DISTINCT ON (n.user_id, n.stream) n.* FROM oldest n WHERE NOT n.is_old OR n.place = 3 ORDER BY n.user_id, n.stream, n.version) AS o
+    WHERE s.user_id = o.user_id AND s.stream = o.stream AND s.oldest_revision_at IS DISTINCT FROM o.recorded_at
+  )
+  SELECT (SELECT count(*) FROM deleted),
+    (SELECT array_agg(DISTINCT l.list_id) FROM deleted d, unnest(ARRAY[d.head_list_id, d.anchor_list_id, d.catch_up_head_list_id]) AS l (list_id)
+      WHERE l.list_id IS NOT NULL)
+  INTO pruned, lists;
+  IF lists IS NOT NULL THEN
+    PERFORM crawler.forget_lists(lists);
+  END IF;
+  RETURN pruned;
 END
 $function$;
 

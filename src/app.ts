@@ -126,7 +126,10 @@ export async function startApp(config: Config, log: Logger, paces: Paces = {}, w
     releasers.push(() => retention.close())
 
     const metrics = await prepareMetrics(config, log)
-    const writeSaves = createSaveWriter(database)
+    const writeSaves = createSaveWriter(database, {
+      keepRevisions: config.historyKeepRevisions,
+      retentionDays: config.historyRetentionDays,
+    })
     const countedSaves = metrics ? metrics.saves(writeSaves) : writeSaves
     const tracedSaves = tracing ? tracing.saves.write(countedSaves) : countedSaves
     const saves = createGroupCommit<SaveCommand, SaveOutcome>(tracedSaves, {

@@ -1,6 +1,7 @@
 import { type Batch, MAX_BATCH_SIZE } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { Prisma } from '../database/generated/client.ts'
+import type { HistoryRetention } from '../crawl/history/retention.ts'
 
 /** An item list this young may belong to a save that is not committed yet. */
 const LIST_GRACE = Prisma.sql`interval '1 hour'`
@@ -13,10 +14,13 @@ export const isPruner = Prisma.sql`(SELECT pg_try_advisory_xact_lock(hashtextext
 
 export type KeyPosition = readonly [userId: string, stream: string]
 
-export interface HistoryRetention {
-  readonly keepRevisions: number
-  readonly retentionDays: number
+/** A batch of revisions. */
+export interface HistoryBatch extends Batch<KeyPosition> {
+  /** How long ago the oldest of them should have been deleted, seconds. */
+  readonly overdueSeconds: number
 }
+
+const DAY_SECONDS = 86_400
 
 /**
  * Deletes one batch of old revisions, of the first keys after a position. Old are those that are neither among the
@@ -28,7 +32,7 @@ export async function deleteOldRevisions(
   database: Database,
   { keepRevisions, retentionDays }: HistoryRetention,
   after: KeyPosition | undefined,
-): Promise<Batch<KeyPosition>> {
+): Promise<HistoryBatch> {
   const position = after ? Prisma.sql`(st.user_id, st.stream) > (${after[0]}, ${after[1]})` : Prisma.sql`TRUE`
   // Where a move skipped versions, the newest are not those with the highest numbers in a row.
   const newestKept = Prisma.sql`(SELECT n.version FROM crawler.checkpoint_revision n
@@ -37,7 +41,7 @@ export async function deleteOldRevisions(
     SELECT r.version, r.recorded_at < bound.day AND r.version <= k.version - ${keepRevisions}::integer
       AND (NOT k.has_skips OR r.version <= coalesce(${newestKept}, 0)) AS is_old
     FROM crawler.checkpoint_revision r WHERE r.user_id = k.user_id AND r.stream = k.stream ORDER BY r.version LIMIT ${limit}`
-  const rows = await database.query<{ count: number; user_id: string; stream: string }>(Prisma.sql`
+  const rows = await database.query<{ count: number; overdue: number; user_id: string; stream: string }>(Prisma.sql`
     WITH bound AS MATERIALIZED (
       SELECT date_trunc('day', crawler.clock() - ${retentionDays}::integer * interval '24 hours', 'UTC') AS day
     ), keys AS MATERIALIZED (
@@ -58,15 +62,22 @@ export async function deleteOldRevisions(
       ORDER BY k.user_id, k.stream, ranked.version LIMIT ${MAX_BATCH_SIZE}
     ), deleted AS (
       DELETE FROM crawler.checkpoint_revision r USING chosen c
-      WHERE r.user_id = c.user_id AND r.stream = c.stream AND r.version = c.version RETURNING 1
+      WHERE r.user_id = c.user_id AND r.stream = c.stream AND r.version = c.version
+      -- Up to a day late is in time: only whole days go.
+      RETURNING extract(epoch FROM (SELECT day FROM bound) - r.recorded_at)::float8 - ${DAY_SECONDS} AS overdue
     )
-    SELECT (SELECT count(*) FROM deleted)::integer AS count, k.user_id, k.stream
+    SELECT (SELECT count(*) FROM deleted)::integer AS count,
+      (SELECT greatest(max(overdue), 0) FROM deleted)::float8 AS overdue, k.user_id, k.stream
     FROM keys k ORDER BY k.user_id DESC, k.stream DESC LIMIT 1`)
   const [last] = rows
-  if (!last) return { count: 0, next: undefined }
+  if (!last) return { count: 0, overdueSeconds: 0, next: undefined }
   // A full batch may have left old revisions of these keys.
-  if (last.count === MAX_BATCH_SIZE) return { count: last.count, next: after ?? ['', ''] }
-  return { count: last.count, next: [last.user_id, last.stream] }
+  const isFull = last.count === MAX_BATCH_SIZE
+  return {
+    count: last.count,
+    overdueSeconds: last.overdue,
+    next: isFull ? (after ?? ['', '']) : [last.user_id, last.stream],
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { inBatches } from '../database/batches.ts'
 import type { Database } from '../database/database.ts'
 import { type GrowingTable, keepPartitions, type Partition } from '../database/partitions.ts'
 import { deletePrunable, type PrunePosition } from '../crawl/session/prune-store.ts'
+import { readPartitionsOverdue, readSessionsOverdue } from './overdue-store.ts'
 import { deleteOldRevisions, deleteUnusedLists, isPruner, type KeyPosition } from './retention-store.ts'
 
 const PAUSE_MS = 60_000
@@ -36,6 +37,14 @@ export interface Pruned {
   readonly keyPartitions: number
 }
 
+/** How long ago what is past its retention should have been deleted, as of the last run, seconds. 0: in time. */
+export interface Overdue {
+  readonly revisions: number
+  readonly sessions: number
+  readonly keys: number
+  readonly events: number
+}
+
 /**
  * Deletes what is past its retention time, in batches with pauses in between. Each batch is committed on its own, under
  * an advisory lock. Idempotency keys are deleted by whole partitions. If another replica holds the lock, this one
@@ -48,13 +57,25 @@ export async function runRetentionOnce(
   settings: RetentionSettings,
   signal?: AbortSignal,
 ): Promise<Pruned> {
+  const { overdueRevisions: _, ...pruned } = await sweep(database, settings, signal)
+  return { ...pruned, keyPartitions: await keepPartitions(database, KEYS, signal) }
+}
+
+/** Takes what saves leave: the lists that nobody saves any more, and what ended. */
+async function sweep(database: Database, settings: RetentionSettings, signal: AbortSignal | undefined) {
   const history = { keepRevisions: settings.historyKeepRevisions, retentionDays: settings.historyRetentionDays }
+  let overdueRevisions = 0
+  const revisions = await inBatches<KeyPosition>(async (after) => {
+    const batch = await deleteOldRevisions(database, history, after)
+    overdueRevisions = Math.max(overdueRevisions, batch.overdueSeconds)
+    return batch
+  }, signal)
   return {
-    revisions: await inBatches<KeyPosition>((after) => deleteOldRevisions(database, history, after), signal),
+    revisions,
+    overdueRevisions,
     // After the revisions, which refer to the lists.
     lists: await inBatches<string>((after) => deleteUnusedLists(database, after), signal),
     sessions: await deleteOldSessions(database, settings.sessionRetentionDays, signal),
-    keyPartitions: await keepPartitions(database, KEYS, signal),
   }
 }
 
@@ -78,16 +99,18 @@ export interface PrunedFeed {
   readonly mayRetire: (partition: Partition) => Promise<boolean>
 }
 
-/** The task that prunes again and again. Every replica runs one. */
+/** The tasks that prune again and again. Every replica runs them. */
 export interface Retention {
-  /** Whether the last run failed. */
+  /** Whether the last run of one of them failed. */
   readonly isFailing: boolean
+  overdue(): Overdue
   /** Ends after the current batch. */
   close(): Promise<void>
 }
 
 /**
- * Starts the task that prunes.
+ * Starts the tasks that prune: one for the partitions, which keep pace with any rate of writes, and one for the rows,
+ * which may take long.
  * @param pauseMs the time before the first run and between two runs, milliseconds
  */
 export function startRetention(
@@ -98,36 +121,77 @@ export function startRetention(
   pauseMs = PAUSE_MS,
 ): Retention {
   const stopping = new AbortController()
-  let running: Promise<void> | undefined
+  const { signal } = stopping
+  let overdue: Overdue = { revisions: 0, sessions: 0, keys: 0, events: 0 }
+  const events: GrowingTable = {
+    name: 'feed_event',
+    keepHours: feed.retentionHours,
+    partitionHours: feed.retentionHours / PARTITIONS_OF_EVENTS,
+    mayRetire: feed.mayRetire,
+  }
+
+  async function prunePartitions() {
+    const pruned = {
+      keyPartitions: await keepPartitions(database, KEYS, signal),
+      eventPartitions: await keepPartitions(database, events, signal),
+    }
+    const keys = await readPartitionsOverdue(database, KEYS)
+    overdue = { ...overdue, keys, events: await readPartitionsOverdue(database, events) }
+    return pruned
+  }
+
+  async function pruneRows() {
+    const { overdueRevisions, ...pruned } = await sweep(database, settings, signal)
+    const days = settings.sessionRetentionDays
+    const sessions = days === undefined ? 0 : await readSessionsOverdue(database, days)
+    overdue = { ...overdue, revisions: overdueRevisions, sessions }
+    return pruned
+  }
+
+  const tasks = [prunePartitions, pruneRows].map((prune) => repeat(prune, log, signal, pauseMs))
+  return {
+    get isFailing() {
+      return tasks.some((task) => task.isFailing)
+    },
+    overdue: () => overdue,
+    async close() {
+      stopping.abort()
+      await Promise.all(tasks.map((task) => task.close()))
+    },
+  }
+}
+
+interface Task {
+  readonly isFailing: boolean
+  close(): Promise<void>
+}
+
+/** Runs a task again and again, with pauses of at least `pauseMs` and of four times as long as it took. */
+function repeat(
+  prune: () => Promise<Readonly<Record<string, number>>>,
+  log: Logger,
+  signal: AbortSignal,
+  pauseMs: number,
+): Task {
   let failing = false
+  let running: Promise<void> | undefined
   let timer = setTimeout(run, pauseMs)
 
   function run(): void {
-    running = prune()
+    running = runOnce()
   }
 
-  function pruneFeed(): Promise<number> {
-    const { retentionHours, mayRetire } = feed
-    const partitionHours = retentionHours / PARTITIONS_OF_EVENTS
-    return keepPartitions(
-      database,
-      { name: 'feed_event', keepHours: retentionHours, partitionHours, mayRetire },
-      stopping.signal,
-    )
-  }
-
-  async function prune(): Promise<void> {
+  async function runOnce(): Promise<void> {
     const startedAt = performance.now()
     try {
-      const pruned = await runRetentionOnce(database, settings, stopping.signal)
-      const counts = { ...pruned, eventPartitions: await pruneFeed() }
+      const counts = await prune()
       if (Object.values(counts).some((count) => count > 0)) log.info(counts, 'pruned what was past its retention')
       failing = false
     } catch (error) {
       failing = true
       log.warn({ err: error }, 'pruning failed; it is tried again after a pause')
     }
-    if (stopping.signal.aborted) return
+    if (signal.aborted) return
     timer = setTimeout(run, Math.max(pauseMs, PAUSE_PER_RUN * (performance.now() - startedAt)))
   }
 
@@ -136,7 +200,6 @@ export function startRetention(
       return failing
     },
     async close() {
-      stopping.abort()
       clearTimeout(timer)
       await running
     },

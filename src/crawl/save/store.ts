@@ -1,4 +1,5 @@
 import type { JsonRow } from '../../database/columns.ts'
+import type { HistoryRetention } from '../history/retention.ts'
 import { type Database, forCaller } from '../../database/database.ts'
 import { sqlState } from '../../database/errors.ts'
 import { isOneRowsFault } from '../../database/judged-again.ts'
@@ -50,9 +51,11 @@ const MAX_ATTEMPTS = 3
  * locked, and each command of a set that failed as a whole. Their outcome is a promise, so that they neither delay nor
  * fail their neighbours. Saves of one key keep their order. A save that has waited too long for the others since it was
  * submitted is OVERLOADED.
+ * @param retention which revisions each save leaves of its list; undefined: it deletes none
  */
 export function createSaveWriter(
   database: Database,
+  retention?: HistoryRetention,
 ): (
   commands: readonly SaveCommand[],
   untilMs: readonly number[],
@@ -73,6 +76,7 @@ export function createSaveWriter(
           saveAlone(
             forCaller(database, () => patience),
             command,
+            retention,
           ),
         patience,
       )
@@ -85,7 +89,7 @@ export function createSaveWriter(
     const together = commands.filter((command) => !alone.has(keyOf(command)))
     const outcomes = new Map<SaveCommand, SaveOutcome>()
     try {
-      const written = together.length === 0 ? [] : await saveSet(database, together, { skipBusy: true })
+      const written = together.length === 0 ? [] : await saveSet(database, together, retention, { skipBusy: true })
       together.forEach((command, place) => {
         const outcome = written[place]
         if (outcome && outcome !== 'BUSY') outcomes.set(command, outcome)
@@ -102,10 +106,14 @@ function keyOf({ userId, stream, outOfReach }: SaveCommand): string {
   return JSON.stringify([outOfReach ? null : userId, stream])
 }
 
-async function saveAlone(database: Database, command: SaveCommand): Promise<SaveOutcome> {
+async function saveAlone(
+  database: Database,
+  command: SaveCommand,
+  retention: HistoryRetention | undefined,
+): Promise<SaveOutcome> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const [outcome] = await saveSet(database, [command], { skipBusy: false })
+      const [outcome] = await saveSet(database, [command], retention, { skipBusy: false })
       if (outcome === undefined || outcome === 'BUSY') throw new Error('save_checkpoints judged nothing')
       return outcome
     } catch (error) {
@@ -116,16 +124,34 @@ async function saveAlone(database: Database, command: SaveCommand): Promise<Save
   }
 }
 
+/**
+ * Saves, and prunes the histories that were written. Only those whose oldest revision is past its retention are looked
+ * at: the state that a save answers tells when it was recorded.
+ */
+const SAVE = `WITH saved AS MATERIALIZED (
+    SELECT * FROM crawler.save_checkpoints($1, $2)
+  ), bound AS MATERIALIZED (
+    SELECT date_trunc('day', crawler.clock() - $4::integer * interval '24 hours', 'UTC') AS day
+  ), pruned AS MATERIALIZED (
+    SELECT crawler.prune_history(array_agg(s.checkpoint ->> 'user_id'), array_agg(s.checkpoint ->> 'stream'), $3, min(bound.day))
+    FROM saved s, bound
+    WHERE s.outcome = 'SAVED' AND s.detail IS NULL AND (s.checkpoint #>> '{state,version}')::integer > $3
+      AND coalesce((s.checkpoint #>> '{state,oldest_revision_at}')::timestamptz < bound.day, TRUE)
+    HAVING count(*) > 0
+  )
+  SELECT s.outcome, s.created, s.checkpoint, s.session, s.detail FROM saved s LEFT JOIN pruned ON TRUE ORDER BY s.command`
+
 async function saveSet(
   database: Database,
   commands: readonly SaveCommand[],
+  retention: HistoryRetention | undefined,
   { skipBusy }: { skipBusy: boolean },
 ): Promise<(SaveOutcome | 'BUSY')[]> {
   const rows = await database.write<OutcomeRow>(
     {
       name: 'save_checkpoints',
-      text: `SELECT outcome, created, checkpoint, session, detail FROM crawler.save_checkpoints($1, $2) ORDER BY command`,
-      values: [JSON.stringify(commands.map(toJson)), skipBusy],
+      text: SAVE,
+      values: [JSON.stringify(commands.map(toJson)), skipBusy, retention?.keepRevisions, retention?.retentionDays],
     },
     (answered) => answered.some(({ outcome }) => outcome === 'SAVED'),
   )

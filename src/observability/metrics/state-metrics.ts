@@ -4,6 +4,7 @@ import type { FeedState } from '../../events/feed.ts'
 import type { LoadState } from '../../limits/load.ts'
 import type { HttpState } from '../../http/server.ts'
 import type { ReaperState } from '../../maintenance/reaper.ts'
+import type { Overdue } from '../../maintenance/retention.ts'
 import type { LiveLeases } from '../../crawl/session/store.ts'
 import { createFreshValue } from './fresh-value.ts'
 
@@ -14,7 +15,7 @@ export interface StateSources {
   readonly feed: () => FeedState & { readonly isFailing: boolean }
   readonly load: () => LoadState
   readonly reaper: () => ReaperState
-  readonly retention: () => { readonly isFailing: boolean }
+  readonly retention: () => { readonly isFailing: boolean; readonly overdue: () => Overdue }
   readonly leases: () => Promise<LiveLeases>
 }
 
@@ -108,6 +109,15 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
       this.set({ task: 'feed' }, Number(sources.feed().isFailing))
       this.set({ task: 'reaper' }, Number(sources.reaper().isFailing))
       this.set({ task: 'retention' }, Number(sources.retention().isFailing))
+    },
+  })
+  new Gauge({
+    name: 'waymark_retention_overdue_seconds',
+    help: 'How late the oldest row of a kind was, or is, to be deleted by retention, as of its last run; 0: in time.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      for (const [kind, seconds] of Object.entries(sources.retention().overdue())) this.set({ kind }, seconds)
     },
   })
   new Counter({

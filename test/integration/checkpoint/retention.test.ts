@@ -291,6 +291,42 @@ describe('retention', () => {
     expect(await versions()).toEqual([5, 4, 3])
   })
 
+  it('tells how late it is: what a lock or an open transaction keeps, and what the last sweep found late', async () => {
+    await saves(1, 5)
+    await mutate(waymark, 'startSession', { userId, sessionId: 's' })
+    await mutate(waymark, 'stopSession', { sessionId: 's' })
+    const settings = { ...DEFAULTS, sessionRetentionDays: 1 }
+    let mayRetire = false
+    const prunedFeed = { retentionHours: 24, mayRetire: () => Promise.resolve(mayRetire) }
+    const start = () => startRetention(database, settings, log, prunedFeed, 500)
+    // Two partitions of events and of keys, the first of each in use until now.
+    await clock.advance(DAY)
+    await withClient(waymark.database.url, async (holder) => {
+      await holder.query(`SELECT pg_advisory_lock(hashtextextended('waymark retention', 0))`)
+      const retention = start()
+      try {
+        const opened = () =>
+          column(`SELECT count(*)::integer AS value FROM crawler.log_partition WHERE opened_at IS NOT NULL`)
+        await expect.poll(opened, { timeout: 20_000 }).toEqual([4])
+        expect(retention.overdue()).toEqual({ revisions: 0, sessions: 0, keys: 0, events: 0 })
+        await clock.advance(40 * DAY)
+        await expect.poll(() => retention.overdue().events, { timeout: 20_000 }).toBeGreaterThan(38 * DAY)
+        await expect.poll(() => retention.overdue().sessions, { timeout: 20_000 }).toBeGreaterThan(39 * DAY)
+        // The keys' partition is gone already.
+        expect(retention.overdue().keys).toBe(0)
+        mayRetire = true
+        await holder.query(`SELECT pg_advisory_unlock(hashtextextended('waymark retention', 0))`)
+        // Ten days and a bit past the 30; a day late is in time.
+        await expect.poll(() => retention.overdue().revisions, { timeout: 20_000 }).toBeGreaterThan(9 * DAY)
+        await expect
+          .poll(() => retention.overdue(), { timeout: 20_000 })
+          .toEqual({ revisions: 0, sessions: 0, keys: 0, events: 0 })
+      } finally {
+        await retention.close()
+      }
+    })
+  })
+
   it('goes on by itself, tells of deleted sessions, and stops when closed', async () => {
     let told = 0
     const settings = { ...DEFAULTS, sessionRetentionDays: 1 }

@@ -192,6 +192,11 @@ describe('GET /metrics', () => {
     expect((await look()).get('waymark_lease_overdue_seconds')).toBe(0)
   })
 
+  it('tells how late retention is, by kind', async () => {
+    const late = async (kind: string) => Number((await look()).get(`waymark_retention_overdue_seconds{kind="${kind}"}`))
+    for (const kind of ['revisions', 'sessions', 'keys', 'events']) expect(await late(kind)).toBeGreaterThanOrEqual(0)
+  })
+
   it('says that the database is away, and answers all the same', async () => {
     const up = async () => {
       const metrics = await look()
