@@ -2,20 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { migrate } from '../../../src/database/migrations/migrate.ts'
 import { readMigrations } from '../../../src/database/migrations/migration-files.ts'
 import { verifySchema } from '../../../src/database/migrations/verify.ts'
-import { codeBlocks, readDocument } from '../docs/markdown.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
-import { rollbackSql } from './rollback.ts'
+import { rollbackSql, takeBackFrom } from './rollback.ts'
 
 const migrations = await readMigrations()
 const names = migrations.map(({ name }) => name)
-const page = await readDocument('docs/database.md')
-const dropFunctions = codeBlocks(page).find(({ name }) => name === 'rollback-functions')?.text ?? ''
-
-/** As docs/database.md has it: functions first, then down to this number, which stays. */
-async function rollBackTo(database: TestDatabase, number: number): Promise<void> {
-  await database.query(dropFunctions)
-  for (const { sql } of migrations.slice(number).toReversed()) await database.query(rollbackSql(sql))
-}
+/** All but so many: the last of these stays. */
+const rollBackTo = (database: TestDatabase, number: number) => takeBackFrom(database, names[number] ?? '')
 
 describe('the migrations, taken back as docs/database.md has it', () => {
   it('leave nothing of an empty database, and apply again', async () => {
