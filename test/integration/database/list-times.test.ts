@@ -137,7 +137,7 @@ describe('lists that stand in a database before 008', () => {
     await migrate({ databaseUrl: database.url })
     const read = () => database.query('SELECT user_id, last_started_at FROM crawler.crawl_state ORDER BY 1')
     const filled = await read()
-    await takeBackFrom(database, '010_list_times')
+    await takeBackFrom(database, '011_list_times')
     await database.query('UPDATE crawler.crawl_state SET last_started_at = NULL')
     await withClient(database.url, async (holder) => {
       await holder.query(`BEGIN; SELECT FROM crawler.crawl_state WHERE user_id = 'twice' FOR UPDATE`)

@@ -1,4 +1,4 @@
--- 010: when lists were last started and last completed before 008, as their sessions say. Without it a scheduler would
+-- 011: when lists were last started and last completed before 008, as their sessions say. Without it a scheduler would
 -- take all of them for lists that were never crawled.
 
 -- In batches, since writers must not wait: it waits for another transaction's row only while it holds none.
@@ -44,5 +44,5 @@ $$;
 -- To take this back (docs/database.md, Rolling back). The times stay.
 -- ROLLBACK BEGIN
 -- DROP PROCEDURE IF EXISTS crawler.fill_list_times();
--- DELETE FROM crawler.schema_migration WHERE name = '010_list_times';
+-- DELETE FROM crawler.schema_migration WHERE name = '011_list_times';
 -- ROLLBACK END
