@@ -1,17 +1,22 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Database } from '../database/database.ts'
 import type { Partition } from '../database/partitions.ts'
 import { coalesce } from '../concurrency/coalesce.ts'
 import { Fault } from '../errors/fault.ts'
-import { cursorExpired, decodeFeedCursor, encodeFeedCursor } from './cursor.ts'
+import { cursorExpired, decodeFeedCursor, encodeFeedCursor, type FeedCursor, NEW_GENERATION } from './cursor.ts'
+import { DeliveredEvents } from './delivered.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import { beginGeneration, MIN_RELOOK_MS } from './generation.ts'
 import { HoldBackLog, WARN_AFTER_MS } from './hold-back.ts'
 import {
+  endGeneration,
   type FeedEvent,
   lookAtOutbox,
   markPruned,
   noteFinal,
   readEvents,
+  readEventsById,
   readLastGivenEventId,
   readOutboxState,
 } from './outbox.ts'
@@ -46,15 +51,18 @@ export interface FeedState {
 export interface Feed {
   /** Whether its cursors are encrypted for callers that are limited to some users (sealed-feed.ts). */
   readonly isSealed: boolean
-  /** The UUID of the outbox's generation. `feed reset` changes it after a restore (reset.ts). */
+  /**
+   * The UUID of the outbox's generation. A new one begins where the database lost events that were delivered: by
+   * itself, or by `feed reset` (reset.ts).
+   */
   readonly generation: string
-  /** The cursor of the place after an event of this generation. */
-  cursor(eventId: bigint): string
+  /** The cursor of the place after an event of this generation. @param place the event, or the ID of one */
+  cursor(place: FeedEvent | bigint): string
   /**
    * Reads a client's cursor.
    * @returns the ID of the event that it names
-   * @throws Fault BAD_USER_INPUT if it is not a cursor; CURSOR_EXPIRED if it is of another generation or older than the
-   * retention
+   * @throws Fault BAD_USER_INPUT if it is not a cursor; CURSOR_EXPIRED if it is of another generation, older than the
+   * retention, or of an event that the database has lost; SERVICE_UNAVAILABLE while that is being found out
    */
   resolve(cursor: string): Promise<bigint>
   /** The ID of the last final event that was read. Everything up to it is committed or never will be. */
@@ -122,13 +130,16 @@ export async function startFeed(
     noteEachMs = NOTE_EACH_MS,
   }: FeedOptions = {},
 ): Promise<OwnFeed> {
-  let { generation, finality } = await beginGeneration(database, startWaitMs, () => false)
+  const delivered = new DeliveredEvents()
+  let { generation, finality, serverSince, seen } = await beginGeneration(database, startWaitMs, () => false)
+  delivered.note(seen)
   let position = finality.position
   let noted = { position, atMs: performance.now() }
   let recent = new RecentEvents(position, RECENT_EVENTS)
   let pages = new OutboxPages(readKept)
   let closed = false
   let failing = false
+  let mayHaveLost = false
   let relook: NodeJS.Timeout | undefined
   const listeners = new Set<() => void>()
   const holdBackLog = new HoldBackLog(database, log, warnAfterMs)
@@ -139,8 +150,19 @@ export async function startFeed(
 
   async function advance(): Promise<void> {
     const look = await lookAtOutbox(database, { position: finality.position, known: finality.highest })
+    if (look.generation === generation && (mayHaveLost || look.serverSince !== serverSince)) {
+      if (await hasLost()) await endGeneration(database, generation)
+      else {
+        serverSince = look.serverSince
+        mayHaveLost = false
+      }
+      return advance()
+    }
     if (look.generation !== generation) {
-      ;({ generation, finality } = await beginGeneration(database, startWaitMs, () => closed))
+      ;({ generation, finality, serverSince, seen } = await beginGeneration(database, startWaitMs, () => closed))
+      mayHaveLost = false
+      delivered.clear()
+      delivered.note(seen)
       position = finality.position
       noted = { ...noted, position }
       recent = new RecentEvents(position, RECENT_EVENTS)
@@ -149,6 +171,7 @@ export async function startFeed(
       signalMovement()
       return
     }
+    if (look.last) delivered.note([look.last])
     finality.judge(look, performance.now())
     const upTo = finality.position
     if (look.prunedUpTo > position && upTo > position) {
@@ -164,6 +187,7 @@ export async function startFeed(
     }
     while (position < upTo && !closed) {
       const events = await readEvents(database, { after: position, upTo, limit: PAGE_SIZE })
+      delivered.note(events)
       recent.append(events)
       position = events.length < PAGE_SIZE ? upTo : (events.at(-1)?.eventId ?? upTo)
       signalMovement()
@@ -176,6 +200,22 @@ export async function startFeed(
       const pauseMs = Math.min(Math.max(held.forMs * RELOOK_SHARE, MIN_RELOOK_MS), TICK_MS)
       relook = setTimeout(reading.trigger, pauseMs)
     }
+  }
+
+  /**
+   * Whether the database has lost events that this process saw. It can where its server is another one (a failover, a
+   * restore), and where it came back after a crash that lost commits (synchronous_commit=off).
+   */
+  async function hasLost(): Promise<boolean> {
+    const kept = await readEventsById(database, delivered.ids())
+    // Read after the events: what was pruned meanwhile is not lost.
+    const lost = delivered.lost(kept, (await readOutboxState(database)).prunedUpTo)
+    if (lost.length === 0) return false
+    log.warn(
+      { lostEvents: lost.length, firstLost: String(lost[0]), generation },
+      'the database lost events that were delivered (a failover or a restore): the feed begins anew, and its subscribers have to list again',
+    )
+    return true
   }
 
   async function note(nowMs: number): Promise<void> {
@@ -195,6 +235,7 @@ export async function startFeed(
     } catch (error) {
       if (!failing) log.warn({ err: error }, 'the feed cannot read the outbox; it tries again each second')
       failing = true
+      mayHaveLost = true
     }
   }, READ_PAUSE_MS)
 
@@ -208,15 +249,27 @@ export async function startFeed(
   }
   const stopHearing = database.onNews(announce)
 
-  const cursor = (eventId: bigint) => encodeFeedCursor({ generation, eventId })
+  const cursor = (place: FeedEvent | bigint) =>
+    typeof place === 'bigint'
+      ? encodeFeedCursor({ generation, eventId: place, fingerprint: delivered.fingerprint(place) })
+      : encodeFeedCursor({ generation, eventId: place.eventId, fingerprint: fingerprintOf(place) })
 
   /**
    * Rejects a place before the last pruned event. A pruning that runs meanwhile does not matter: it removes only events
    * older than the retention.
    */
   async function requireKept(after: bigint, ofGeneration = generation): Promise<void> {
-    const { prunedUpTo, generation: current } = await readOutboxState(readers)
-    if (current !== ofGeneration) throw cursorExpired('the feed was reset (a restored database); list again')
+    const { prunedUpTo, generation: current, serverSince: since } = await readOutboxState(readers)
+    if (current !== ofGeneration) throw cursorExpired(NEW_GENERATION)
+    if (since !== serverSince) {
+      reading.trigger()
+      // Under many writes it is never settled.
+      await Promise.race([reading.settled(), delay(TICK_MS)])
+    }
+    if (ofGeneration !== generation) throw cursorExpired(NEW_GENERATION)
+    if (since !== serverSince) {
+      throw new Fault('SERVICE_UNAVAILABLE', 'The database has just been started. Try again in a second.')
+    }
     if (after < prunedUpTo) throw cursorExpired(`the oldest cursor that works is ${cursor(prunedUpTo)}; list again`)
   }
 
@@ -225,7 +278,18 @@ export async function startFeed(
     // Checked after the read. So events that were pruned before the read cause an error, and a pruning during it can
     // remove only the first ones.
     await requireKept(after)
+    delivered.note(events)
     return events
+  }
+
+  /** Rejects the place of an event that the database no longer has, or has another event for. */
+  async function requireSame({ eventId, fingerprint }: FeedCursor): Promise<void> {
+    if (fingerprint === undefined || delivered.fingerprint(eventId) === fingerprint) return
+    const [event] = await readEventsById(readers, [eventId])
+    if (event && fingerprintOf(event) === fingerprint) return
+    // It may have been pruned.
+    if (!event && eventId <= (await readOutboxState(readers)).prunedUpTo) return
+    throw cursorExpired('the database has lost the event that it names (a failover or a restore); list again')
   }
 
   return {
@@ -242,13 +306,13 @@ export async function startFeed(
           'after is not a cursor of a feed: send the cursor of an event, or a list’s feedCursor.',
         )
       }
-      if (named.generation !== generation)
-        throw cursorExpired('it is of another feed (a restored database); list again')
+      if (named.generation !== generation) throw cursorExpired(NEW_GENERATION)
       // An ID above all that were ever given out is not of this feed. An ID above this process's position can be:
       // another replica may be ahead.
       if (named.eventId > position && named.eventId > (await readLastGivenEventId(readers))) {
         throw cursorExpired('it is ahead of this feed (a restored database); list again')
       }
+      await requireSame(named)
       await requireKept(named.eventId, named.generation)
       return named.eventId
     },

@@ -33,23 +33,29 @@ export interface CheckpointRecord extends RecordedEvent {
 /** A row of crawler.feed_event. The writer's transaction recorded it. */
 export type FeedEvent = SessionRecord | CheckpointRecord
 
-/** The generation of the outbox, and up to which event it has been pruned. */
+const EVENT_COLUMNS =
+  'event_id, occurred_at, kind, user_id, stream, session_id, previous_status, status, version, last_item_id, bookmarks_count'
+const SERVER_SINCE = 'pg_postmaster_start_time()::text AS server_since'
+
+/** The generation of the outbox, up to which event it has been pruned, and whose server holds it. */
 export interface OutboxState {
   /** A cursor of another generation names nothing here. */
   readonly generation: string
   /** Events up to this one may be gone. */
   readonly prunedUpTo: bigint
+  /** When the server of the database was started: another server, or a restart, has another time. */
+  readonly serverSince: string
 }
 
 /** Reads the generation and the pruned events. @throws Error if crawler.feed has no row */
 export async function readOutboxState(database: Database): Promise<OutboxState> {
-  const [row] = await database.query<{ generation: string; pruned_up_to: string }>({
+  const [row] = await database.query<{ generation: string; pruned_up_to: string; server_since: string }>({
     name: 'feed_state',
-    text: 'SELECT generation, pruned_up_to FROM crawler.feed',
+    text: `SELECT generation, pruned_up_to, ${SERVER_SINCE} FROM crawler.feed`,
     values: [],
   })
   if (!row) throw new Error('crawler.feed is empty: run the migrations')
-  return { generation: row.generation, prunedUpTo: BigInt(row.pruned_up_to) }
+  return { generation: row.generation, prunedUpTo: BigInt(row.pruned_up_to), serverSince: row.server_since }
 }
 
 /** The last event ID that was given out, committed or not. A cursor above it is of another database. */
@@ -63,10 +69,9 @@ export async function readLastGivenEventId(database: Database): Promise<bigint> 
 }
 
 /** A look at the outbox and the generation that it saw. If the generation has changed, the reader starts again. */
-export interface DatedLook extends OutboxLook {
-  readonly generation: string
-  /** Events up to this one may be gone. */
-  readonly prunedUpTo: bigint
+export interface DatedLook extends OutboxLook, OutboxState {
+  /** The event with the highest ID; undefined: there is none. */
+  readonly last: FeedEvent | undefined
 }
 
 /**
@@ -80,19 +85,14 @@ export async function lookAtOutbox(
   database: Database,
   { position, known }: { readonly position: bigint; readonly known: bigint },
 ): Promise<DatedLook> {
-  const [row] = await database.query<{
-    generation: string
-    pruned_up_to: string
-    final_up_to: string
-    highest: string
-    writers: string[] | null
-  }>({
+  const [row] = await database.query<LookRow & (EventRow | { readonly event_id: null })>({
     name: 'feed_look',
-    text: `SELECT feed.generation, feed.pruned_up_to, feed.final_up_to, event.highest, CASE WHEN greatest(event.highest, $2::bigint) > $1::bigint THEN ARRAY(
+    text: `SELECT feed.generation, feed.pruned_up_to, feed.final_up_to, ${SERVER_SINCE}, event.*,
+        CASE WHEN greatest(event.event_id, $2::bigint) > $1::bigint THEN ARRAY(
         SELECT DISTINCT virtualtransaction FROM pg_locks
         WHERE locktype = 'relation' AND relation = 'crawler.feed_event'::regclass AND mode = 'RowExclusiveLock' AND granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END AS writers
-      FROM crawler.feed, (SELECT coalesce(max(event_id), 0) AS highest FROM crawler.feed_event) AS event`,
+      FROM crawler.feed LEFT JOIN (SELECT ${EVENT_COLUMNS} FROM crawler.feed_event ORDER BY event_id DESC LIMIT 1) AS event ON true`,
     values: [position, known],
   })
   if (!row) throw new Error('crawler.feed is empty: run the migrations')
@@ -100,9 +100,33 @@ export async function lookAtOutbox(
     generation: row.generation,
     prunedUpTo: BigInt(row.pruned_up_to),
     finalUpTo: BigInt(row.final_up_to),
-    highest: BigInt(row.highest),
+    serverSince: row.server_since,
+    highest: BigInt(row.event_id ?? 0),
+    last: row.event_id === null ? undefined : toEvent(row),
     writers: row.writers ?? [],
   }
+}
+
+interface LookRow {
+  readonly generation: string
+  readonly pruned_up_to: string
+  readonly final_up_to: string
+  readonly server_since: string
+  readonly writers: string[] | null
+}
+
+/**
+ * Begins a new generation after this one: cursors of the old one expire, on every replica. Does nothing if somebody has
+ * begun one already.
+ */
+export async function endGeneration(database: Database, generation: string): Promise<void> {
+  await database.query({
+    name: 'feed_end_generation',
+    // A server that was ahead of this database may have stored a higher final_up_to.
+    text: `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock(), final_up_to = pruned_up_to
+      WHERE generation = $1`,
+    values: [generation],
+  })
 }
 
 /**
@@ -138,9 +162,18 @@ export async function readEvents(
 ): Promise<FeedEvent[]> {
   const rows = await database.query<EventRow>({
     name: 'feed_events',
-    text: `SELECT event_id, occurred_at, kind, user_id, stream, session_id, previous_status, status, version, last_item_id, bookmarks_count
-      FROM crawler.feed_event WHERE event_id > $1 AND event_id <= $2 ORDER BY event_id LIMIT $3`,
+    text: `SELECT ${EVENT_COLUMNS} FROM crawler.feed_event WHERE event_id > $1 AND event_id <= $2 ORDER BY event_id LIMIT $3`,
     values: [after, upTo, limit],
+  })
+  return rows.map(toEvent)
+}
+
+/** The events with these IDs that are there. */
+export async function readEventsById(database: Database, ids: readonly bigint[]): Promise<FeedEvent[]> {
+  const rows = await database.query<EventRow>({
+    name: 'feed_events_by_id',
+    text: `SELECT ${EVENT_COLUMNS} FROM crawler.feed_event WHERE event_id = ANY ($1::bigint[])`,
+    values: [ids.map(String)],
   })
   return rows.map(toEvent)
 }

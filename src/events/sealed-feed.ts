@@ -22,7 +22,7 @@ export async function readSealSecret(database: Database): Promise<Buffer> {
 export function sealFeed(feed: Feed, secret: Buffer): Feed {
   const sealed: Pick<Feed, 'isSealed' | 'cursor' | 'resolve' | 'read'> = {
     isSealed: true,
-    cursor: (eventId) => seal(feed.cursor(eventId), secret),
+    cursor: (place) => seal(feed.cursor(place), secret),
     async resolve(cursor) {
       const opened = open(cursor, secret)
       // feed.resolve refuses an empty text as no cursor.

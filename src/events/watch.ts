@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Fault } from '../errors/fault.ts'
-import { cursorExpired } from './cursor.ts'
+import { cursorExpired, NEW_GENERATION } from './cursor.ts'
 import type { Feed } from './feed.ts'
 import type { FeedEvent } from './outbox.ts'
 
@@ -51,7 +51,7 @@ export class FeedWatch<Selected> implements AsyncIterableIterator<Selected> {
     try {
       while (!this.#isOver && !this.#feed.closed) {
         if (this.#feed.generation !== this.#generation) {
-          throw cursorExpired('the feed was reset (a restored database); list again')
+          throw cursorExpired(NEW_GENERATION)
         }
         const event = this.#page[this.#place]
         if (!event) {

@@ -54,7 +54,7 @@ const toCheckpointEvent = onePerEvent((feed, event: CheckpointRecord): Checkpoin
   if (!kind) return undefined
   const { occurredAt, userId, stream, version, lastItemId, bookmarksCount, sessionId } = event
   return {
-    cursor: feed.cursor(event.eventId),
+    cursor: feed.cursor(event),
     kind,
     occurredAt,
     userId,

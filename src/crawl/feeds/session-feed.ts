@@ -55,7 +55,7 @@ const toStatusEvent = onePerEvent((feed, event: SessionRecord): SessionStatusEve
   // A kind of a later version, which this version does not know.
   if (!kind) return undefined
   return {
-    cursor: feed.cursor(event.eventId),
+    cursor: feed.cursor(event),
     kind,
     occurredAt: event.occurredAt,
     sessionId: event.sessionId,

@@ -1,5 +1,5 @@
 import { describe, expect, inject, it } from 'vitest'
-import { decodeFeedCursor } from '../../../src/events/cursor.ts'
+import { decodeFeedCursor, encodeFeedCursor } from '../../../src/events/cursor.ts'
 import { resetFeed } from '../../../src/events/reset.ts'
 import { createDatabase, createTestDatabase, dropDatabase, urlOfDatabase } from '../../support/database.ts'
 import { readFeed } from '../../support/feed-reader.ts'
@@ -15,6 +15,13 @@ async function feedCursor(url: string): Promise<string> {
 }
 
 const save = (url: string, itemId: string) => mutate(clientOf(url), 'saveCheckpoint', { userId: 'ada', itemId })
+
+/** The same cursor as earlier versions made it. */
+function withoutFingerprint(cursor: string): string {
+  const { generation = '', eventId = 0n, fingerprint } = decodeFeedCursor(cursor) ?? {}
+  expect(fingerprint).toMatch(/^[\w-]{8}$/)
+  return encodeFeedCursor({ generation, eventId })
+}
 
 /** Runs a server on the database for as long as that takes. */
 async function withServer<Result>(databaseUrl: string, use: (url: string) => Promise<Result>): Promise<Result> {
@@ -53,8 +60,9 @@ describe('waymark feed reset', { timeout: 90_000 }, () => {
       })
       await withServer(restored, async (url) => {
         for (const itemId of ['20', '30', '40']) await save(url, itemId)
-        // What the reset is for: 20 and 30 have the IDs that 2 and 3 had.
-        expect(await itemsAfter(url, ahead, 1)).toEqual(['40'])
+        // 20 and 30 have the IDs that 2 and 3 had. The cursor says what its event was; those of earlier versions did not.
+        expect(await itemsAfter(url, ahead, 1)).toBe('CURSOR_EXPIRED')
+        expect(await itemsAfter(url, withoutFingerprint(ahead), 1)).toEqual(['40'])
       })
 
       const { code, stdout, stderr } = await reset(restored)
@@ -62,6 +70,7 @@ describe('waymark feed reset', { timeout: 90_000 }, () => {
 
       await withServer(restored, async (url) => {
         expect(await itemsAfter(url, ahead, 1)).toBe('CURSOR_EXPIRED')
+        expect(await itemsAfter(url, withoutFingerprint(ahead), 1)).toBe('CURSOR_EXPIRED')
         const start = await feedCursor(url)
         expect(stdout).toContain(`generation: ${decodeFeedCursor(start)?.generation} instead of`)
         expect(stdout).toContain(decodeFeedCursor(ahead)?.generation)

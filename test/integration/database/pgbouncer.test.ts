@@ -23,11 +23,11 @@ describe('behind PgBouncer', { timeout: 90_000 }, () => {
     try {
       const client = clientOf(app.url)
       await mutate(client, 'registerUser', { userId: 'ada' })
-      expect(await mutate(client, 'saveCheckpoint', { userId: 'ada', itemId: '1' })).toMatchObject({ created: true })
       const { checkpoints } = await client.ask('{ checkpoints(first: 1) { feedCursor } }')
-      const told = readFeed(app.url, 'checkpointChanged', { after: checkpoints.feedCursor as string }, 1)
+      expect(await mutate(client, 'saveCheckpoint', { userId: 'ada', itemId: '1' })).toMatchObject({ created: true })
+      const told = readFeed(app.url, 'checkpointChanged', { after: checkpoints.feedCursor as string }, 2)
       await database.query(`UPDATE crawler.crawl_checkpoint SET last_tweet_id = '2'`)
-      expect((await told).told).toMatchObject([{ lastItemId: '2' }])
+      expect((await told).told).toMatchObject([{ lastItemId: '1' }, { lastItemId: '2' }])
       const listening = `SELECT FROM pg_stat_activity WHERE datname = $1 AND query LIKE 'LISTEN %'`
       await expect.poll(async () => (await database.query(listening, [database.name])).length).toBe(1)
     } finally {

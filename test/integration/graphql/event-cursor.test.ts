@@ -45,8 +45,8 @@ it('the cursor of each event names its place in the log of the database, the sam
       FROM crawler.feed, crawler.feed_event WHERE session_id = $1 ORDER BY event_id`,
     [session.sessionId],
   )
-  expect(first?.map(({ cursor, kind }) => ({ cursor: Buffer.from(cursor, 'base64url').toString(), kind }))).toEqual(
-    stored,
-  )
+  // The third part is a fingerprint of the event.
+  const placeOf = (cursor: string) => /^(.+:\d+):[\w-]{8}$/.exec(Buffer.from(cursor, 'base64url').toString())?.[1]
+  expect(first?.map(({ cursor, kind }) => ({ cursor: placeOf(cursor), kind }))).toEqual(stored)
   expect(stored.map(({ kind }) => kind)).toEqual(['STARTED', 'STATUS_CHANGED'])
 })
