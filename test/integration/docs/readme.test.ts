@@ -54,6 +54,7 @@ describe('README and docs/development.md', () => {
         'bench',
         'bench:feed',
         'bench:prisma',
+        'bench:size',
       ]),
     )
     for (const script of [...named, 'start', 'test']) expect(Object.keys(manifest.scripts)).toContain(script)
