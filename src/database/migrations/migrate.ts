@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { applyFunctions } from './function-set.ts'
 import { explain } from './migration-errors.ts'
 import type { Migration } from './migration-files.ts'
-import { runStep, runSteps } from './migration-steps.ts'
+import { runBefore, runStep, runSteps } from './migration-steps.ts'
 import { withTurn } from './migration-turn.ts'
 import { readPending, readRecorded, readWanted, type SchemaFolders, type WantedSchema } from './pending-migrations.ts'
 import { withSetupConnection } from './setup-connection.ts'
@@ -32,7 +32,8 @@ export interface MigrateOptions extends SchemaFolders {
 }
 
 /**
- * Brings the database to this version's schema. Each migration is one transaction, and its steps follow it one by one.
+ * Brings the database to this version's schema. Each migration is one transaction. What goes before it runs one by one,
+ * and so do its steps.
  * Then the functions and triggers whose texts differ are replaced in one transaction. Processes that migrate at the
  * same time take turns. If nothing is pending it only reads, so that a role without further rights can start a server.
  * @throws StartupError with one line that says what to do: no connection, no rights, an edited or unknown migration, a
@@ -85,6 +86,7 @@ async function apply(client: pg.Client, migration: Migration, options: MigrateOp
   const { name, sql, sha256 } = migration
   const recorded = (await readRecorded(client)).find((row) => row.name === name)
   if (!recorded) {
+    await runBefore(client, migration)
     try {
       await inTransaction(client, options, async () => {
         await client.query(sql)
@@ -179,7 +181,9 @@ export async function repair(options: MigrateOptions): Promise<void> {
   await migrate(options)
   await withSetupConnection(options.databaseUrl, (client) =>
     withTurn(client, options.turnTimeoutMs ?? 60_000, async () => {
-      for (const { name, sql, steps } of wanted.migrations) {
+      for (const migration of wanted.migrations) {
+        const { name, sql, steps } = migration
+        await runBefore(client, migration)
         try {
           await inTransaction(client, options, async () => {
             await client.query(sql)

@@ -7,11 +7,15 @@ import { StartupError } from '../../errors/startup-error.ts'
 export interface Migration {
   /** The folder's name, e.g. 001_original_tables. */
   readonly name: string
+  /** Statements that run before `sql`, one by one and outside a transaction. Each can be repeated; none is recorded. */
+  readonly before: readonly string[]
   /** Runs in one transaction. */
   readonly sql: string
   /** Statements that run after `sql`, one by one and outside a transaction. Each can be repeated. */
   readonly steps: readonly string[]
-  /** The hash of both texts with \n line ends, in hex: a checkout that turns them into \r\n counts as unchanged. */
+  /**
+   * The hash of `sql` and `steps` with \n line ends, in hex: a checkout that turns them into \r\n counts as unchanged.
+   */
   readonly sha256: string
 }
 
@@ -29,8 +33,8 @@ export interface RecordedMigration {
 export const packagedMigrations = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url))
 
 /**
- * Reads every NNN_name/migration.sql of the directory, and its steps.sql if there is one, in the order of their
- * numbers. Files beside the folders are ignored.
+ * Reads every NNN_name/migration.sql of the directory, and its before.sql and steps.sql if there are, in the order of
+ * their numbers. Files beside the folders are ignored.
  * @throws StartupError for a folder with another name or without a migration, and for a number that is missing or used
  *   twice
  */
@@ -46,9 +50,10 @@ export async function readMigrations(directory: string = packagedMigrations): Pr
       }
       const sql = await readSql(join(directory, name, 'migration.sql'))
       const steps = await readSteps(join(directory, name, 'steps.sql'))
+      const before = await readSteps(join(directory, name, 'before.sql'))
       const hash = createHash('sha256').update(sql)
       if (steps !== undefined) hash.update('\0').update(steps)
-      return { name, sql, steps: splitSteps(steps ?? ''), sha256: hash.digest('hex') }
+      return { name, before: splitSteps(before ?? ''), sql, steps: splitSteps(steps ?? ''), sha256: hash.digest('hex') }
     }),
   )
 }
