@@ -1,9 +1,10 @@
 import pg from 'pg'
 import type { Logger } from 'pino'
+import { Fault } from '../errors/fault.ts'
 import { faultOf } from './errors.ts'
 import { Gate, type GateOptions, type Lane } from '../concurrency/gate.ts'
 import { EVENT_PATIENCE_MS, Patience, PATIENCE_MS } from '../concurrency/patience.ts'
-import { refuseStandby } from './connection/standby.ts'
+import { AbandonedBackends } from './connection/abandoned.ts'
 import { connectionConfig, openConnection } from './connection/connection.ts'
 import { createPrismaClient, gatePrisma, type Prisma } from './prisma-client.ts'
 import type { ReadTracer } from '../concurrency/shared-reads.ts'
@@ -43,7 +44,8 @@ export interface Database {
    */
   query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]>
   /**
-   * Runs a statement that writes. After its commit it calls the listeners of onNews, so that no caller has to.
+   * Runs a statement that writes. It is refused while too many earlier writes got no answer. After its commit it
+   * calls the listeners of onNews, so that no caller has to.
    * @param hasNews whether the answer means that the outbox has grown. Default: always
    */
   write<Row extends pg.QueryResultRow>(statement: Statement, hasNews?: (rows: Row[]) => boolean): Promise<Row[]>
@@ -64,6 +66,10 @@ export interface PoolState {
   /** Statements that wait for a connection. */
   readonly waiting: number
   readonly max: number
+  /** Backends whose statements got no answer in time and that still run. */
+  readonly abandoned: number
+  /** Whether writes are refused, because so many are abandoned. */
+  readonly holdsWrites: boolean
 }
 
 export interface DatabaseOptions {
@@ -124,13 +130,9 @@ export function forCaller(
 /** Makes the database. It opens no connection yet: a database that is down now may be up for the first request. */
 export function openDatabase(options: DatabaseOptions): Database {
   const { connectTimeoutMs, statementTimeoutMs } = options
-  const setSession = sessionSetter({ statementTimeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS })
   // pg-pool waits for the promise, although its types do not say so.
   const newConnection: { readonly onConnect: (client: pg.ClientBase) => Promise<void> } = {
-    async onConnect(client) {
-      await refuseStandby(client)
-      await setSession(client)
-    },
+    onConnect: sessionSetter({ statementTimeoutMs, lockTimeoutMs: LOCK_TIMEOUT_MS }),
   }
   const pool = new pg.Pool({
     ...connectionConfig({ url: options.url, applicationName: 'waymark', connectTimeoutMs }),
@@ -146,19 +148,35 @@ export function openDatabase(options: DatabaseOptions): Database {
   pool.on('connect', (client) => client.on('error', ignore))
   const gate = new Gate(shareOut(options.poolSize - ownConnections(options.poolSize)))
   if (options.tracer) traceStatements(pool, options.tracer)
+  const abandoned = new AbandonedBackends(pool, options.poolSize, options.log)
   const client = createPrismaClient(pool)
   const prismaIn = (lane: Lane, patienceMs: number) =>
     gatePrisma(client, (work) => gate.run(work, new Patience(patienceMs), lane), options.readTracer)
   const newsListeners = new Set<() => void>()
 
-  async function query<Row extends pg.QueryResultRow>({ name, text, values }: Statement): Promise<Row[]> {
+  async function query<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]> {
     try {
-      // Two literals: to spread a name that may be missing took 1 to 2 % of a read's processor time.
-      const copied = [...values]
-      const result = await pool.query<Row>(
-        name === undefined ? { text, values: copied } : { name, text, values: copied },
-      )
-      return result.rows
+      return (await pool.query<Row>(withCopiedValues(statement))).rows
+    } catch (error) {
+      throw faultOf(error)
+    }
+  }
+
+  /** As query. Whether writes are refused is asked once there is a connection: it may have been waited for. */
+  async function send<Row extends pg.QueryResultRow>(statement: Statement): Promise<Row[]> {
+    abandoned.requireWritable()
+    try {
+      const connection = await pool.connect()
+      let failure: unknown
+      try {
+        abandoned.requireWritable()
+        return (await connection.query<Row>(withCopiedValues(statement))).rows
+      } catch (error) {
+        failure = error
+        throw error
+      } finally {
+        connection.release(failure instanceof Fault ? undefined : (failure as Error | undefined))
+      }
     } catch (error) {
       throw faultOf(error)
     }
@@ -171,7 +189,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     readTracer: options.readTracer,
     query,
     async write<Row extends pg.QueryResultRow>(statement: Statement, hasNews: (rows: Row[]) => boolean = () => true) {
-      const rows = await query<Row>(statement)
+      const rows = await send<Row>(statement)
       if (hasNews(rows)) for (const listener of newsListeners) listener()
       return rows
     },
@@ -184,10 +202,13 @@ export function openDatabase(options: DatabaseOptions): Database {
       idle: pool.idleCount,
       waiting: gate.waiting + pool.waitingCount,
       max: options.poolSize,
+      abandoned: abandoned.count,
+      holdsWrites: abandoned.holdsWrites,
     }),
     connect: (applicationName) =>
       openConnection({ url: options.directUrl ?? options.url, applicationName, connectTimeoutMs }),
     async close() {
+      abandoned.close()
       await client.$disconnect()
       await pool.end()
     },
@@ -205,6 +226,12 @@ function shareOut(mostRunning: number): GateOptions {
     mostWaiting: MOST_WAITING,
     mostOf: { read: share(3 / 4), event: share(1 / 2), scan: share(1 / 4) },
   }
+}
+
+/** Two literals: to spread a name that may be missing took 1 to 2 % of a read's processor time. */
+function withCopiedValues({ name, text, values }: Statement) {
+  const copied = [...values]
+  return name === undefined ? { text, values: copied } : { name, text, values: copied }
 }
 
 /** The statement that fails reports the error. */

@@ -1,3 +1,4 @@
+import { DURABLE_COMMIT } from './connection/session-settings.ts'
 import pg from 'pg'
 import type { Database } from './database.ts'
 import { sqlState } from './errors.ts'
@@ -35,17 +36,21 @@ const DROP_WAIT_MS = 1_000
  * @returns how many partitions were dropped
  */
 export async function keepPartitions(database: Database, table: GrowingTable, signal?: AbortSignal): Promise<number> {
-  await database.query({
-    text: `SELECT crawler.open_partition($1, $2 * interval '1 hour')`,
-    values: [table.name, table.partitionHours],
-  })
-  await database.query({ text: 'SELECT crawler.make_partition($1)', values: [table.name] })
+  const noNews = () => false
+  await database.write(
+    {
+      text: `SELECT crawler.open_partition($1, $2 * interval '1 hour')`,
+      values: [table.name, table.partitionHours],
+    },
+    noNews,
+  )
+  await database.write({ text: 'SELECT crawler.make_partition($1)', values: [table.name] }, noNews)
   const [oldest] = await findOld(database, table)
   if (oldest === undefined || !(await isReady(table, oldest))) return 0
   const client = await database.connect('waymark retention')
   try {
     await client.query(
-      `SELECT set_config('statement_timeout', '0', false), set_config('synchronous_commit', 'on', false)`,
+      `SELECT set_config('statement_timeout', '0', false), set_config('synchronous_commit', ${DURABLE_COMMIT}, false)`,
     )
     const { rows } = await client.query<{ locked: boolean }>(
       `SELECT pg_try_advisory_lock(hashtextextended('waymark partitions', 0)) AS locked`,

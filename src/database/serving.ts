@@ -9,6 +9,7 @@ import { READ_ONLY } from './connection/standby.ts'
  * @returns why it does not serve, in words that anybody may read; undefined: it serves
  */
 export async function whyNotServing(database: Database): Promise<string | undefined> {
+  if (database.pool().holdsWrites) return 'writes get no answer from the database'
   try {
     await database.query({ text: 'SELECT FROM crawler.feed LIMIT 0 FOR UPDATE', values: [] })
     return undefined

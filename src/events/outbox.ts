@@ -120,13 +120,16 @@ interface LookRow {
  * begun one already.
  */
 export async function endGeneration(database: Database, generation: string): Promise<void> {
-  await database.query({
-    name: 'feed_end_generation',
-    // A server that was ahead of this database may have stored a higher final_up_to.
-    text: `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock(), final_up_to = pruned_up_to
+  await database.write(
+    {
+      name: 'feed_end_generation',
+      // A server that was ahead of this database may have stored a higher final_up_to.
+      text: `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock(), final_up_to = pruned_up_to
       WHERE generation = $1`,
-    values: [generation],
-  })
+      values: [generation],
+    },
+    () => false,
+  )
 }
 
 /**
@@ -134,11 +137,14 @@ export async function endGeneration(database: Database, generation: string): Pro
  * generation.
  */
 export async function noteFinal(database: Database, generation: string, upTo: bigint): Promise<void> {
-  await database.query({
-    name: 'feed_note_final',
-    text: 'UPDATE crawler.feed SET final_up_to = $2 WHERE generation = $1 AND final_up_to < $2',
-    values: [generation, upTo],
-  })
+  await database.write(
+    {
+      name: 'feed_note_final',
+      text: 'UPDATE crawler.feed SET final_up_to = $2 WHERE generation = $1 AND final_up_to < $2',
+      values: [generation, upTo],
+    },
+    () => false,
+  )
 }
 
 interface EventRow {
@@ -188,12 +194,15 @@ export async function readEventsById(database: Database, ids: readonly bigint[])
 export async function markPruned(database: Database, partition: Partition, position: bigint): Promise<boolean> {
   if (position < partition.endId - 1n && (await hasWriters(database))) return false
   // This statement has a later snapshot than hasWriters, so it sees what those writers committed.
-  const rows = await database.query({
-    name: 'feed_mark_pruned',
-    text: `WITH last AS (SELECT max(event_id) AS id FROM crawler.feed_event WHERE event_id >= $1 AND event_id < $2)
+  const rows = await database.write(
+    {
+      name: 'feed_mark_pruned',
+      text: `WITH last AS (SELECT max(event_id) AS id FROM crawler.feed_event WHERE event_id >= $1 AND event_id < $2)
       UPDATE crawler.feed SET pruned_up_to = greatest(pruned_up_to, last.id) FROM last WHERE last.id <= $3 OR last.id IS NULL RETURNING 1`,
-    values: [partition.firstId, partition.endId, position],
-  })
+      values: [partition.firstId, partition.endId, position],
+    },
+    () => false,
+  )
   return rows.length > 0
 }
 

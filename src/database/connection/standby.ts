@@ -10,12 +10,10 @@ export async function isStandby(client: pg.ClientBase): Promise<boolean> {
 }
 
 /**
- * Refuses a new connection to a hot standby. pg_locks of a standby does not show who writes on the primary, so a feed
- * that read there would lose events. A server becomes a standby only by a restart, which ends its connections.
- * @throws pg.DatabaseError with SQLSTATE 25006
+ * Why a new connection to a hot standby is refused. pg_locks of a standby does not show who writes on the primary, so a
+ * feed that read there would lose events. A server becomes a standby only by a restart, which ends its connections.
  */
-export async function refuseStandby(client: pg.ClientBase): Promise<void> {
-  if (!(await isStandby(client))) return
+export function standbyRefusal(): pg.DatabaseError {
   const refusal = new pg.DatabaseError('the server is a hot standby', 0, 'error')
-  throw Object.assign(refusal, { code: READ_ONLY, severity: 'FATAL' })
+  return Object.assign(refusal, { code: READ_ONLY, severity: 'FATAL' })
 }

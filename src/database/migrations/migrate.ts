@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Logger } from 'pino'
+import { DURABLE_COMMIT } from '../connection/session-settings.ts'
 import { applyFunctions } from './function-set.ts'
 import { explain } from './migration-errors.ts'
 import type { Migration } from './migration-files.ts'
@@ -130,7 +131,7 @@ async function inTransaction(
   try {
     // A timeout of the role or the database is meant for requests, not for the one-time scan of a large adopted table.
     await client.query(
-      `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', $1, true), set_config('synchronous_commit', 'on', true)`,
+      `SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', $1, true), set_config('synchronous_commit', ${DURABLE_COMMIT}, true)`,
       [`${lockTimeoutMs}ms`],
     )
     await client.query(records)

@@ -74,6 +74,14 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
     },
   })
   new Gauge({
+    name: 'waymark_pool_abandoned',
+    help: 'Backends of PostgreSQL whose statements got no answer in time and that still run.',
+    registers,
+    collect() {
+      this.set(sources.pool().abandoned)
+    },
+  })
+  new Gauge({
     name: 'waymark_pool_size',
     help: 'The most connections that the pool opens (DATABASE_POOL_SIZE).',
     registers,
