@@ -17,6 +17,9 @@ const USAGE = `usage: waymark [<command>], in a checkout: npm start -- [<command
 ${KEY_USAGE}
   export <file>  write the state of every list to a file (docs/operations.md)
   import <file>  write the lists of such a file over what is there; exit 1 if one was refused
+  copy --to <URL>
+                 copy everything but the feeds to an empty database, or go on with an interrupted copy
+                 (docs/database.md)
   seed           fill the database with a small data set to try things on
   print-schema   print the API as SDL
 Settings come from the environment and from .env; docs/settings.md lists them.`
@@ -149,6 +152,15 @@ function transferCommand(name: 'export' | 'import', [path, ...rest]: readonly st
   }
 }
 
+function copyCommand(args: readonly string[]): (run: Run) => Promise<number> {
+  return async (run) => {
+    const { readCopyArguments, runCopy } = await import('./copy.ts')
+    // Checked before a database is started for the command.
+    const targetUrl = readCopyArguments(args)
+    return onDatabase(run, (sourceUrl) => runCopy({ sourceUrl, targetUrl, print }))
+  }
+}
+
 function keyCommand(args: readonly string[]): (run: Run) => Promise<number> {
   return (run) => {
     // Checked before a database is started for the command.
@@ -230,6 +242,7 @@ function tellProblem(line: string): void {
 function commandOf(argv: readonly string[]): ((run: Run) => Promise<number>) | undefined {
   const [first, ...args] = argv
   if (first === 'key') return keyCommand(args)
+  if (first === 'copy') return copyCommand(args)
   if (first === 'export' || first === 'import') return transferCommand(first, args)
   return commands[argv.join(' ') || 'serve']
 }

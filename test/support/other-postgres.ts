@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { chmod, chown, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect } from 'vitest'
+import { setTimeout as delay } from 'node:timers/promises'
 import { findFreePort } from './free-port.ts'
 import { chooseIdentity } from '../../src/database/embedded/identity.ts'
 import { withClient } from './database.ts'
@@ -39,7 +39,10 @@ export async function startOtherPostgres(binaries: string): Promise<OtherPostgre
       () => true,
       () => false,
     )
-  await expect.poll(isUp, { timeout: 60_000 }).toBe(true)
+  for (const deadline = performance.now() + 60_000; !(await isUp());) {
+    if (performance.now() > deadline) throw new Error(`the PostgreSQL of ${binaries} did not start`)
+    await delay(50)
+  }
   return {
     url,
     async [Symbol.asyncDispose]() {

@@ -55,6 +55,7 @@ const RANKS = [
   'graphql',
   'events',
   'database/embedded',
+  'database/copy',
   'database/migrations',
   'database',
   'database/connection',

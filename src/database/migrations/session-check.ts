@@ -33,7 +33,7 @@ export async function requireSessions(databaseUrl: string, directUrl: string): P
  * @param setting the name of the setting that holds the URL, for messages
  * @throws StartupError if the lock stays, and as withSetupConnection does
  */
-async function requireSession(databaseUrl: string, setting: string): Promise<void> {
+export async function requireSession(databaseUrl: string, setting: string): Promise<void> {
   const backend = await withSetupConnection(databaseUrl, (client) => lockWithin(client, setting), setting)
   if (backend === undefined) return
   const isFreed = await withSetupConnection(databaseUrl, (client) => waitUntilFreed(client, backend), setting)

@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { pino } from 'pino'
-import { describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openDatabase } from '../../../src/database/database.ts'
 import { migrate } from '../../../src/database/migrations/migrate.ts'
 import { keepPartitions } from '../../../src/database/partitions.ts'
@@ -13,7 +10,6 @@ import { packagedMigrations, readMigrations } from '../../../src/database/migrat
 import { verifySchema } from '../../../src/database/migrations/verify.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../../support/database.ts'
 
-const run = promisify(execFile)
 const packageRoot = join(packagedMigrations, '..', '..')
 const guide = await readFile(join(packageRoot, 'docs/database.md'), 'utf8')
 const names = (await readMigrations()).map(({ name }) => name)
@@ -204,57 +200,3 @@ describe('the roles of docs/database.md', () => {
     )
   })
 })
-
-const unfit = await whyToolsDoNotFit()
-
-describe('backup and restore of schema crawler alone, as docs/database.md has it', () => {
-  it('brings every row back, and leaves the rest of the database alone', async (context) => {
-    if (unfit) context.skip(unfit)
-    await using database = await createTestDatabase()
-    await using folder = await temporaryFolder()
-    const shell = (name: string) =>
-      run('sh', ['-ec', block('sh', name)], { cwd: folder.path, env: { ...process.env, DATABASE_URL: database.url } })
-    await database.query(`
-      INSERT INTO public."user" VALUES ('ada'), ('bob');
-      INSERT INTO crawler.crawl_checkpoint (user_id, stream, last_tweet_id, last_crawled_at)
-        VALUES ('ada', 'twitter/bookmarks', '1', '2024-01-01 00:00:00.000001Z'), ('ada', 'reddit/saved', 't3_a', '2024-01-01');
-      INSERT INTO crawler.crawl_session (session_id, user_id) VALUES ('s1', 'ada')`)
-    const contents = `SELECT to_jsonb(c) AS row FROM crawler.crawl_checkpoint AS c UNION ALL SELECT to_jsonb(s) FROM crawler.crawl_session AS s ORDER BY 1`
-    const before = await database.query(contents)
-    await shell('backup')
-
-    await database.query(`DELETE FROM crawler.crawl_checkpoint; UPDATE crawler.crawl_session SET status = 'failed';
-      INSERT INTO public."user" VALUES ('cyd')`)
-    await shell('restore')
-    expect(await database.query(contents)).toEqual(before)
-    expect(await verifySchema({ databaseUrl: database.url })).toEqual([])
-    expect(await migrate({ databaseUrl: database.url })).toEqual({ applied: [], present: names })
-    expect(await database.query('SELECT id FROM public."user" ORDER BY 1')).toEqual([
-      { id: 'ada' },
-      { id: 'bob' },
-      { id: 'cyd' },
-    ])
-
-    await database.query('DROP SCHEMA crawler CASCADE')
-    await shell('restore')
-    expect(await database.query(contents)).toEqual(before)
-  })
-})
-
-async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
-  const path = await mkdtemp(join(tmpdir(), 'waymark-backup-'))
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) }
-}
-
-async function whyToolsDoNotFit(): Promise<string | undefined> {
-  const version = await run('pg_dump', ['--version']).catch(() => undefined)
-  if (!version) return 'pg_dump is not on the PATH'
-  const toolMajor = Number(/(\d+)/.exec(version.stdout)?.[1])
-  const serverMajor = await withClient(inject('serverUrl'), async (client) => {
-    const { rows } = await client.query<{ major: number }>(
-      `SELECT current_setting('server_version_num')::integer / 10000 AS major`,
-    )
-    return rows[0]?.major ?? 0
-  })
-  return toolMajor < serverMajor ? `pg_dump ${toolMajor} refuses a server of version ${serverMajor}` : undefined
-}

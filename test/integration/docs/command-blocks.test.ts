@@ -27,8 +27,10 @@ const commands = blocks.filter(({ language }) => ['sh', 'bash', 'shell', 'consol
 
 /** Named blocks that need a database of their own, or PostgreSQL's programs: the file that runs each, by its name. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  'docs/database.md backup': 'test/integration/database/isolation.test.ts',
-  'docs/database.md restore': 'test/integration/database/isolation.test.ts',
+  'docs/database.md backup-whole': 'test/integration/database/backup.test.ts',
+  'docs/database.md restore-whole': 'test/integration/database/backup.test.ts',
+  'docs/database.md backup': 'test/integration/database/backup.test.ts',
+  'docs/database.md restore': 'test/integration/database/backup.test.ts',
   'docs/operations.md transfer': 'test/integration/cli/transfer.test.ts',
 }
 /** What a page says to start first, so to speak: README's server runs while the others are read. */
