@@ -50,8 +50,8 @@ export async function runBefore(client: pg.Client, { name, before }: Migration):
 const waitsAlone = (step: string) => !/\bALTER TABLE\b/i.test(step) || /\bVALIDATE CONSTRAINT\b/i.test(step)
 
 /**
- * Runs one step. If it begins with a condition, as in `\/* if EXISTS (...) *\/`, only where that is true. An index that an earlier attempt left unfinished is dropped first, because IF NOT EXISTS would count
- * it as done.
+ * Runs one step. If it begins with a condition, a comment that begins with `if`, it runs only where that is true. An
+ * index that an earlier attempt left unfinished is dropped first, because IF NOT EXISTS would count it as done.
  */
 export async function runStep(client: pg.Client, step: string): Promise<void> {
   const condition = /^\/\* if (.+?) \*\//s.exec(step)?.[1]
