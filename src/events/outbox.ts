@@ -87,12 +87,13 @@ export async function lookAtOutbox(
 ): Promise<DatedLook> {
   const [row] = await database.query<LookRow & (EventRow | { readonly event_id: null })>({
     name: 'feed_look',
-    text: `SELECT feed.generation, feed.pruned_up_to, feed.final_up_to, ${SERVER_SINCE}, event.*,
-        CASE WHEN greatest(event.event_id, $2::bigint) > $1::bigint THEN ARRAY(
+    text: `SELECT feed.generation, feed.pruned_up_to, feed.final_up_to, ${SERVER_SINCE}, last.*,
+        CASE WHEN greatest(event.highest, $2::bigint) > $1::bigint THEN ARRAY(
         SELECT DISTINCT virtualtransaction FROM pg_locks
         WHERE locktype = 'relation' AND relation = 'crawler.feed_event'::regclass AND mode = 'RowExclusiveLock' AND granted
           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) END AS writers
-      FROM crawler.feed LEFT JOIN (SELECT ${EVENT_COLUMNS} FROM crawler.feed_event ORDER BY event_id DESC LIMIT 1) AS event ON true`,
+      FROM crawler.feed, (SELECT max(event_id) AS highest FROM crawler.feed_event) AS event
+        LEFT JOIN LATERAL (SELECT ${EVENT_COLUMNS} FROM crawler.feed_event WHERE event_id = event.highest) AS last ON true`,
     values: [position, known],
   })
   if (!row) throw new Error('crawler.feed is empty: run the migrations')

@@ -62,9 +62,9 @@ describe.skipIf(replicationBinaries === undefined)('a failover', { timeout: 180_
       const before = await feedCursor(app.url)
       using watch = watchLive(app.url, 'checkpointChanged', { filter })
       const acknowledged: string[] = []
-      let isOver = false
+      const until = { isOver: false }
       const saving = (async () => {
-        for (let item = 1; !isOver; item += 1) {
+        for (let item = 1; !until.isOver; item += 1) {
           const { errors } = await client.send(operations.saveCheckpoint, {
             input: { userId: 'ada', itemId: String(item) },
           })
@@ -80,7 +80,7 @@ describe.skipIf(replicationBinaries === undefined)('a failover', { timeout: 180_
       const soFar = acknowledged.length
       await expect.poll(() => acknowledged.length, { timeout: 15_000, interval: 20 }).toBeGreaterThan(soFar + 20)
       expect(performance.now() - promotedAt).toBeLessThan(10_000)
-      isOver = true
+      until.isOver = true
       await saving
 
       const last = acknowledged.at(-1)

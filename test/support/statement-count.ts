@@ -11,10 +11,10 @@ export interface Counted {
 
 /**
  * What a server sends by itself: the feed's looks at the outbox, the note of how far it is, one wake-up for many writes, reaper, retention,
- * and the clock that it measures each minute.
+ * the clock that it measures each minute, and the settings of a new connection.
  */
 const BY_ITSELF =
-  /crawler\.feed_event\) AS event|SET final_up_to|pg_notify|crawler\.reap|waymark retention|^LISTEN|^SELECT crawler\.clock\(\) AS now$/
+  /crawler\.feed_event\) AS event|SET final_up_to|pg_notify|crawler\.reap|waymark retention|^LISTEN|^SELECT crawler\.clock\(\) AS now$|set_config\('lock_timeout'|current_setting\('lock_timeout'/
 
 /** A page of events, read once for all who watch. */
 export const isPageOfEvents = (text: string) => text.includes('FROM crawler.feed_event WHERE event_id >')

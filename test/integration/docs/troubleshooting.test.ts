@@ -20,9 +20,7 @@ const guide = await readDocument('docs/troubleshooting.md')
 // The one of the image is provoked in dockerfile.test.ts, that of a standby in
 // standby.test.ts, and that of a lost connection in startup-problems.test.ts.
 const elsewhere = ['not-installed', 'standby', 'lost']
-const messages = codeBlocks(guide).filter(
-  ({ language, name }) => language === 'text' && !elsewhere.includes(name ?? ''),
-)
+const messages = codeBlocks(guide).filter(({ language, name }) => language === 'text' && !elsewhere.includes(name))
 
 /** What a command that can't begin says. Away from the checkout, where a developer's .env may name a database. */
 async function refusal(args: string[], env: Record<string, string>): Promise<string> {
@@ -107,9 +105,9 @@ const scenarios: Record<string, () => Promise<string>> = {
   misspelt: async () => (await runCommand(['print-schema'], { DATABSE_URL: 'postgresql://db/x' })).stderr.trimEnd(),
   'read-only': async () => {
     await using waymark = await startWaymark()
-    const { name, query } = waymark.database
-    await query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`)
-    await query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    const { database } = waymark
+    await database.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = on`)
+    await database.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()`)
     return (await waymark.fail('mutation { registerUser(input: { userId: "ada" }) { __typename } }')).message
   },
