@@ -239,7 +239,13 @@ export async function startFeed(
     }
   }, READ_PAUSE_MS)
 
-  const wakeUp = listenForWakeUps(database, log, reading.trigger)
+  // Of many replicas most have no subscribers at a time. For those the look of each second is enough.
+  let missedWakeUp = false
+  const hear = () => {
+    if (listeners.size > 0) reading.trigger()
+    else missedWakeUp = true
+  }
+  const wakeUp = listenForWakeUps(database, log, { onListening: reading.trigger, onWake: hear })
   const tick = setInterval(reading.trigger, tickMs)
   const announce = () => {
     alone(() => {
@@ -320,6 +326,8 @@ export async function startFeed(
     position: () => position,
     onMove(listener) {
       listeners.add(listener)
+      if (missedWakeUp) reading.trigger()
+      missedWakeUp = false
       return () => listeners.delete(listener)
     },
     get closed() {

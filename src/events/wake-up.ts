@@ -21,8 +21,14 @@ export interface WakeUp {
   close(): Promise<void>
 }
 
-/** @param onWake called for each message, also for those of this process */
-export function listenForWakeUps(database: Database, log: Logger, onWake: () => void): WakeUp {
+export interface WakeUpListeners {
+  /** Called each time that it begins to listen: messages before were missed. */
+  readonly onListening: () => void
+  /** Called for each message, also for those of this process. */
+  readonly onWake: () => void
+}
+
+export function listenForWakeUps(database: Database, log: Logger, { onListening, onWake }: WakeUpListeners): WakeUp {
   let closed = false
   let listening: pg.Client | undefined
   let retry: NodeJS.Timeout | undefined
@@ -47,7 +53,7 @@ export function listenForWakeUps(database: Database, log: Logger, onWake: () => 
         return
       }
       await client.query(`LISTEN ${CHANNEL}`)
-      onWake()
+      onListening()
     } catch (error) {
       if (closed) return
       log.debug({ err: error }, 'cannot LISTEN; will try again')

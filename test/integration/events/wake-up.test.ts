@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { pino } from 'pino'
 import type { App } from '../../../src/app.ts'
@@ -162,5 +163,48 @@ it('a write through this API is told at once on its own replica also while that 
   } finally {
     await feed.close()
     await pool.close()
+  }
+})
+
+it('a replica without subscribers leaves NOTIFY alone, and looks as soon as there is one', async () => {
+  await using stored = await createTestDatabase()
+  const settings = { url: stored.url, poolSize: 2, connectTimeoutMs: 4_000, statementTimeoutMs: 10_000 }
+  const database = openDatabase({ ...settings, log: pino({ level: 'silent' }) })
+  let looks = 0
+  const counting = {
+    ...database,
+    query: (statement: Parameters<typeof database.query>[0]) => {
+      if (statement.name === 'feed_look') looks += 1
+      return database.query(statement)
+    },
+  } as typeof database
+  const feed = await startFeed(counting, pino({ level: 'silent' }), { tickMs: NEVER_MS })
+  try {
+    const listening = () =>
+      stored.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'`)
+    await expect.poll(listening, within).toHaveLength(1)
+    // It looks once when it begins to listen.
+    await vi.waitFor(() => expect(looks).toBeGreaterThanOrEqual(2), within)
+    const before = looks
+    await stored.query(`INSERT INTO public."user" (id) VALUES ('ann')`)
+    for (const sessionId of ['s1', 's2', 's3']) {
+      await stored.query(
+        `INSERT INTO crawler.crawl_session (session_id, user_id) VALUES ('${sessionId}', 'ann'); NOTIFY waymark_feed`,
+      )
+    }
+    // A message that came before this answer has been heard: the look that it would cause comes at once.
+    await delay(500)
+    expect(looks).toBe(before)
+    const watch = new FeedWatch(feed, feed.position(), (event) => (event.topic === 'session' ? event.sessionId : ''))
+    expect([(await watch.next()).value, (await watch.next()).value, (await watch.next()).value]).toEqual([
+      's1',
+      's2',
+      's3',
+    ])
+    expect(looks).toBe(before + 1)
+    await watch.return()
+  } finally {
+    await feed.close()
+    await database.close()
   }
 })
