@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readCopyArguments } from '../../../src/cli/copy.ts'
 import { COPIED_TABLES, LEFT_TABLES } from '../../../src/database/copy/copied-tables.ts'
 import { copyDatabase } from '../../../src/database/copy/copy.ts'
 import { verifySchema } from '../../../src/database/migrations/verify.ts'
@@ -240,7 +241,7 @@ describe('waymark copy', { timeout: 120_000 }, () => {
   it('copies in pieces of any size', async () => {
     await using small = await createTestDatabase()
     await fill(small)
-    for (const rowsPerPiece of [1, 2, 3]) {
+    for (const rowsPerPiece of [1, 3]) {
       await using target = await createTestDatabase()
       await copyDatabase({ sourceUrl: small.url, targetUrl: target.url, rowsPerPiece, print: () => undefined })
       expect(await contents(target)).toEqual(await contents(small))
@@ -263,8 +264,6 @@ describe('waymark copy', { timeout: 120_000 }, () => {
     await using target = await createTestDatabase()
     await target.query(before)
     await expect(copyTo(target)).rejects.toThrow(says)
-    const { code, stderr } = await command(target)
-    expect({ code, lines: stderr.split('\n').length }).toEqual({ code: 2, lines: 2 })
   })
 
   it('is refused in one line a second time, and to itself', async () => {
@@ -310,16 +309,15 @@ describe('waymark copy', { timeout: 120_000 }, () => {
     expect(await target.query(`SELECT email FROM public."user" WHERE id = 'ada'`)).toEqual([{ email: 'ada' }])
   })
 
-  it.each([
-    [['copy']],
-    [['copy', '--to']],
-    [['copy', '--to', '']],
-    [['copy', '--from', 'x']],
-    [['copy', '--to', 'mysql://x']],
-  ])('%j is refused in one line', async (args) => {
-    const { code, stderr } = await runCommand(args, { DATABASE_URL: source.url }, { cwd: '/' })
-    expect({ code, lines: stderr.split('\n').length }).toEqual({ code: 2, lines: 2 })
-    expect(stderr).toMatch(/^waymark: (send copy --to <URL>|--to must start with)/)
+  it('with wrong arguments is refused in one line', async () => {
+    for (const args of [[], ['--to'], ['--to', ''], ['--from', 'x'], ['x'], ['--to', 'mysql://x']]) {
+      expect(() => readCopyArguments(args)).toThrow(/^(send copy --to <URL>|--to must start with)/)
+    }
+    const { code, stderr } = await runCommand(['copy'], { DATABASE_URL: source.url }, { cwd: '/' })
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: 'waymark: send copy --to <URL>: the postgresql:// URL of an empty database.\n',
+    })
   })
 
   it('leads from the embedded database, stopped, to another PostgreSQL', async () => {

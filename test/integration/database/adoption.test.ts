@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { migrate } from '../../../src/database/migrations/migrate.ts'
 import { verifySchema } from '../../../src/database/migrations/verify.ts'
 import { createTestDatabase, type TestDatabase, withClient } from '../../support/database.ts'
+import { runCommand } from '../../support/server-process.ts'
 import {
   originalEndSession,
   originalRows,
@@ -193,7 +194,7 @@ describe('a database that is nearly that of the original project', () => {
     expect((await verifySchema({ databaseUrl: database.url })).differences).toEqual([])
   })
 
-  it.each(['UUID', 'BIGINT', 'INTEGER'])(
+  it.each(['UUID', 'BIGINT', 'INTEGER', 'SMALLINT', 'NUMERIC', 'BYTEA'])(
     'is refused in one line that says what to do where the id is of type %s',
     async (type) => {
       await using database = await createTestDatabase('empty')
@@ -205,6 +206,19 @@ describe('a database that is nearly that of the original project', () => {
       )
     },
   )
+
+  it('is refused with exit code 2 where users have a UUID, by the server and by migrate', async () => {
+    await using database = await createTestDatabase('empty')
+    await database.query('CREATE TABLE public."user" (id UUID PRIMARY KEY)')
+    for (const command of ['serve', 'migrate']) {
+      const { code, stderr } = await runCommand([command], { DATABASE_URL: database.url, PORT: '0' }, { cwd: '/' })
+      expect({ code, lines: stderr.split('\n').length }).toEqual({ code: 2, lines: 2 })
+      expect(stderr).toMatch(
+        /^waymark: .*column id of public\."user" is of type uuid, and Waymark keeps user IDs as text\./,
+      )
+    }
+    expect(await database.query(`SELECT to_regnamespace('crawler') AS made`)).toEqual([{ made: null }])
+  })
 
   it('is adopted without its keys and with columns missing', async () => {
     await using database = await createTestDatabase('empty')
