@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { appendFileSync, readFileSync, truncateSync } from 'node:fs'
 import { followPlan, type Page } from './follow-plan.ts'
-import { endSession, LostError, saveCheckpoint, startSession, waitUntil, type Plan } from './waymark.ts'
+import { endSession, heartbeat, LostError, saveCheckpoint, startSession, waitUntil, type Plan } from './waymark.ts'
 import { fetchPage } from './x-bookmarks.ts'
 
 const [userId = '', output = `bookmarks-${userId}.txt`, pageSize = '100'] = process.argv.slice(2)
@@ -25,6 +25,7 @@ async function crawl(sessionId: string): Promise<Plan['mode'] | undefined> {
       fetchPage: (token) => fetchInTime(token, sessionId),
       process: (ids) => write(ids, done),
       save: (save) => saveCheckpoint({ ...save, userId, sessionId }),
+      skip: () => heartbeat(sessionId),
       isStopped: () => stop.signal.aborted,
     })
     if (outcome === 'LOOP') throw new Error('the tokens of the list go round')

@@ -17,11 +17,15 @@ export type Crawl = {
   /** What the crawler is for. @returns how many items were new to it */
   process(ids: string[]): number
   save(save: Save): Promise<Told>
+  /** Called for each page that is skipped: says that the crawler lives, with a heartbeat. @returns whether it is to stop */
+  skip(): Promise<boolean>
   isStopped(): boolean
 }
 
 /** A platform that refuses this many tokens between two saves refuses all. */
 const MOST_REFUSALS = 10
+/** A platform may answer with the token that it was given, to be asked again. */
+const MOST_REPEATS = 100
 
 export class RefusedError extends Error {}
 
@@ -37,6 +41,7 @@ export async function followPlan(plan: Plan, crawl: Crawl): Promise<'END' | 'STO
   let above: string[] = []
   let headLength = 0
   let refusals = 0
+  let repeats = 0
   let isEndTold = false
   const passed = new Set<string>()
   while (!crawl.isStopped()) {
@@ -62,10 +67,14 @@ export async function followPlan(plan: Plan, crawl: Crawl): Promise<'END' | 'STO
       const at = ids.indexOf(skipTo)
       if (at === -1) {
         // Not met at all: the item was removed, and nothing may be skipped.
+        if (await crawl.skip()) return 'STOPPED'
+        const asked = token
         if (isEnd) [token, skipTo, above] = [null, null, []]
         else [token, above] = [page.next, [...above, ...page.ids].slice(-2)]
         // Nothing is saved on the way down, so Waymark cannot see that the tokens go round.
-        if (token !== null && passed.has(token)) return 'LOOP'
+        repeats = token === asked ? repeats + 1 : 0
+        if (token !== null && token !== asked && passed.has(token)) return 'LOOP'
+        if (repeats === MOST_REPEATS) return 'LOOP'
         passed.add(token ?? '')
         continue
       }

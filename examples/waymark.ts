@@ -75,6 +75,12 @@ export async function saveCheckpoint(save: object): Promise<Told> {
   }
 }
 
+/** Says that the crawler lives, and renews its lease. @returns whether it is to stop */
+export async function heartbeat(sessionId: string): Promise<boolean> {
+  const answer = await mutate('heartbeat', { sessionId }, '... on HeartbeatSuccess { stopRequested }')
+  return accept(answer).stopRequested === true
+}
+
 /** Waits as the platform asks. The heartbeats say that the crawler lives, and keep its lease until then. */
 export async function waitUntil(rateLimitedUntil: Date, sessionId: string, stop: AbortController): Promise<void> {
   while (new Date() < rateLimitedUntil && !stop.signal.aborted) {

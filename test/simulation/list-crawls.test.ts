@@ -13,10 +13,10 @@ const CRAWLS = Number(process.env['LIST_CRAWLS'] ?? rounds(20_000, 60))
 const SEED = Number(process.env['LIST_SEED'] ?? 20_261_130)
 /** Each list is crawled this often. */
 const CRAWLS_EACH = 10
-const TOGETHER = 8
+const MOST_TOGETHER = 8
 const QUIET: Hazards = {
   ...{ pageSize: 20, window: undefined, hasPins: false, hasEmptyPages: false, hasFalseEnds: false },
-  ...{ refusesTokens: false, hasOffsets: false, hasReturns: false },
+  ...{ refusesTokens: false, hasOffsets: false, hasRemovals: true, hasReturns: false },
 }
 
 let waymark: TestWaymark
@@ -79,7 +79,8 @@ async function crawlLists(name: string, crawls: number, hazardsOf: (random: Seed
       for (const [what, count] of Object.entries(counts)) total[what as keyof typeof counts] += count
     }
   }
-  await Promise.all(Array.from({ length: TOGETHER }, crawlOne))
+  const together = Math.min(MOST_TOGETHER, Math.ceil(crawls / CRAWLS_EACH))
+  await Promise.all(Array.from({ length: together }, crawlOne))
   tell(`${name}: ${JSON.stringify({ ...total, missed: total.missed.length, lists })}`)
   return total
 }
@@ -92,6 +93,7 @@ const any = (random: SeededRandom): Hazards => ({
   hasFalseEnds: random.below(2) === 0,
   refusesTokens: random.below(2) === 0,
   hasOffsets: false,
+  hasRemovals: true,
   hasReturns: random.below(3) === 0,
 })
 
@@ -108,6 +110,26 @@ describe(`${CRAWLS} crawls that are killed at random, of lists that change, by t
       if (CRAWLS >= 2_000) expect(loops).toBeGreaterThan(0)
     },
   )
+})
+
+describe('crawls of lists whose tokens are offsets', () => {
+  // What comes on top makes pages overlap, which harms nobody.
+  it('miss nothing where nothing is removed', { timeout: 3_600_000 }, async () => {
+    const hazards = (random: SeededRandom) => ({
+      ...any(random),
+      ...{ hasOffsets: true, hasRemovals: false, hasReturns: false, window: undefined },
+    })
+    const { missed, kills } = await crawlLists('offset', Math.ceil(CRAWLS / 5), hazards)
+    expect(missed).toEqual([])
+    expect(kills).toBeGreaterThan(0)
+  })
+
+  // The hazard that docs/crawling.md names: the item that moves up into the place of the one removed is on no page.
+  it('miss items where others are removed above the page', { timeout: 3_600_000 }, async () => {
+    const hazards = () => ({ ...QUIET, hasOffsets: true, pageSize: 2 })
+    const { missed } = await crawlLists('removed', Math.ceil(CRAWLS / 2), hazards)
+    expect(missed.length).toBeGreaterThan(0)
+  })
 })
 
 it(

@@ -10,6 +10,7 @@ const START = `mutation ($input: StartSessionInput!) { result: startSession(inpu
 const SAVE = `mutation ($input: SaveCheckpointInput!) { result: saveCheckpoint(input: $input) { __typename
   ... on UserError { code message } ... on SaveCheckpointSuccess { ${STALLED} }
   ... on TokenSavedSuccess { ${STALLED.replace('session', 'of: session')} } } }`
+const BEAT = `mutation ($input: HeartbeatInput!) { result: heartbeat(input: $input) { __typename ... on UserError { code message } } }`
 const end = (how: string) =>
   `mutation ($input: ${how.charAt(0).toUpperCase()}${how.slice(1)}Input!) { result: ${how}(input: $input) { __typename } }`
 
@@ -85,6 +86,12 @@ export class ListCrawler {
           if (saved.code !== undefined) throw new Error(JSON.stringify(saved))
           live()
           return { stopRequested: false, isLoop: (saved.session ?? saved.of)?.stallReason === 'LOOP' }
+        },
+        skip: async () => {
+          live()
+          const { result: beaten } = await this.#ask(BEAT, { input: { sessionId: session.sessionId } })
+          if (beaten.code !== undefined) throw new Error(JSON.stringify(beaten))
+          return false
         },
         isStopped: () => false,
       })

@@ -13,6 +13,7 @@ export interface Hazards {
   readonly refusesTokens: boolean
   /** A token is a number of items to skip. */
   readonly hasOffsets: boolean
+  readonly hasRemovals: boolean
   /** Items come back below the top: made public again. */
   readonly hasReturns: boolean
 }
@@ -41,8 +42,10 @@ export class SimulatedList {
   #pinned: string | undefined
   #ids = 1_000
   #positions = 0
-  /** Each pair of items that were ever neighbours, in their order. */
+  /** Each run of items that were ever neighbours, in their order. */
   readonly #neighbours = new Set<string>()
+  /** How many neighbours look like an anchor. */
+  #anchorSize: 2 | 3 = 3
   #wasShown = new Set<string>()
   /** The tokens that were given out since the loop began. */
   #round: string[] = []
@@ -73,9 +76,10 @@ export class SimulatedList {
   change(): void {
     this.now += 1
     const draw = this.#random.below(100)
-    if (this.#entries.length > MOST_ITEMS) this.#remove()
-    else if (draw < 55) this.add()
-    else if (draw < 75) this.#remove()
+    const isFull = this.#entries.length > MOST_ITEMS
+    if (isFull && this.hazards.hasRemovals) this.#remove()
+    else if (draw < 55 && !isFull) this.add()
+    else if (draw < 75 && this.hazards.hasRemovals) this.#remove()
     else if (draw < 90) this.#bookmarkAnew()
     else if (draw < 95 && this.hazards.hasPins) this.#pin()
     else if (this.hazards.hasReturns) this.#return()
@@ -120,15 +124,16 @@ export class SimulatedList {
 
   /**
    * Three old neighbours that come to the top in their old order look like an anchor, which no incremental crawl can
-   * tell from one. So nothing is moved that makes two of them neighbours again.
+   * tell from one. So nothing is moved that makes three of them neighbours again; where a head may have held two items
+   * only, no two.
    */
   #take(entries: Entry[], pinned: string | undefined): void {
     const before = { entries: this.#entries, pinned: this.#pinned }
-    const known = new Set(pairsOf(this.shown()))
+    const known = new Set(this.#runs())
     this.#entries = entries
     this.#pinned = pinned
-    const made = pairsOf(this.shown()).filter((pair) => !known.has(pair))
-    if (made.some((pair) => this.#neighbours.has(pair))) {
+    const made = this.#runs().filter((run) => !known.has(run))
+    if (made.some((run) => this.#neighbours.has(run))) {
       this.#entries = before.entries
       this.#pinned = before.pinned
     }
@@ -144,7 +149,11 @@ export class SimulatedList {
       )
     }
     this.#wasShown = new Set(this.shown().map(({ id }) => id))
-    for (const pair of pairsOf(this.shown().slice(0, 60))) this.#neighbours.add(pair)
+    for (const size of [2, 3]) for (const run of runsOf(this.shown().slice(0, 60), size)) this.#neighbours.add(run)
+  }
+
+  #runs(): string[] {
+    return runsOf(this.shown(), this.#anchorSize)
   }
 
   /** Answers as a platform would. */
@@ -153,6 +162,7 @@ export class SimulatedList {
     this.now += 1
     if (token !== null && this.hazards.refusesTokens && this.#random.below(40) === 0) return { isTokenRefused: true }
     const shown = this.shown()
+    if (this.hazards.pageSize < 3 || shown.length < 3) this.#anchorSize = 2
     const { start, isEmpty } = this.#startOf(token, shown)
     const entries = isEmpty ? [] : shown.slice(start, start + this.hazards.pageSize)
     const end = start + entries.length
@@ -188,6 +198,7 @@ export class SimulatedList {
   }
 }
 
-function pairsOf(entries: readonly Entry[]): string[] {
-  return entries.slice(1).map(({ id }, at) => `${entries[at]?.id} ${id}`)
+function runsOf(entries: readonly Entry[], size: number): string[] {
+  const ids = entries.map(({ id }) => id)
+  return ids.slice(size - 1).map((_, at) => ids.slice(at, at + size).join(' '))
 }

@@ -47,6 +47,7 @@ describe(`a backlog of ${BACKLOG} items that is crawled in parts`, () => {
         saves += 1
         return { stopRequested: saves === mostSaves, isLoop: false }
       },
+      skip: () => Promise.resolve(false),
       isStopped: () => false,
     })
     if (outcome === 'END') await crawls.run('completeSession', { sessionId })

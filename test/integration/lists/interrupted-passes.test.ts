@@ -36,6 +36,7 @@ describe('a full pass that is interrupted', () => {
         saves += 1
         return { stopRequested: saves === mostSaves, isLoop: false }
       },
+      skip: () => Promise.resolve(false),
       isStopped: () => mostSaves === 0,
     })
   }
