@@ -1,6 +1,8 @@
-// Compares the processor time that checkouts of Waymark spend on an operation, in turn, on one database:
+// Compares the processor time that checkouts of Waymark spend on an operation, in turn: the server's, and that of its
+// connections in PostgreSQL. Each checkout gets a database of its own, which is dropped at the end.
 // npm run build (in each)
 // DATABASE_URL=postgresql://... node bench/processor-time.mjs <read|save|sessions> <checkout> <checkout> ...
+// DATABASE_URL is of a PostgreSQL on this machine, and of a role that may create databases.
 // A ratio is to the first checkout in the same round: on a busy machine times grow, and ratios hardly change.
 // It ends after about a minute for each checkout.
 import { spawn } from 'node:child_process'
@@ -10,6 +12,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 
 const FIRST_PORT = 4810
 const CONNECTIONS = 16
@@ -64,10 +67,25 @@ function processorTimeUs(pid) {
   return ns / 1_000
 }
 
-async function start(checkout, port) {
+/** Of all connections to a database, microseconds. */
+async function databaseTimeUs(name) {
+  const { rows } = await admin.query('SELECT pid FROM pg_stat_activity WHERE datname = $1', [name])
+  return rows.reduce((sum, { pid }) => sum + processorTimeUs(pid), 0)
+}
+
+const databaseOf = (place) => `waymark_processor_time_${place}`
+
+function urlOf(place) {
+  const url = new URL(process.env.DATABASE_URL)
+  url.pathname = `/${databaseOf(place)}`
+  return url.toString()
+}
+
+async function start(checkout, place) {
+  const port = FIRST_PORT + place
   const child = spawn(process.execPath, [join(checkout, 'dist/main.js'), 'serve'], {
     cwd: tmpdir(),
-    env: { ...process.env, HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'info' },
+    env: { ...process.env, DATABASE_URL: urlOf(place), HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'info' },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   while (!(await fetch(`http://127.0.0.1:${port}/ready`).catch(() => undefined))?.ok) {
@@ -145,15 +163,21 @@ async function fill(port) {
 async function run(times) {
   const children = []
   try {
-    for (const [place, checkout] of checkouts.entries()) children.push(await start(checkout, FIRST_PORT + place))
-    await fill(FIRST_PORT)
+    for (const [place, checkout] of checkouts.entries()) {
+      children.push(await start(checkout, place))
+      await fill(FIRST_PORT + place)
+    }
+    const spentBy = async (place) => [processorTimeUs(children[place].pid), await databaseTimeUs(databaseOf(place))]
     for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round += 1) {
       const turn = [...checkouts.keys()]
       for (const place of round % 2 === 0 ? turn : turn.reverse()) {
-        const before = processorTimeUs(children[place].pid)
+        const before = await spentBy(place)
         await load(FIRST_PORT + place)
-        const spent = (processorTimeUs(children[place].pid) - before) / operation.requests
-        if (round >= WARM_UP_ROUNDS) times[place].push(spent)
+        const after = await spentBy(place)
+        if (round < WARM_UP_ROUNDS) continue
+        for (const [part, { spent }] of times[place].entries()) {
+          spent.push((after[part] - before[part]) / operation.requests)
+        }
       }
     }
   } finally {
@@ -164,12 +188,28 @@ async function run(times) {
   }
 }
 
-const times = checkouts.map(() => [])
-for (let count = 0; count < RUNS; count += 1) await run(times)
-for (const [place, checkout] of checkouts.entries()) {
-  const ratios = times[place].map((time, round) => time / times[0][round])
-  const least = Math.min(...times[place])
-  process.stdout.write(
-    `${checkout}: ${spread(times[place], 1)} µs, least ${least.toFixed(1)}, ratio ${spread(ratios, 3)}\n`,
-  )
+const admin = new pg.Client({ connectionString: process.env.DATABASE_URL })
+await admin.connect()
+try {
+  for (const place of checkouts.keys()) {
+    await admin.query(`DROP DATABASE IF EXISTS ${databaseOf(place)}`)
+    await admin.query(`CREATE DATABASE ${databaseOf(place)} TEMPLATE template0 ENCODING 'UTF8'`)
+  }
+  const times = checkouts.map(() => [
+    { part: 'server', spent: [] },
+    { part: 'database', spent: [] },
+  ])
+  for (let count = 0; count < RUNS; count += 1) await run(times)
+  for (const [place, checkout] of checkouts.entries()) {
+    for (const [at, { part, spent }] of times[place].entries()) {
+      const ratios = spent.map((time, round) => time / times[0][at].spent[round])
+      const least = Math.min(...spent)
+      process.stdout.write(
+        `${checkout} ${part}: ${spread(spent, 1)} µs, least ${least.toFixed(1)}, ratio ${spread(ratios, 3)}\n`,
+      )
+    }
+  }
+} finally {
+  for (const place of checkouts.keys()) await admin.query(`DROP DATABASE IF EXISTS ${databaseOf(place)} WITH (FORCE)`)
+  await admin.end()
 }
