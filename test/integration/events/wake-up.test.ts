@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type pg from 'pg'
 import { pino } from 'pino'
 import type { App } from '../../../src/app.ts'
-import { openDatabase } from '../../../src/database/database.ts'
+import { openDatabase, type Statement } from '../../../src/database/database.ts'
 import { startFeed } from '../../../src/events/feed.ts'
 import { FeedWatch } from '../../../src/events/watch.ts'
 import { createTestDatabase } from '../../support/database.ts'
@@ -173,11 +174,11 @@ it('a replica without subscribers leaves NOTIFY alone, and looks as soon as ther
   let looks = 0
   const counting = {
     ...database,
-    query: (statement: Parameters<typeof database.query>[0]) => {
+    query: <Row extends pg.QueryResultRow>(statement: Statement) => {
       if (statement.name === 'feed_look') looks += 1
-      return database.query(statement)
+      return database.query<Row>(statement)
     },
-  } as typeof database
+  }
   const feed = await startFeed(counting, pino({ level: 'silent' }), { tickMs: NEVER_MS })
   try {
     const listening = () =>
