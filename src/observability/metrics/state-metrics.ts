@@ -122,10 +122,12 @@ export function createStateMetrics(registry: Registry, sources: StateSources): v
   new Gauge({
     name: 'waymark_retention_overdue_seconds',
     help: 'How late the oldest row of a kind was, or is, to be deleted by retention, as of its last run; 0: in time.',
+    aggregator: 'max',
     labelNames: ['kind'],
     registers,
     collect() {
-      for (const [kind, seconds] of Object.entries(sources.retention().overdue())) this.set({ kind }, seconds)
+      const overdue: Readonly<Record<string, number>> = { ...sources.retention().overdue() }
+      for (const [kind, seconds] of Object.entries(overdue)) this.set({ kind }, seconds)
     },
   })
   new Counter({
