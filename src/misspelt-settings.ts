@@ -7,7 +7,7 @@ export interface Misspelling {
 }
 
 /** Names that other programs set, and names of ours that are no settings of the server. */
-const FOREIGN = /^(npm_|WAYMARK_FAULTS$|WAYMARK_URL$|TEST_DATABASE_URL$)/
+const FOREIGN = /^(npm_|WAYMARK_FAULTS$|WAYMARK_URL$|TEST_DATABASE_URL$|DIRECT_URL$)/
 /** Kubernetes sets such values for a service called "waymark". */
 const SERVICE_ADDRESS = /^(tcp|udp|sctp):\/\//
 const UNITS = ['MS', 'SECONDS', 'SECS', 'SEC', 'S', 'MINUTES', 'MINS', 'MIN', 'HOURS', 'H', 'DAYS', 'D']

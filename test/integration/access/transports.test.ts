@@ -213,7 +213,7 @@ describe('with AUTHENTICATION=keys', () => {
     ])
     const firsts = watching.map(({ told }) => told.events[0]?.cursor ?? '')
     expect(new Set(firsts).size).toBe(3)
-    const names = (cursor: string) => /^[0-9a-f-]{36}:\d+$/.test(Buffer.from(cursor, 'base64url').toString())
+    const names = (cursor: string) => /^[0-9a-f-]{36}:\d+:[\w-]{8}$/.test(Buffer.from(cursor, 'base64url').toString())
     expect(firsts.map(names)).toEqual([false, false, true])
 
     const [sealed = '', , plain = ''] = firsts

@@ -1,11 +1,18 @@
 import { expect, it } from 'vitest'
-import { mutate, startWaymark } from '../../support/waymark.ts'
+import { startOwnPostgres } from '../../e2e/own-postgres.ts'
+import { withClient } from '../../support/database.ts'
+import { clientOf, mutate, startOn } from '../../support/waymark.ts'
 
 const LISTS = 50
 const ROUNDS = 60
 
 it('3,000 saves of 50 sessions leave crawl_session and crawl_state over 80 % HOT, and vacuum comes early to what churns', async () => {
-  await using waymark = await startWaymark()
+  // Of its own: an open transaction of another database keeps this one's dead rows in their pages.
+  await using postgres = await startOwnPostgres()
+  const app = await startOn(postgres.url)
+  const waymark = clientOf(app.url)
+  const query = <Row extends object>(sql: string) =>
+    withClient(postgres.url, async (client) => (await client.query<Row>(sql)).rows)
   await mutate(waymark, 'registerUser', { userId: 'ann' })
   const sessions = await Promise.all(
     Array.from({ length: LISTS }, async (_, n) => {
@@ -17,7 +24,7 @@ it('3,000 saves of 50 sessions leave crawl_session and crawl_state over 80 % HOT
   const count = async () =>
     new Map(
       (
-        await waymark.database.query<{ relname: string; updates: number; hot: number }>(
+        await query<{ relname: string; updates: number; hot: number }>(
           `SELECT relname, n_tup_upd::integer AS updates, n_tup_hot_upd::integer AS hot FROM pg_stat_user_tables
           WHERE schemaname = 'crawler'`,
         )
@@ -49,7 +56,7 @@ it('3,000 saves of 50 sessions leave crawl_session and crawl_state over 80 % HOT
     expect(updates, table).toBeGreaterThanOrEqual(saves)
     expect(hot / updates, `${table}: ${hot} of ${updates}`).toBeGreaterThan(0.8)
   }
-  const settings = await waymark.database.query<{ relname: string; settings: string[] }>(
+  const settings = await query<{ relname: string; settings: string[] }>(
     `SELECT relname, reloptions AS settings FROM pg_class
     WHERE relnamespace = 'crawler'::regnamespace AND reloptions::text LIKE '%autovacuum_vacuum_scale_factor%' ORDER BY relname`,
   )
@@ -62,4 +69,5 @@ it('3,000 saves of 50 sessions leave crawl_session and crawl_state over 80 % HOT
       'twitter_crawl_checkpoint',
     ]),
   )
+  await app.close()
 })

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { schema } from '../../../src/api/schema.ts'
 import { startWaymark, type TestWaymark } from '../../support/waymark.ts'
 import { transports } from './transports.ts'
+import { isOfOperations } from '../../support/statement-count.ts'
 
 const times = (count: number, make: (n: number) => string) => Array.from({ length: count }, (_, n) => make(n)).join(' ')
 const nested = (levels: number): string => (levels === 0 ? 'userId' : `user { ${nested(levels - 1)} }`)
@@ -135,8 +136,7 @@ describe.each(Object.entries(transports))('over %s', (_, ask) => {
     return () => [
       ...statements.mock.calls
         .map(([first]: unknown[]) => (typeof first === 'string' ? first : (first as { text: string }).text))
-        // They tick on their own.
-        .filter((text) => !/feed_event|pg_notify|crawler\.reap|waymark retention|clock_timestamp|LISTEN/.test(text)),
+        .filter((text) => isOfOperations(text) && !/clock_timestamp/.test(text)),
       ...subscribes.flatMap((spy) => spy.mock.calls),
     ]
   }
