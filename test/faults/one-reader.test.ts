@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { withClient } from '../support/database.ts'
@@ -31,6 +32,14 @@ describe.each([1, 200])('with %s subscribers', (subscribers) => {
   beforeAll(async () => {
     waymark = await startWaymark()
     await mutate(waymark, 'registerUser', { userId: 'alice' })
+    // The reaper's first look at a database that was idle ends an outage, and announces what it may have ended.
+    const look = `SELECT crawler.clock() - ticked_at < interval '2 seconds' AS "hasLooked" FROM crawler.reaper`
+    await vi.waitUntil(async () => {
+      const [row] = await waymark.database.query<{ hasLooked: boolean }>(look)
+      return row?.hasLooked
+    }, within)
+    // The announcement follows its commit.
+    await delay(500)
   })
   afterAll(() => waymark[Symbol.asyncDispose]())
 

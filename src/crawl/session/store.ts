@@ -83,11 +83,17 @@ export async function reapSessions(
         FROM crawler.reaper_tick(to_timestamp($1::float8), $2)`,
       values: [expectedLeaseSeconds, again],
     },
-    ([tick]) => tick !== undefined && tick.reaped + tick.told > 0,
+    // A look that ends an outage ends sessions that it does not count.
+    ([tick]) => tick !== undefined && (tick.reaped + tick.told > 0 || endsOutage(tick)),
   )
   if (!row) throw new Error('a function answered no row')
   const { aliveAfter, aliveAgainAt, ...tick } = row
   return { ...tick, outage: aliveAfter && aliveAgainAt ? { aliveAfter, aliveAgainAt } : null }
+}
+
+function endsOutage({ leaseSeconds, aliveAgainAt }: TickRow): boolean {
+  // A millisecond: JavaScript's times have no microseconds.
+  return leaseSeconds !== null && aliveAgainAt !== null && aliveAgainAt.getTime() + 1 >= leaseSeconds * 1_000
 }
 
 /** The sessions that hold a lease, whichever replica they were started at. */

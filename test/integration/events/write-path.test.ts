@@ -129,5 +129,16 @@ describe('the write path', () => {
       )
       expect(await nextOf('sessionStatusChanged')).toEqual({ sessionStatusChanged: { kind: 'STATUS_CHANGED' } })
     })
+
+    it('of a session that the reaper ends in the look that ends an outage', async () => {
+      await waymark.ask(`mutation { ${start('silent too')} { __typename } }`)
+      expect(await nextOf('sessionStatusChanged')).toEqual({ sessionStatusChanged: { kind: 'STARTED' } })
+      await waymark.database.query(
+        `BEGIN; UPDATE crawler.reaper SET ticked_at = crawler.clock() - interval '10 seconds';
+        UPDATE crawler.crawl_session SET lease_expires_at = crawler.clock() - interval '1 hour' WHERE session_id = 'silent too';
+        COMMIT`,
+      )
+      expect(await nextOf('sessionStatusChanged')).toEqual({ sessionStatusChanged: { kind: 'STATUS_CHANGED' } })
+    })
   })
 })
