@@ -13,13 +13,19 @@ export interface Counted {
  * What a server sends by itself: the feed's looks at the outbox, the note of how far it is, one wake-up for many writes, reaper, retention,
  * the clock that it measures each minute, and the settings of a new connection.
  */
-const BY_ITSELF =
-  /crawler\.feed_event\) AS event|SET final_up_to|pg_notify|crawler\.reap|waymark retention|^LISTEN|^SELECT crawler\.clock\(\) AS now$|set_config\('lock_timeout'|current_setting\('lock_timeout'/
+const BY_ITSELF = [
+  /crawler\.feed_event\) AS event|SET final_up_to|pg_notify|^LISTEN/,
+  /crawler\.reap/,
+  /waymark retention|crawler\.log_partition|crawler\.(?:open|make)_partition|- oldest\.at, 0\)/,
+  /^SELECT crawler\.clock\(\) AS now$/,
+  /set_config\('lock_timeout'|current_setting\('lock_timeout'/,
+]
+const isByItself = (text: string) => BY_ITSELF.some((pattern) => pattern.test(text))
 
 /** A page of events, read once for all who watch. */
 export const isPageOfEvents = (text: string) => text.includes('FROM crawler.feed_event WHERE event_id >')
-export const isOfOperations = (text: string) => !BY_ITSELF.test(text) && !isPageOfEvents(text)
-export const isOfSubscriptions = (text: string) => !BY_ITSELF.test(text)
+export const isOfOperations = (text: string) => !isByItself(text) && !isPageOfEvents(text)
+export const isOfSubscriptions = (text: string) => !isByItself(text)
 
 /** Of the transaction, and of those before it on its connection that PostgreSQL has not told its statistics yet. */
 const WRITTEN =
