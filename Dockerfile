@@ -5,21 +5,12 @@ ARG NODE_IMAGE=node:24-slim
 FROM ${NODE_IMAGE} AS build
 WORKDIR /waymark
 COPY package.json package-lock.json .npmrc ./
-COPY scripts/build.mjs scripts/prepare.mjs scripts/children.mjs ./scripts/
-COPY tsconfig.json tsconfig.build.json ./
+COPY scripts/build.mjs scripts/bundle.mjs scripts/prepare.mjs scripts/children.mjs scripts/sbom.mjs ./scripts/
+COPY tsconfig.json ./
 COPY prisma ./prisma
 COPY src ./src
 RUN node scripts/build.mjs
-
-FROM ${NODE_IMAGE} AS dependencies
-WORKDIR /waymark
-COPY package.json package-lock.json .npmrc ./
-COPY scripts/sbom.mjs ./scripts/
-# Neither the tools nor the embedded PostgreSQL's binaries (optional packages).
-RUN npm ci --omit=dev --omit=optional --ignore-scripts
-# Prisma's parts for other databases: 53 MB.
-RUN find node_modules/@prisma/client/runtime -name 'query_compiler_*' ! -name '*.postgresql.*' -delete
-# What that is, for whoever looks for known holes in it: /waymark/sbom.cdx.json.
+# What is in the bundle, for whoever looks for known holes in it: /waymark/sbom.cdx.json.
 RUN node scripts/sbom.mjs --omit=optional > sbom.cdx.json
 
 FROM ${NODE_IMAGE}
@@ -27,8 +18,8 @@ FROM ${NODE_IMAGE}
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=4000 METRICS_HOST=0.0.0.0
 WORKDIR /waymark
-COPY --from=dependencies /waymark/node_modules ./node_modules
-COPY --from=dependencies /waymark/sbom.cdx.json ./
+COPY --from=build /waymark/sbom.cdx.json ./
+# The server and its packages. The embedded PostgreSQL is not in the image.
 COPY --from=build /waymark/dist ./dist
 COPY prisma/migrations ./prisma/migrations
 COPY prisma/functions ./prisma/functions

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { pause, root, run, tsc } from './children.mjs'
+import { pause, root, run } from './children.mjs'
 
 const LOCK_LOOK_MS = 200
 
@@ -39,18 +39,11 @@ const steps = [
   },
   {
     stamp: 'dist/.waymark-built',
-    inputs: () => [
-      'package-lock.json',
-      'prisma/schema.prisma',
-      'tsconfig.json',
-      'tsconfig.build.json',
-      ...sourcesBelow('src'),
-    ],
+    inputs: () => ['package-lock.json', 'prisma/schema.prisma', 'scripts/bundle.mjs', ...sourcesBelow('src')],
     run(onStart) {
       process.stderr.write('waymark: building\n')
       rmSync(join(root, 'dist'), { recursive: true, force: true })
-      const [program, ...args] = tsc
-      return run(program, [...args, '-p', 'tsconfig.build.json'], { onStart })
+      return run(process.execPath, [join(root, 'scripts/bundle.mjs')], { onStart })
     },
   },
 ]

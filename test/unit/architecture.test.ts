@@ -62,6 +62,7 @@ const RANKS = [
   'concurrency',
   'identity',
   'errors',
+  'package-root.ts',
 ]
 const DOMAINS = ['crawl', 'user', 'access', 'stream']
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { StartupError } from '../../errors/startup-error.ts'
+import { packageRoot } from '../../package-root.ts'
 import { readSql } from './migration-files.ts'
 
 /** One function, or one trigger (with one name, on one or more tables). */
@@ -23,7 +23,7 @@ export interface FunctionSet {
 }
 
 /** prisma/functions of this package. */
-export const packagedFunctions = fileURLToPath(new URL('../../../prisma/functions', import.meta.url))
+export const packagedFunctions = join(packageRoot, 'prisma/functions')
 
 /**
  * Reads the set of functions. @throws StartupError if the folder or one of its files cannot be read, or set.json has no

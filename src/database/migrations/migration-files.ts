@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { StartupError } from '../../errors/startup-error.ts'
+import { packageRoot } from '../../package-root.ts'
 
 export interface Migration {
   /** The folder's name, e.g. 001_original_tables. */
@@ -30,7 +30,7 @@ export interface RecordedMigration {
 /**
  * prisma/migrations of this package. This folder and its compiled copy in dist/ are both three levels below the root.
  */
-export const packagedMigrations = fileURLToPath(new URL('../../../prisma/migrations', import.meta.url))
+export const packagedMigrations = join(packageRoot, 'prisma/migrations')
 
 /**
  * Reads every NNN_name/migration.sql of the directory, and its before.sql and steps.sql if there are, in the order of

@@ -1,9 +1,10 @@
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
+import { packageRoot } from '../../package-root.ts'
 import type { SchemaObject } from './catalog.ts'
 import { readSql } from './migration-files.ts'
 
 /** prisma/schema.sql of this package: the schema of an empty database after it was migrated. */
-export const schemaFile = fileURLToPath(new URL('../../../prisma/schema.sql', import.meta.url))
+export const schemaFile = join(packageRoot, 'prisma/schema.sql')
 
 const HEADER = `-- An empty database once it is migrated, as PostgreSQL 15 to 18 describe it. Printed by "npm run schema:sql"; don't edit.
 -- Not in it: public."user", which is somebody else's, and the partitions of feed_event and idempotency_key, which come and go.`

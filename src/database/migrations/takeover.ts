@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type pg from 'pg'
 import { StartupError } from '../../errors/startup-error.ts'
+import { packageRoot } from '../../package-root.ts'
 import { explain } from './migration-errors.ts'
 import { type Migration, readSql, type RecordedMigration } from './migration-files.ts'
 
-const folder = fileURLToPath(new URL('../../../prisma/takeover', import.meta.url))
+const folder = join(packageRoot, 'prisma/takeover')
 
 /** The last commit with the thirteen earlier migrations. It brings an earlier database to 013. */
 const LAST_COMMIT_BEFORE = 'e3be305'
