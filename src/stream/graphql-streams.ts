@@ -5,7 +5,7 @@ import { platformOf, type Stream } from './model.ts'
 import { allStreams, configureStream } from './service.ts'
 import { findStreams } from './settings-store.ts'
 
-const ItemOrderingEnum = builder.enumType('ItemOrdering', {
+export const ItemOrderingEnum = builder.enumType('ItemOrdering', {
   description: 'The order that the item IDs of successive saves must keep.',
   values: {
     NONE: {

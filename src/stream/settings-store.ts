@@ -75,6 +75,16 @@ export async function findStreams(database: Database, reach: Reach, names: reado
   })
 }
 
+/** The order that the saves of a stream must keep. */
+export async function findOrdering(database: Database, name: string): Promise<ItemOrdering> {
+  const [row] = await database.query<Pick<StreamRow, 'ordering'>>({
+    name: 'stream_ordering',
+    text: 'SELECT ordering FROM crawler.stream_setting WHERE stream = $1',
+    values: [name],
+  })
+  return row?.ordering ?? 'none'
+}
+
 export async function storeOrdering({ prisma }: Database, { name, ordering }: Stream): Promise<void> {
   await prisma.streamSetting.upsert({
     where: { stream: name },

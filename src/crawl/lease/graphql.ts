@@ -3,7 +3,9 @@ import { CheckpointType } from '../checkpoint/graphql.ts'
 import { builder } from '../../graphql/builder.ts'
 import { InvalidInputError } from '../../errors/domain-error.ts'
 import { UserNotFoundError } from '../../user/model.ts'
+import { ItemOrderingEnum } from '../../stream/graphql-streams.ts'
 import { DEFAULT_STREAM } from '../../stream/model.ts'
+import { findOrdering } from '../../stream/settings-store.ts'
 import { SessionType } from '../session/graphql.ts'
 import { CrawlMetricsInputType, rateLimitedUntilOptions } from '../session/graphql-progress.ts'
 import { ResumePlanType } from '../plan/graphql.ts'
@@ -90,6 +92,12 @@ const StartSessionSuccess = builder.objectRef<StartedSession>('StartSessionSucce
       type: ResumePlanType,
       description: 'What this crawl has to do.',
       resolve: ({ plan }) => plan,
+    }),
+    ordering: t.field({
+      type: ItemOrderingEnum,
+      description:
+        'The order of the stream. ASCENDING: the list comes oldest first, and each crawl reads it to its end.',
+      resolve: ({ session }, _args, { database }) => findOrdering(database, session.stream),
     }),
   }),
 })
