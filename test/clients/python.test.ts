@@ -1,0 +1,39 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findPython, needsPython, runPython } from '../support/python.ts'
+import { startWaymark, type TestWaymark } from '../support/waymark.ts'
+import { root } from '../integration/docs/markdown.ts'
+
+const folder = join(root, 'clients/python')
+const python = await findPython('pytest', 'asyncpg')
+const files = readdirSync(join(folder, 'tests')).filter((name) => /^test_.*\.py$/.test(name))
+
+describe.skipIf(!python)(`the Python client${python ? '' : ` (${needsPython} python3-asyncpg)`}`, () => {
+  let waymark: TestWaymark
+  beforeAll(async () => {
+    waymark = await startWaymark()
+  })
+  afterAll(() => waymark[Symbol.asyncDispose]())
+
+  it.each(files)('passes the tests of %s', { timeout: 300_000 }, async (file) => {
+    const env = { WAYMARK_URL: waymark.url, WAYMARK_TEST_DATABASE: waymark.database.url }
+    const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', join('tests', file)]
+    const { code, output } = await runPython(python ?? '', args, { cwd: folder, env, timeoutMs: 280_000 })
+    expect(code, output).toBe(0)
+  })
+})
+
+const typeChecker = await findPython('mypy')
+
+describe.skipIf(!typeChecker)(
+  `the types of the Python client${typeChecker ? '' : ' (needs Python with mypy: apt-get install python3-mypy)'}`,
+  () => {
+    it('are complete: mypy --strict finds nothing', { timeout: 180_000 }, async () => {
+      const args = ['-m', 'mypy', '--strict', '--cache-dir=/dev/null']
+      const { code, output } = await runPython(typeChecker ?? '', args, { cwd: folder })
+      expect(code, output).toBe(0)
+      expect(output).toContain('no issues found')
+    })
+  },
+)
