@@ -33,6 +33,23 @@ export interface StartArguments {
   readonly takeover?: boolean
   readonly idempotencyKey?: string
   readonly mode?: 'AUTO' | 'FULL' | 'CATCH_UP'
+  readonly ignorePause?: boolean
+}
+
+export interface PauseArguments {
+  readonly userId: string
+  readonly stream: string
+  readonly until: number
+  readonly reason?: string
+  readonly sessionId?: string
+}
+
+export interface MoveArguments {
+  readonly fromUserId: string
+  readonly toUserId: string
+  readonly stream?: string
+  readonly allStreams: boolean
+  readonly dryRun: boolean
 }
 
 export interface HeartbeatArguments {
@@ -74,7 +91,7 @@ export interface PruneArguments {
 export type Ordering = 'NONE' | 'ASCENDING'
 
 type Status = 'RUNNING' | 'COMPLETED' | 'STOPPED' | 'FAILED'
-type Source = 'SAVE' | 'CLEAR' | 'COMPLETE' | 'ROLLBACK' | 'IMPORT' | 'EXTERNAL' | 'RESTART'
+type Source = 'SAVE' | 'CLEAR' | 'COMPLETE' | 'ROLLBACK' | 'IMPORT' | 'EXTERNAL' | 'RESTART' | 'MOVE'
 type Mode = 'FULL' | 'RESUME' | 'INCREMENTAL' | 'CATCH_UP'
 
 export interface StopArguments {
@@ -143,6 +160,11 @@ interface Revision extends Content {
   readonly ranked: boolean
 }
 
+interface Pause {
+  readonly until: number
+  readonly reason: string | null
+}
+
 interface Place {
   epoch: number
   owner: string | undefined
@@ -157,6 +179,8 @@ interface Place {
   /** The page token where there is no checkpoint. */
   keptToken: string | null
   lastCompletedAt: number | null
+  /** May be over. */
+  pause: Pause | null
   /** By session and key. */
   readonly keys: Map<string, Keyed>
   readonly revisions: Revision[]
@@ -182,6 +206,7 @@ const NOTHING: Content = {
 const MAX_HEAD = 50
 const MAX_COUNT = 2_147_483_647
 const DAY_MS = 86_400_000
+const LONGEST_PAUSE_MS = 400 * DAY_MS
 /** Reapers that looked less long ago have missed nothing. */
 const OUTAGE_MS = 2_500
 const DEFAULT_STREAM = 'twitter/bookmarks'
@@ -290,6 +315,7 @@ export class CrawlModel {
       fullPassHasItem: hasItem,
       catchUp: catchUpView(catchUp),
       lastCompletedAt: place.lastCompletedAt,
+      pause: this.#pauseOf(place),
       liveSession: owner && this.#isLive(owner) ? owner.sessionId : null,
     }
   }
@@ -297,7 +323,14 @@ export class CrawlModel {
   planView(userId: string, stream: string, except?: string, wanted = 'AUTO') {
     if (!this.users.has(userId)) return null
     const previous = this.#sessionsOf(userId, stream).findLast(({ sessionId }) => sessionId !== except)
-    return { ...this.#planOf(this.place(userId, stream), stream, wanted), previousSession: previous?.sessionId ?? null }
+    const place = this.place(userId, stream)
+    const pause = this.#pauseOf(place)
+    return { ...this.#planOf(place, stream, wanted), previousSession: previous?.sessionId ?? null, pause }
+  }
+
+  /** Whoever asks in this test is one caller. */
+  #pauseOf({ pause }: Place) {
+    return pause && pause.until > this.now ? { ...pause, pausedBy: 'local' } : null
   }
 
   #isCatchUpPossible(place: Place, stream: string): boolean {
@@ -365,6 +398,7 @@ export class CrawlModel {
         catchUpOpener: undefined,
         keptToken: null,
         lastCompletedAt: null,
+        pause: null,
         keys: new Map(),
         revisions: [],
       }
@@ -388,7 +422,11 @@ export class CrawlModel {
   deleteUser(userId: string): void {
     this.users.delete(userId)
     for (const [sessionId, session] of this.sessions) if (session.userId === userId) this.sessions.delete(sessionId)
-    for (const [key, place] of this.#places) if (key.startsWith(`${userId} `)) this.#externalClear(place)
+    for (const [key, place] of this.#places) {
+      if (!key.startsWith(`${userId} `)) continue
+      place.pause = null
+      this.#externalClear(place)
+    }
   }
 
   // --- who owns a stream
@@ -458,6 +496,7 @@ export class CrawlModel {
       takeover = false,
       idempotencyKey,
       mode = 'AUTO',
+      ignorePause = false,
     } = input
     if (leaseSeconds < 5 || leaseSeconds > 3600) return invalid()
     if (!this.users.has(userId)) return noUser()
@@ -470,6 +509,8 @@ export class CrawlModel {
     const namesake = this.sessionView(sessionId)
     if (namesake) return refuse('SessionExistsError', 'SESSION_EXISTS', { session: namesake })
     if (owner && this.#isLive(owner) && !takeover) return this.#busy(place) ?? invalid()
+    const pause = this.#pauseOf(place)
+    if (pause && !ignorePause) return refuse('StreamPausedError', 'STREAM_PAUSED', { pause })
     const { itemId, complete } = place.content
     if (mode === 'CATCH_UP' && itemId !== null && !complete && !this.#isCatchUpPossible(place, stream)) {
       return refuse('CatchUpImpossibleError', 'CATCH_UP_IMPOSSIBLE')
@@ -538,6 +579,80 @@ export class CrawlModel {
     if (owner?.status !== 'RUNNING' || owner.mode !== 'CATCH_UP') return
     place.epoch += 1
     place.owner = undefined
+  }
+
+  // --- pauses
+
+  pauseCrawl({ userId, stream, until, reason, sessionId }: PauseArguments): Outcome {
+    if (until <= this.now || until > this.now + LONGEST_PAUSE_MS) return invalid()
+    const session = this.sessions.get(sessionId ?? '')
+    if (sessionId !== undefined && (session?.userId !== userId || session.stream !== stream)) return noSession()
+    if (!this.users.has(userId)) return noUser()
+    const place = this.place(userId, stream)
+    const refusal = session && this.#fence(place, session)
+    if (refusal) return refusal
+    // A session lengthens a pause and never shortens one.
+    if (!session || !place.pause || place.pause.until < until) place.pause = { until, reason: reason ?? null }
+    return { type: 'PauseCrawlSuccess', pause: this.#pauseOf(place) }
+  }
+
+  unpauseCrawl({ userId, stream }: { readonly userId: string; readonly stream: string }): Outcome {
+    if (!this.users.has(userId)) return noUser()
+    this.place(userId, stream).pause = null
+    return { type: 'PauseCrawlSuccess', pause: null }
+  }
+
+  // --- another user
+
+  moveCheckpoint({ fromUserId, toUserId, stream, allStreams, dryRun }: MoveArguments): Outcome {
+    if ((stream !== undefined) === allStreams || fromUserId === toUserId) return invalid()
+    if (!this.users.has(fromUserId) || !this.users.has(toUserId)) return noUser()
+    const streams = [...this.#places]
+      .filter(([key, { content }]) => key.startsWith(`${fromUserId} `) && content.itemId !== null)
+      .map(([key]) => key.slice(fromUserId.length + 1))
+      .filter((name) => name === (stream ?? name))
+      .sort()
+    if (streams.length === 0) return refuse('CheckpointNotFoundError', 'CHECKPOINT_NOT_FOUND')
+    for (const name of streams) {
+      const present = this.checkpointView(toUserId, name)
+      if (present) return refuse('CheckpointExistsError', 'CHECKPOINT_EXISTS', { checkpoint: present })
+    }
+    for (const name of streams) {
+      for (const userId of [fromUserId, toUserId].sort()) {
+        const busy = this.#busy(this.place(userId, name))
+        if (busy) return busy
+      }
+    }
+    const moved = streams.map((name) => {
+      if (!dryRun) this.#move(fromUserId, toUserId, name, 'MOVE')
+      else {
+        const [from, to] = [this.place(fromUserId, name), this.place(toUserId, name)]
+        const version = Math.max(from.version, to.version) + 1
+        const view = this.checkpointView(fromUserId, name)
+        return { checkpoint: { ...view, version, epoch: 0, liveSession: null, pause: this.#pauseOf(to) } }
+      }
+      return { checkpoint: this.checkpointView(toUserId, name) }
+    })
+    return { type: 'MoveCheckpointSuccess', moved }
+  }
+
+  /** The whole state goes along; of two pauses the later one stands. Sessions and history stay. */
+  #move(fromUserId: string, toUserId: string, stream: string, source: Source): void {
+    const [from, to] = [this.place(fromUserId, stream), this.place(toUserId, stream)]
+    for (const place of [from, to]) {
+      place.epoch += 1
+      place.owner = undefined
+    }
+    to.version = Math.max(from.version, to.version)
+    to.keptToken = null
+    to.lastCompletedAt = from.lastCompletedAt
+    to.opener = undefined
+    to.catchUpOpener = undefined
+    to.keys.clear()
+    if (from.pause && (!to.pause || to.pause.until < from.pause.until)) to.pause = from.pause
+    from.pause = null
+    this.#write(to, from.content, { source, ranked: from.ranked, always: true })
+    this.#forget(from, { source })
   }
 
   heartbeat({ sessionId, bookmarksProcessed, metrics, rateLimitedUntil }: HeartbeatArguments): Outcome {
@@ -936,6 +1051,11 @@ export class CrawlModel {
 
   #externalClear(place: Place): void {
     if (place.content.itemId !== null) this.#forget(place, { source: 'EXTERNAL' })
+  }
+
+  /** UPDATE ... SET user_id, where the new key has no checkpoint; also under a live session. */
+  externalMove(fromUserId: string, toUserId: string, stream: string): void {
+    this.#move(fromUserId, toUserId, stream, 'EXTERNAL')
   }
 
   /** A row that another program wrote: no lease, epoch 0. */

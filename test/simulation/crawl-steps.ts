@@ -15,7 +15,26 @@ export type Step =
       readonly mode: 'AUTO' | 'FULL' | 'CATCH_UP'
       readonly key: string | undefined
       readonly named: Naming
+      readonly ignorePause: boolean
     }
+  | {
+      readonly do: 'pause'
+      readonly at: Place
+      readonly session: SessionSymbol | undefined
+      /** Tens of seconds from now. */
+      readonly tens: number
+      readonly reason: string | undefined
+    }
+  | { readonly do: 'unpause'; readonly at: Place }
+  | {
+      readonly do: 'move'
+      readonly from: number
+      readonly to: number
+      readonly stream: number | undefined
+      readonly allStreams: boolean
+      readonly dryRun: boolean
+    }
+  | { readonly do: 'foreignMove'; readonly at: Place; readonly to: number }
   | { readonly do: 'save'; readonly save: SaveStep }
   | { readonly do: 'repeat'; readonly back: number }
   | { readonly do: 'bulk'; readonly importing: boolean; readonly saves: readonly SaveStep[] }
@@ -106,7 +125,7 @@ const sometimes = <Value>(weight: number, value: fc.Arbitrary<Value>): fc.Arbitr
 
 /** Most of what happens happens at one place, or nothing would meet. */
 const place = fc.record({
-  user: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.nat(2) }),
+  user: fc.oneof({ weight: 7, arbitrary: fc.constant(0) }, { weight: 3, arbitrary: fc.nat(2) }),
   stream: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.constant(1) }),
 })
 const crawler = fc.nat(CRAWLERS - 1)
@@ -197,8 +216,36 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         { weight: 2, arbitrary: fc.constant('anew' as const) },
         { weight: 1, arbitrary: fc.constant('as the last' as const) },
       ),
+      ignorePause: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
     }),
   },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('pause' as const),
+      at: place,
+      session: fc.oneof({ weight: 6, arbitrary: session }, { weight: 2, arbitrary: fc.constant(undefined) }),
+      // Short, or nothing would start any more.
+      tens: fc.oneof(
+        { weight: 8, arbitrary: fc.integer({ min: 1, max: 3 }) },
+        { weight: 1, arbitrary: fc.constantFrom(0, -1, 400 * 8_640 + 1) },
+      ),
+      reason: fc.constantFrom(undefined, 'a rest'),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('unpause' as const), at: place }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('move' as const),
+      from: fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.nat(2) }),
+      to: fc.nat(2),
+      stream: fc.oneof({ weight: 1, arbitrary: fc.constant(undefined) }, { weight: 3, arbitrary: fc.nat(1) }),
+      allStreams: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+      dryRun: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('foreignMove' as const), at: place, to: fc.nat(2) }) },
   { weight: 22, arbitrary: fc.record({ do: fc.constant('save' as const), save: anySave }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('repeat' as const), back: fc.nat(2) }) },
   {
@@ -228,7 +275,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
-    weight: 7,
+    weight: 10,
     arbitrary: fc.record({
       do: fc.constant('end' as const),
       how: fc.constantFrom('COMPLETED' as const, 'COMPLETED' as const, 'STOPPED' as const, 'FAILED' as const),

@@ -1,9 +1,10 @@
 const SESSION = `sessionId userId stream status epoch leaseSeconds leaseExpiresAt rateLimitedUntil stopRequestedAt endReason attempt
   resumedFrom { sessionId } commits bookmarksProcessed apiRequests rateLimitHits stalled mode`
 const FRONTIERS = 'fullPass fullPassHasItem catchUp { lastItemId pageToken headItemIds }'
+const PAUSE = 'pause { until reason pausedBy }'
 const CHECKPOINT = `lastItemId bookmarksCount version epoch pageToken headItemIds anchorItemIds complete lastCompletedAt ${FRONTIERS}
-  liveSession { sessionId }`
-const PLAN = 'mode afterItemId pageToken untilItemIds previousSession { sessionId }'
+  liveSession { sessionId } ${PAUSE}`
+const PLAN = `mode afterItemId pageToken untilItemIds previousSession { sessionId } ${PAUSE}`
 const REVISION = `version source epoch session { sessionId } lastItemId bookmarksCount pageToken headItemIds anchorItemIds complete
   ${FRONTIERS}`
 
@@ -33,7 +34,7 @@ export const operations = {
     'startSession',
     'StartSessionInput',
     `${REFUSAL} ${BUSY}
-     ... on SessionExistsError { session { ${SESSION} } }
+     ... on SessionExistsError { session { ${SESSION} } } ... on StreamPausedError { ${PAUSE} }
      ... on StartSessionSuccess { session { ${SESSION} } checkpoint { ${CHECKPOINT} } plan { ${PLAN} } }`,
   ),
   saveCheckpoint: mutation('saveCheckpoint', 'SaveCheckpointInput', SAVED),
@@ -68,6 +69,14 @@ export const operations = {
     `${REFUSAL} ${BUSY} ${CONFLICT} ... on RollbackCheckpointSuccess { target { ${REVISION} } revision { ${REVISION} }
       checkpoint { ${CHECKPOINT} } }`,
   ),
+  pauseCrawl: mutation('pauseCrawl', 'PauseCrawlInput', `${REFUSAL} ${FENCED} ... on PauseCrawlSuccess { ${PAUSE} }`),
+  unpauseCrawl: mutation('unpauseCrawl', 'UnpauseCrawlInput', `${REFUSAL} ... on PauseCrawlSuccess { ${PAUSE} }`),
+  moveCheckpoint: mutation(
+    'moveCheckpoint',
+    'MoveCheckpointInput',
+    `${REFUSAL} ${BUSY} ... on CheckpointExistsError { checkpoint { ${CHECKPOINT} } }
+     ... on MoveCheckpointSuccess { moved { checkpoint { ${CHECKPOINT} } } }`,
+  ),
   pruneSessions: mutation('pruneSessions', 'PruneSessionsInput', `${REFUSAL} ... on PruneSessionsSuccess { count }`),
   configureStream: mutation(
     'configureStream',
@@ -96,7 +105,7 @@ export function inModelTerms(value: unknown): unknown {
     if (field === 'stopRequestedAt') result['stopRequested'] = given !== null
     else if (field === 'closed') result['session'] = inModelTerms(given)
     else if (field === 'user') result['userId'] = (given as { userId: string }).userId
-    else if (/(At|Until)$/.test(field))
+    else if (/(At|Until)$|^until$/.test(field))
       result[field] = typeof given === 'string' ? Math.floor(Date.parse(given) / 10) * 10 : given
     else if (isReference(given)) result[field] = given.sessionId
     else result[field] = inModelTerms(given)

@@ -127,6 +127,7 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
           takeover: step.takeover,
           mode: step.mode,
           idempotencyKey: step.key,
+          ignorePause: step.ignorePause,
           sessionId: step.named === 'by the server' ? undefined : `${name}s${named}`,
         })
         const actual = (await mutate('startSession', input)) as Outcome & { readonly session?: { sessionId: string } }
@@ -206,6 +207,42 @@ export async function runSteps(server: ModelServer, steps: readonly Step[]): Pro
           expectedVersion: versionOf(place, step.expected),
         })
         agree(await mutate('rollbackCheckpoint', input), model.rollbackCheckpoint(input))
+        return
+      }
+      case 'pause': {
+        const sessionId = step.session && sessionOf(step.session)
+        const session = model.sessions.get(sessionId ?? '')
+        const place = session ? { userId: session.userId, stream: session.stream } : at(step.at)
+        const input = omitUndefined({ ...place, sessionId, until: model.now + step.tens * 10_000, reason: step.reason })
+        agree(await mutate('pauseCrawl', input), model.pauseCrawl(input))
+        return
+      }
+      case 'unpause': {
+        const place = at(step.at)
+        agree(await mutate('unpauseCrawl', place), model.unpauseCrawl(place))
+        return
+      }
+      case 'move': {
+        const [from, to] = [step.from, step.to].map((user) => users[user] ?? '')
+        for (const user of [step.from, step.to]) for (const stream of STREAMS.keys()) at({ user, stream })
+        const input = omitUndefined({
+          ...{ fromUserId: from ?? '', toUserId: to ?? '' },
+          stream: step.stream === undefined ? undefined : STREAMS[step.stream],
+          allStreams: step.allStreams,
+          dryRun: step.dryRun,
+        })
+        agree(await mutate('moveCheckpoint', input), model.moveCheckpoint(input))
+        return
+      }
+      case 'foreignMove': {
+        const { userId, stream } = at(step.at)
+        const to = at({ user: step.to, stream: step.at.stream }).userId
+        const isPossible = to !== userId && model.users.has(to) && model.checkpointView(to, stream) === null
+        if (!isPossible || model.checkpointView(userId, stream) === null) return
+        await server.sql('UPDATE crawler.crawl_checkpoint SET user_id = $3 WHERE user_id = $1 AND stream = $2', [
+          ...[userId, stream, to],
+        ])
+        model.externalMove(userId, to, stream)
         return
       }
       case 'prune': {
@@ -334,7 +371,7 @@ function omitUndefined<Value extends object>(
 /** Times are milliseconds in the model. */
 function onTheWire(input: object): object {
   const entries = Object.entries(input).map(([field, value]: [string, unknown]) =>
-    /(Until|Before|Time)$/.test(field) && typeof value === 'number'
+    /(Until|Before|Time)$|^until$/.test(field) && typeof value === 'number'
       ? [field, new Date(value).toISOString()]
       : [field, value],
   )

@@ -39,19 +39,20 @@ const PREPARE = `
   INSERT INTO crawler.crawl_state (user_id, stream, epoch, owner_session_id)
     SELECT u, s, 2, concat_ws('-', u, s, 'owner') FROM unnest('{ann,eve}'::text[]) u, unnest('{${STREAMS.join(',')}}'::text[]) s
     ON CONFLICT (user_id, stream) DO UPDATE SET epoch = excluded.epoch, owner_session_id = excluded.owner_session_id;
-  UPDATE crawler.crawl_state SET full_pass = true WHERE user_id = 'cem'`
+  UPDATE crawler.crawl_state SET full_pass = true WHERE user_id = 'cem';
+  UPDATE crawler.crawl_state SET last_started_at = '2025-12-30', last_completed_at = '2025-12-29';
+  INSERT INTO crawler.crawl_pause (user_id, stream, until, paused_by) VALUES ('ann', '${STREAMS[0]}', '2026-01-02', 'operator')`
 
-/** All that saves write, whoever wrote first: lists by what is in them, events without their numbers. */
+/** All columns that saves may write, whoever wrote first: lists by what is in them, events without their numbers. */
 const WRITTEN = [
   `SELECT user_id, stream, last_tweet_id, last_crawled_at, bookmarks_count FROM crawler.crawl_checkpoint ORDER BY user_id, stream`,
-  `SELECT s.user_id, stream, epoch, owner_session_id, version, page_token, h.item_ids AS head, a.item_ids AS anchor, complete, opened_by_session_id,
-    written_epoch, order_key, full_pass, full_pass_has_item, catch_up_started_at, catch_up_item_id, catch_up_page_token,
-    catch_up_opened_by, c.item_ids AS catch_up_head FROM crawler.crawl_state s LEFT JOIN crawler.item_list c ON c.list_id = catch_up_head_list_id
+  `SELECT to_jsonb(s) - '{head_list_id,anchor_list_id,catch_up_head_list_id}'::text[] AS state, h.item_ids AS head, a.item_ids AS anchors,
+    c.item_ids AS catch_up_head FROM crawler.crawl_state s LEFT JOIN crawler.item_list c ON c.list_id = catch_up_head_list_id
     LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY s.user_id, stream`,
-  `SELECT r.user_id, stream, version, source, actor, last_item_id, bookmarks_count, bookmarks_added, page_token, h.item_ids AS head, a.item_ids AS anchor,
-    complete, order_key, session_id, epoch, last_crawled_at, r.recorded_at, full_pass, full_pass_has_item, catch_up_started_at, catch_up_item_id,
-    catch_up_page_token, c.item_ids AS catch_up_head FROM crawler.checkpoint_revision r LEFT JOIN crawler.item_list c ON c.list_id = catch_up_head_list_id
+  `SELECT to_jsonb(r) - '{head_list_id,anchor_list_id,catch_up_head_list_id}'::text[] AS revision, h.item_ids AS head, a.item_ids AS anchors,
+    c.item_ids AS catch_up_head FROM crawler.checkpoint_revision r LEFT JOIN crawler.item_list c ON c.list_id = catch_up_head_list_id
     LEFT JOIN crawler.item_list h ON h.list_id = head_list_id LEFT JOIN crawler.item_list a ON a.list_id = anchor_list_id ORDER BY r.user_id, stream, version`,
+  `SELECT to_jsonb(p) AS pause FROM crawler.crawl_pause p ORDER BY user_id, stream`,
   `SELECT to_jsonb(e) - 'event_id' AS event FROM crawler.feed_event e ORDER BY user_id, stream, version, event_id`,
   `SELECT to_jsonb(s) AS session FROM crawler.crawl_session s ORDER BY session_id`,
   `SELECT to_jsonb(i) - 'key_id' AS key FROM crawler.idempotency_key i ORDER BY user_id, stream, key, recorded_at`,
