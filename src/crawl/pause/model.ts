@@ -41,7 +41,7 @@ export class StreamPausedError extends DomainError {
 
   constructor(readonly pause: Pause) {
     super(
-      `${pause.stream} of this user is paused until ${pause.until.toISOString()}${pause.reason === null ? '' : ` (${pause.reason})`}: start then, or ask an operator for unpauseCrawl.`,
+      `${pause.stream} of this user is paused until ${pause.until.toISOString()}${pause.reason ? ` (${pause.reason})` : ''}: start then, or ask an operator for unpauseCrawl.`,
     )
   }
 }

@@ -41,7 +41,7 @@ const SaveCheckpointInputType = builder.inputType('SaveCheckpointInput', {
     bookmarksCount: t.int({
       description:
         'The total of bookmarks processed so far, repeats included, 0 to 2^31 - 1. It can be sent again safely. Not ' +
-        'together with `bookmarksAdded`; without both, the total stays.',
+        'together with `bookmarksAdded`, nor without `itemId`; without both, the total stays.',
     }),
     bookmarksAdded: t.int({
       description:

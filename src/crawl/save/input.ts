@@ -160,6 +160,8 @@ function reportWithoutItem(command: SaveCommand, report: (message: string, ...fi
   }
   if ((command.bookmarksAdded ?? 0) > 0)
     report('must be 0 without itemId: a page without items adds none', 'bookmarksAdded')
+  if (command.bookmarksCount !== undefined)
+    report('must be absent without itemId: a page without items moves only the token', 'bookmarksCount')
   if (command.headItemIds) report('must be empty without itemId: a page without items has no head', 'headItemIds')
 }
 

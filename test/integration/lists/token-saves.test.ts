@@ -110,6 +110,7 @@ describe('a save without an item', () => {
     ['without a session', { pageToken: 'p2' }, 'itemId'],
     ['without a token', { sessionId: 'SESSION' }, 'itemId'],
     ['with items that were added', { sessionId: 'SESSION', pageToken: 'p2', bookmarksAdded: 1 }, 'bookmarksAdded'],
+    ['with a total', { sessionId: 'SESSION', pageToken: 'p2', bookmarksCount: 7 }, 'bookmarksCount'],
     ['with a head', { sessionId: 'SESSION', pageToken: 'p2', headItemIds: HEAD }, 'headItemIds'],
   ])('is INVALID_INPUT %s', async (_what, input, field) => {
     const sessionId = await startId()

@@ -86,6 +86,8 @@ describe('a pause', () => {
     expect(await start(crawls.waymark, key({ stream: 'reddit/saved' }))).toMatchObject({
       __typename: 'StartSessionSuccess',
     })
+    await pause(crawls.waymark, key({ until, reason: '' }))
+    expect((await start(crawls.waymark, key()))['message']).toContain(`paused until ${until}: start then`)
     await unpause(crawls.waymark, key())
     expect(await start(crawls.waymark, key())).toMatchObject({
       __typename: 'StartSessionSuccess',
