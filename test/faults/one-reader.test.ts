@@ -16,7 +16,11 @@ function kindOf(text: string): Kind {
   if (text.includes('FROM crawler.feed_event WHERE event_id >')) return 'page'
   if (text.includes('crawler.reap')) return 'reap'
   if (text.includes('pg_notify')) return 'notify'
-  if (/SELECT crawler\.clock\(\) AS now|waymark retention|^LISTEN|SET final_up_to|'lock_timeout'/.test(text))
+  if (
+    /SELECT crawler\.clock\(\) AS now|waymark retention|crawler\.log_partition|crawler\.(?:open|make)_partition|^LISTEN|SET final_up_to|'lock_timeout'/.test(
+      text,
+    )
+  )
     return 'on its own'
   return 'other'
 }
