@@ -912,13 +912,14 @@ export class CrawlModel {
   }
 
   #isUnsound(input: SaveArguments): boolean {
-    const { itemId, headItemIds = [], sessionId, pageToken } = input
+    const { itemId, headItemIds = [], sessionId, pageToken, bookmarksCount, bookmarksAdded = 0 } = input
     const isItemless = itemId === null
+    const hasOfItems = bookmarksCount !== undefined || bookmarksAdded > 0 || headItemIds.length > 0
     const hasWhatItNeeds = sessionId !== undefined && pageToken !== undefined
     return (
       ![itemId ?? '1', ...headItemIds].every((id) => TWEET_ID.test(id)) ||
-      (isItemless && (!hasWhatItNeeds || (input.bookmarksAdded ?? 0) > 0 || headItemIds.length > 0)) ||
-      (input.bookmarksCount !== undefined && input.bookmarksAdded !== undefined) ||
+      (isItemless && (!hasWhatItNeeds || hasOfItems)) ||
+      (bookmarksCount !== undefined && input.bookmarksAdded !== undefined) ||
       (input.expectedVersion ?? 0) < 0 ||
       (input.rateLimitedUntil ?? 0) > this.now + DAY_MS
     )
