@@ -25,6 +25,7 @@ from .errors import (
     VersionConflictError,
     WaymarkError,
 )
+from .feed_events import Change, FollowEvent, Listed, Reset, Row
 from .manager import CheckpointManager
 from .models import (
     CatchUp,
@@ -49,15 +50,18 @@ __all__ = [
     "AsyncWaymark",
     "BusyError",
     "CatchUp",
+    "Change",
     "Checkpoint",
     "CheckpointChange",
     "CheckpointManager",
     "CrawlEvent",
     "CrawlReport",
     "CrawlSession",
+    "FollowEvent",
     "ForbiddenError",
     "InputIssue",
     "InvalidInputError",
+    "Listed",
     "LostError",
     "NeedsAttentionError",
     "OrderViolationError",
@@ -66,8 +70,10 @@ __all__ = [
     "PausedError",
     "Plan",
     "RateLimitedError",
+    "Reset",
     "Revision",
     "Rollback",
+    "Row",
     "Saved",
     "Session",
     "SessionChange",

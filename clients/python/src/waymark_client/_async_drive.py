@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from typing import Any, Optional, Protocol
+from typing import Any, AsyncIterator, Optional, Protocol
 
+from ._async_connections import AsyncEventStream
 from ._effects import (
     Call,
     CloseStream,
@@ -20,6 +21,7 @@ from ._effects import (
     Shielded,
     Sleep,
     T,
+    Tell,
 )
 
 _PERIOD_SECONDS = 0.25
@@ -118,6 +120,62 @@ class AsyncDriver:
         await _end(work)
         if not work.cancelled():
             work.exception()
+
+
+class AsyncIteration(AsyncIterator[T]):
+    """
+    What a rule tells, event by event. A loop that ends, by whatever, closes the stream; aclose() does so at once.
+    """
+
+    def __init__(self, driver: AsyncDriver, rule: Rule[None]) -> None:
+        self._driver = driver
+        self._rule = rule
+        self._stream: Any = None
+
+    def __aiter__(self) -> AsyncIteration[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        value: Any = None
+        error: Optional[BaseException] = None
+        try:
+            while True:
+                effect = self._rule.send(value) if error is None else self._rule.throw(error)
+                value, error = None, None
+                if isinstance(effect, Tell):
+                    event: T = effect.event
+                    return event
+                try:
+                    value = await self._driver.perform(effect)
+                    if isinstance(effect, OpenStream) and not isinstance(value, Reply):
+                        self._stream = value
+                except BaseException as raised:
+                    error = raised
+        except StopIteration:
+            await self.aclose()
+            raise StopAsyncIteration from None
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        self._rule.close()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            closing = stream.close()
+            if inspect.isawaitable(closing):
+                await closing
+
+    async def __aenter__(self) -> AsyncIteration[T]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # A loop that was left by `break` or an exception. What has to be awaited ends with its client.
+        if isinstance(self._stream, AsyncEventStream):
+            self._stream.close()
 
 
 async def _end(*tasks: "Optional[asyncio.Future[Any]]") -> None:

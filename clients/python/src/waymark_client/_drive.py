@@ -53,9 +53,10 @@ class Driver:
                 self._beside = None
 
     def iterate(self, rule: Rule[None]) -> Iterator[Any]:
-        """Yields what the rule tells. Closing it ends the rule."""
+        """Yields what the rule tells. Closing it ends the rule, and its stream."""
         value: Any = None
         error: Optional[BaseException] = None
+        stream: Optional[EventStream] = None
         try:
             while True:
                 try:
@@ -68,10 +69,14 @@ class Driver:
                     continue
                 try:
                     value = self._perform(effect)
+                    if isinstance(effect, OpenStream) and not isinstance(value, Reply):
+                        stream = value
                 except BaseException as raised:
                     error = raised
         finally:
             rule.close()
+            if stream is not None:
+                stream.close()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Post):

@@ -110,6 +110,7 @@ def page_of(
     bookmarks_added: Optional[int],
     page_token: Optional[str],
     head_item_ids: Optional[Sequence[str]],
+    api_requests: int = 0,
 ) -> Json:
     """The input of a session's save. Each has one key, kept over its retries."""
     given: Json = {
@@ -124,6 +125,8 @@ def page_of(
         given["bookmarksAdded"] = bookmarks_added
     if head_item_ids is not None:
         given["headItemIds"] = list(head_item_ids)
+    if api_requests > 0:
+        given["metrics"] = {"apiRequests": api_requests}
     return given
 
 
@@ -133,14 +136,16 @@ def heartbeat(
     *,
     rate_limited_until: Optional[datetime] = None,
     is_hit: bool = False,
+    api_requests: int = 0,
     budget_seconds: Optional[float] = None,
 ) -> Rule[bool]:
     """@returns whether somebody asked the session to stop. @raises LostError"""
     given: Json = {"sessionId": session_id}
     if rate_limited_until is not None:
         given["rateLimitedUntil"] = write_time(rate_limited_until)
-    if is_hit:
-        given["metrics"] = {"rateLimitHits": 1}
+    metrics = {"rateLimitHits": int(is_hit), "apiRequests": api_requests}
+    if any(metrics.values()):
+        given["metrics"] = metrics
     answer = yield from requests.mutate(documents.HEARTBEAT, given, budget_seconds=budget_seconds)
     return bool(answer["stopRequested"])
 

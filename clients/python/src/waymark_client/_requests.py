@@ -7,7 +7,7 @@ import logging
 import random
 import re
 import time
-from typing import Any, Dict, Mapping, Optional, Type
+from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
 from ._effects import Post, Reply, Rule, Sleep
 from ._http1 import TransportError
@@ -29,7 +29,7 @@ from ._times import read_time
 log = logging.getLogger("waymark_client")
 
 RETRIED_CODES = frozenset(["RATE_LIMITED", "OVERLOADED", "SERVICE_UNAVAILABLE"])
-_RETRIED_STATUSES = {429: "RATE_LIMITED", 502: "SERVICE_UNAVAILABLE", 503: "SERVICE_UNAVAILABLE", 504: "SERVICE_UNAVAILABLE"}
+_RETRIED_STATUSES = {429: "RATE_LIMITED", **dict.fromkeys((502, 503, 504), "SERVICE_UNAVAILABLE")}
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _MOST_MESSAGE_CHARACTERS = 1_000
@@ -49,7 +49,6 @@ class Requests:
         variables: Optional[Mapping[str, Any]] = None,
         *,
         budget_seconds: Optional[float] = None,
-        timeout_seconds: Optional[float] = None,
     ) -> Rule[Json]:
         """
         Sends an operation until it is answered.
@@ -57,11 +56,18 @@ class Requests:
         @returns its data
         @raises WaymarkError for every top-level error, UnavailableError where no answer came
         """
+        data, _ = yield from self._send(document, variables, budget_seconds)
+        return data
+
+    def _send(
+        self, document: str, variables: Optional[Mapping[str, Any]], budget_seconds: Optional[float]
+    ) -> Rule[Tuple[Json, Optional[str]]]:
+        """@returns the data, and the server's ID of the request"""
         body = json.dumps({"query": document, "variables": dict(variables or {})}).encode()
         writes = is_mutation(document)
         is_repeatable = not (writes and adds_without_key(document, variables))
         deadline = time.monotonic() + (self.budget_seconds if budget_seconds is None else budget_seconds)
-        post = Post(body, timeout_seconds or self.timeout_seconds, is_fresh=not is_repeatable)
+        post = Post(body, self.timeout_seconds, is_fresh=not is_repeatable)
         may_have_written = False
         attempt = 0
         while True:
@@ -69,10 +75,13 @@ class Requests:
             retry_after = 0.0
             try:
                 reply: Reply = yield post
-                data = self._read(reply)
-                if isinstance(data, dict):
-                    return data
-                error, retry_after = data, _retry_after(reply)
+                answer = _graphql_of(reply)
+                if answer is not None and not answer.get("errors"):
+                    return answer["data"], reply.headers.get("x-request-id")
+                refused = self.error_of(reply)
+                if not isinstance(refused, UnavailableError):
+                    raise refused
+                error, retry_after = refused, _retry_after(reply)
                 may_have_written = may_have_written or (writes and error.may_have_written)
             except TransportError as broken:
                 may_have_written = may_have_written or (writes and broken.may_have_arrived)
@@ -86,44 +95,48 @@ class Requests:
             log.warning("attempt %d failed, the next one is in %.1f s: %s", attempt, pause, error.message)
             yield Sleep(pause)
 
-    def mutate(self, document: str, input: Mapping[str, Any], *, budget_seconds: Optional[float] = None,
-               timeout_seconds: Optional[float] = None) -> Rule[Json]:
+    def mutate(
+        self, document: str, input: Mapping[str, Any], *, budget_seconds: Optional[float] = None
+    ) -> Rule[Json]:
         """
         @param document one whose field is aliased to `result`
         @returns the success member of the result
         @raises WaymarkError for every other member
         """
-        data = yield from self.send(
-            document, {"input": dict(input)}, budget_seconds=budget_seconds, timeout_seconds=timeout_seconds
-        )
+        data, request_id = yield from self._send(document, {"input": dict(input)}, budget_seconds)
         result: Json = data["result"]
         if "code" in result:
-            raise refusal_of(result)
+            refusal = refusal_of(result)
+            refusal.request_id = request_id
+            raise refusal
         return result
 
-    def _read(self, reply: Reply) -> "Json | UnavailableError":
-        """@returns the data, or the error after which the request may be sent again. @raises WaymarkError for others"""
+    def error_of(self, reply: Reply) -> WaymarkError:
+        """@returns what a response is that has no data; UnavailableError where it may be sent again"""
         request_id = reply.headers.get("x-request-id")
         answer = _graphql_of(reply)
-        errors = answer.get("errors") if answer is not None else None
-        if answer is not None and not errors and isinstance(answer.get("data"), dict):
-            data: Json = answer["data"]
-            return data
-        if errors:
-            first = errors[0]
-            code = str((first.get("extensions") or {}).get("code") or "INTERNAL_SERVER_ERROR")
-            message = self._clean(str(first.get("message")))
-        else:
-            code = _RETRIED_STATUSES.get(reply.status, f"HTTP_{reply.status}")
-            excerpt = self._clean(reply.body[:200].decode("utf-8", "replace").strip())
-            message = f"The answer has the HTTP status {reply.status} and is not Waymark's: {excerpt}"
+        if answer is not None and answer.get("errors"):
+            return self.error_in(answer, request_id)
+        code = _RETRIED_STATUSES.get(reply.status, f"HTTP_{reply.status}")
+        excerpt = reply.body[:200].decode("utf-8", "replace").strip()
+        message = f"The answer has the HTTP status {reply.status} and is not Waymark's: {excerpt}"
+        return self._error(code, message, request_id)
+
+    def error_in(self, answer: Json, request_id: Optional[str] = None) -> WaymarkError:
+        """@returns the first of the errors of a GraphQL answer"""
+        first = (answer.get("errors") or [{}])[0]
+        code = (first.get("extensions") or {}).get("code") or "INTERNAL_SERVER_ERROR"
+        return self._error(str(code), str(first.get("message")), request_id)
+
+    def _error(self, code: str, message: str, request_id: Optional[str]) -> WaymarkError:
+        clean = self._clean(message)
         if code in RETRIED_CODES:
-            unavailable = UnavailableError(message, code=code, request_id=request_id)
+            unavailable = UnavailableError(clean, code=code, request_id=request_id)
             # Waymark has not begun what it refuses with another code.
             unavailable.may_have_written = code == "SERVICE_UNAVAILABLE"
             return unavailable
         kinds: Dict[str, Type[WaymarkError]] = {"UNAUTHENTICATED": UnauthenticatedError, "FORBIDDEN": ForbiddenError}
-        raise kinds.get(code, WaymarkError)(message, code=code, request_id=request_id)
+        return kinds.get(code, WaymarkError)(clean, code=code, request_id=request_id)
 
     def _clean(self, message: str) -> str:
         """What lies between may repeat the request in its page. No error holds the key."""
@@ -133,11 +146,17 @@ class Requests:
 
 
 def _graphql_of(reply: Reply) -> Optional[Json]:
+    """@returns the answer, if it is one of GraphQL: with data, or with errors"""
     try:
         answer = json.loads(reply.body)
     except ValueError:
         return None
-    return answer if isinstance(answer, dict) and ("data" in answer or "errors" in answer) else None
+    if not isinstance(answer, dict):
+        return None
+    errors = answer.get("errors")
+    if errors:
+        return answer if isinstance(errors, list) and isinstance(errors[0], dict) else None
+    return answer if isinstance(answer.get("data"), dict) else None
 
 
 def _pause_seconds(attempt: int) -> float:

@@ -12,12 +12,14 @@ from typing import (
     Coroutine,
     Generator,
     Iterable,
+    Literal,
     Mapping,
     Optional,
     Tuple,
     Type,
     TypeVar,
     Union,
+    overload,
 )
 
 from . import _operations as operations
@@ -25,13 +27,15 @@ from ._async_connections import AsyncConnections
 from ._crawl.crawl import crawl
 from ._crawl.options import Busy, Wait, read_options
 from ._crawl.report import CrawlEvent, CrawlReport
-from ._async_drive import AsyncDriver, AsyncTransport
+from ._async_drive import AsyncDriver, AsyncIteration, AsyncTransport
 from ._effects import Rule, T
+from ._follow import follow
 from ._operations import DEFAULT_LEASE_SECONDS, DEFAULT_STREAM, Start
 from ._sessions import SessionRules
 from ._settings import DEFAULT_RETRY_SECONDS, DEFAULT_TIMEOUT_SECONDS, Settings
 from .async_manager import AsyncCheckpointManager
-from .models import Json
+from .feed_events import FollowEvent
+from .models import Checkpoint, CheckpointChange, CrawlSession, Json, SessionChange
 from .async_session import AsyncSession
 
 if TYPE_CHECKING:
@@ -188,6 +192,45 @@ class AsyncWaymark:
             raise
         await session.finish(None)
         return result
+
+    @overload
+    def follow(
+        self,
+        feed: Literal["checkpoints"],
+        *,
+        filter: Optional[Mapping[str, Any]] = None,
+        after: Optional[str] = None,
+        stop: Optional[Any] = None,
+    ) -> AsyncIteration[FollowEvent[Checkpoint, CheckpointChange]]: ...
+
+    @overload
+    def follow(
+        self,
+        feed: Literal["sessions"],
+        *,
+        filter: Optional[Mapping[str, Any]] = None,
+        after: Optional[str] = None,
+        stop: Optional[Any] = None,
+    ) -> AsyncIteration[FollowEvent[CrawlSession, SessionChange]]: ...
+
+    def follow(
+        self,
+        feed: str,
+        *,
+        filter: Optional[Mapping[str, Any]] = None,
+        after: Optional[str] = None,
+        stop: Optional[Any] = None,
+    ) -> AsyncIteration[Any]:
+        """
+        Tells the rows that are there, then every change, over any reconnect: `event.type` is reset, row, listed or
+        change. Leaving the loop closes the stream.
+        @param filter e.g. {"user_id": "alice", "stream": "reddit/saved"}; sessions also by {"status": ["FAILED"]}
+        @param after a cursor that the program kept: nothing is listed, and changes go on behind it
+        @param stop an event that ends the loop quietly
+        @raises WaymarkError where trying again does not help, and UnavailableError if nothing answers at the start
+        """
+        rule = follow(self._requests, feed, filter, after, stop)
+        return AsyncIteration(self._driver, rule)
 
     async def request(self, document: str, variables: Optional[Mapping[str, Any]] = None) -> Json:
         """

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterable,
+    Iterator,
+    Literal,
+    Mapping,
+    Optional,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from . import _operations as operations
 from ._connections import Connections
@@ -12,11 +26,13 @@ from ._crawl.options import Busy, Wait, read_options
 from ._crawl.report import CrawlEvent, CrawlReport
 from ._drive import Driver, Transport
 from ._effects import Rule, T
+from ._follow import follow
 from ._operations import DEFAULT_LEASE_SECONDS, DEFAULT_STREAM, Start
 from ._sessions import SessionRules
 from ._settings import DEFAULT_RETRY_SECONDS, DEFAULT_TIMEOUT_SECONDS, Settings
 from .manager import CheckpointManager
-from .models import Json
+from .feed_events import FollowEvent
+from .models import Checkpoint, CheckpointChange, CrawlSession, Json, SessionChange
 from .session import Session
 
 if TYPE_CHECKING:
@@ -143,6 +159,45 @@ class Waymark:
             raise
         session.finish(None)
         return result
+
+    @overload
+    def follow(
+        self,
+        feed: Literal["checkpoints"],
+        *,
+        filter: Optional[Mapping[str, Any]] = None,
+        after: Optional[str] = None,
+        stop: Optional[Any] = None,
+    ) -> Iterator[FollowEvent[Checkpoint, CheckpointChange]]: ...
+
+    @overload
+    def follow(
+        self,
+        feed: Literal["sessions"],
+        *,
+        filter: Optional[Mapping[str, Any]] = None,
+        after: Optional[str] = None,
+        stop: Optional[Any] = None,
+    ) -> Iterator[FollowEvent[CrawlSession, SessionChange]]: ...
+
+    def follow(
+        self,
+        feed: str,
+        *,
+        filter: Optional[Mapping[str, Any]] = None,
+        after: Optional[str] = None,
+        stop: Optional[Any] = None,
+    ) -> Iterator[Any]:
+        """
+        Tells the rows that are there, then every change, over any reconnect: `event.type` is reset, row, listed or
+        change. Leaving the loop closes the stream.
+        @param filter e.g. {"user_id": "alice", "stream": "reddit/saved"}; sessions also by {"status": ["FAILED"]}
+        @param after a cursor that the program kept: nothing is listed, and changes go on behind it
+        @param stop an event that ends the loop quietly
+        @raises WaymarkError where trying again does not help, and UnavailableError if nothing answers at the start
+        """
+        rule = follow(self._requests, feed, filter, after, stop)
+        return self._driver().iterate(rule)
 
     def request(self, document: str, variables: Optional[Mapping[str, Any]] = None) -> Json:
         """

@@ -13,7 +13,7 @@ from .._requests import Requests, log
 from ..errors import BusyError, LostError, PausedError, WaymarkError
 from .options import CrawlOptions
 from .report import CrawlEvent, CrawlReport
-from .session_run import SessionRun
+from .session_run import OthersLoss, SessionRun
 
 _FAIL_SECONDS = 5.0
 _LONGEST_SLEEP_SECONDS = 1.0
@@ -36,7 +36,7 @@ class _Crawl:
     def run(self) -> Rule[CrawlReport]:
         report = yield from self._sessions()
         whole = replace(report, sessions=tuple(run.report() for run in self._runs))
-        self._tell(CrawlEvent("done", outcome=whole.outcome))
+        self._tell(CrawlEvent("done", report=whole))
         return whole
 
     def _sessions(self) -> Rule[CrawlReport]:
@@ -56,10 +56,12 @@ class _Crawl:
                 log.warning("%s", lost.message)
                 if not lost.is_lease_expired:
                     return CrawlReport("lost")
-                again = replace(start, mode="CATCH_UP" if mode == "CATCH_UP" else "AUTO", takeover=False)
+                if self._options.is_stopped():
+                    return CrawlReport("stopped")
                 try:
-                    started = yield from operations.start_session(self._requests, again)
-                except BusyError:
+                    mode = "CATCH_UP" if mode == "CATCH_UP" else "AUTO"
+                    started = yield from self._start_again(mode)
+                except _Taken:
                     return CrawlReport("lost")
                 except PausedError as paused:
                     return CrawlReport("paused", until=paused.until, reason=paused.reason)
@@ -69,31 +71,38 @@ class _Crawl:
                 return report
             is_repeated = True
             try:
-                again = replace(start, mode=next_mode, takeover=False)
-                started = yield from operations.start_session(self._requests, again)
-            except (BusyError, PausedError):
-                return report
-            except WaymarkError as refused:
-                # Somebody else has completed the crawl beside which it caught up, or begun it anew.
-                if refused.code != "CATCH_UP_IMPOSSIBLE":
-                    raise
+                started = yield from self._start_again(next_mode)
+            except (_Taken, PausedError):
                 return report
         return CrawlReport("stopped")
 
     def _start_in_time(self, start: Start) -> Rule[Optional[Started]]:
         """Waits for a busy list as long as it may. @returns None where it was told to stop meanwhile"""
-        deadline = time.time() + self._options.busy_wait_seconds
+        deadline = time.monotonic() + self._options.busy_wait_seconds
         while not self._options.is_stopped():
             try:
                 return (yield from operations.start_session(self._requests, start))
             except BusyError as busy:
-                left = deadline - time.time()
+                left = deadline - time.monotonic()
                 if left <= 0:
                     raise
-                self._tell(CrawlEvent("waiting", reason="busy", until=busy.retry_at))
+                self._tell(CrawlEvent("waiting", reason="BUSY", until=busy.retry_at))
                 # Its owner may be done before its lease ends.
                 yield Sleep(min(left, _LONGEST_SLEEP_SECONDS), self._options.stop)
         return None
+
+    def _start_again(self, mode: str) -> Rule[Started]:
+        """@raises _Taken, PausedError"""
+        try:
+            again = replace(self._options.start, mode=mode, takeover=False)
+            return (yield from operations.start_session(self._requests, again))
+        except BusyError:
+            raise _Taken from None
+        except WaymarkError as refused:
+            # The crawl beside which it caught up is no more what it was.
+            if refused.code != "CATCH_UP_IMPOSSIBLE":
+                raise
+            raise _Taken from None
 
     def _session(self, started: Started) -> Rule[CrawlReport]:
         run = SessionRun(self._requests, self._options, started, self._tell)
@@ -105,6 +114,9 @@ class _Crawl:
             return (yield from run.run())
         except LostError:
             raise
+        except OthersLoss as others:
+            yield from self._fail(run, others.error)
+            raise others.error from None
         except Exception as error:
             yield from self._fail(run, error)
             raise
@@ -131,6 +143,10 @@ class _Crawl:
             self._options.on_event(event)
         except Exception:
             log.exception("on_event raised an error")
+
+
+class _Taken(Exception):
+    """Somebody else has the list by now."""
 
 
 def _once_more(started: Started) -> Optional[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Set, Tuple
+from typing import Any, Optional, Sequence, Set, Tuple
 
 from ..models import Plan
-from .anchors import NEIGHBOURS, find_anchor
+from .anchors import NEIGHBOURS, Anchors
 
 _MOST_HEAD_ITEMS = 50
+# What Waymark keeps at most.
+_MOST_TOKEN_BYTES = 8_192
 # As many saves without an item in a row are a LOOP to Waymark; it doesn't see those that are skipped.
 _MOST_EMPTY_PAGES = 100
 
@@ -20,27 +22,29 @@ class Page:
     items: Tuple[Tuple[str, Any], ...]
     next_token: Optional[str]
 
-    @property
-    def ids(self) -> Tuple[str, ...]:
-        return tuple(id for id, _ in self.items)
+
+@dataclass(frozen=True)
+class Save:
+    """What to save. `item_id` None: only the token moves."""
+
+    item_id: Optional[str]
+    page_token: Optional[str]
+    head: Optional[Tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)
 class Step:
     """
-    What to do with a page. `item_ids` are those to save, `fresh` those to hand to process.
+    What to do with a page: hand `fresh` to process, then `save`; None: a heartbeat will do.
 
-    `restart` says why the list is to be read from the top; `is_skipped`: heartbeat and go on; `is_end`: the plan is
-    done; `is_loop`: the next token was there before.
+    `restart` says why the list is read from the top now. `is_end`: the plan is done. `is_loop`: the next token was
+    there before.
     """
 
-    item_ids: Tuple[str, ...] = ()
     fresh: Tuple[Tuple[str, Any], ...] = ()
-    head: Optional[Tuple[str, ...]] = None
+    save: Optional[Save] = None
     restart: Optional[str] = None
-    is_skipped: bool = False
     is_end: bool = False
-    is_at_anchor: bool = False
     is_loop: bool = False
 
 
@@ -49,96 +53,105 @@ class CrawledList:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.token = plan.page_token
         # The last item that was saved: down to it, a pass from the top skips.
         self._last = plan.after_item_id
-        self._skip_to = plan.after_item_id if plan.page_token is None else None
-        # An empty end right after a token that was kept is no end.
-        self._is_end_doubtful = plan.page_token is not None
         self._begins_crawl = plan.after_item_id is None
         self._head_length = 0
         self._handed: Set[str] = set()
-        self._above: List[str] = []
-        self._fetched: Set[str] = set()
-        self._empty_pages = 0
         self._was_refused = False
         self._is_token_saved = False
+        # Whether an ASCENDING list is read again from its top: what is saved there is below the stored item.
+        self.is_below_stored = False
+        self._begin(plan.page_token, plan.after_item_id if plan.page_token is None else None)
+
+    def _begin(self, token: Optional[str], skip_to: Optional[str]) -> None:
+        """A pass: from the top, or from a token that was kept, which leads to the page right below the last item."""
+        self.token = token
+        self._skip_to = skip_to
+        self._anchors = Anchors(self._plan.until_item_ids, None if token is None else self._plan.after_item_id)
+        self._met = {token}
+        self._empty_pages = 0
+        # Whether it began at a token that an earlier session kept, and has seen no item since.
+        self._is_blind = token is not None
 
     def refuse(self) -> bool:
-        """The platform refuses the token. @returns False where it did so before in this session"""
-        if self._was_refused:
+        """The platform refuses the token. @returns False where going to the top does not help, or not again"""
+        if self._was_refused or self.token is None:
             return False
         self._was_refused = True
-        self._restart(self._last)
+        self._begin(None, self._last)
         return True
 
+    def is_end_doubtful(self, page: Page) -> bool:
+        """Lists end early at times: whether to ask once more before the end is believed."""
+        is_met = self._anchors.find([id for id, _ in page.items]) is not None
+        return page.next_token is None and not is_met and not (self._is_blind and not page.items)
+
     def take(self, page: Page) -> Step:
-        """@returns what to do with the page that `token` names"""
-        ids = page.ids
-        anchor = find_anchor(self._above, ids, self._plan.until_item_ids)
+        """Goes to the next page. @returns what to do with this one"""
+        ids = [id for id, _ in page.items]
+        anchor = self._anchors.meet(ids)
         is_end = anchor is not None or page.next_token is None
-        begin, end = 0, len(ids) if anchor is None else max(anchor, 0)
-        is_loop = self._goes_round(page)
+        self._is_blind = self._is_blind and not ids
+        if is_end and self._is_blind:
+            self._begin(None, self._last)
+            return Step(restart="EMPTY_END")
+        begin = 0
         if self._skip_to is not None:
             if self._skip_to not in ids:
-                return self._skip(page, is_end, is_loop)
+                return self._skip(page, is_end)
             begin = ids.index(self._skip_to) + 1
             self._skip_to = None
-        elif is_end and not ids and anchor is None and self._is_end_doubtful:
-            self._restart(self._last)
-            return Step(restart="empty_end")
-        if ids:
-            self._is_end_doubtful = False
-        wanted = page.items[begin:end]
-        return Step(
-            item_ids=tuple(id for id, _ in wanted),
-            fresh=self._fresh(wanted),
-            head=self._head_of(ids) if wanted else None,
-            is_end=is_end,
-            is_at_anchor=anchor is not None,
-            is_loop=is_loop and not is_end,
-        )
+        wanted = page.items[begin : len(ids) if anchor is None else anchor]
+        is_loop = not is_end and self._goes_round(page)
+        self.token = page.next_token
+        save = self._save_of(wanted, ids, None if is_end or is_loop else page.next_token)
+        if save is None and anchor is not None and self._is_token_saved:
+            # The token of the last save leads to the anchor: nobody shall go on below it.
+            save = Save(self._last, None)
+        return Step(fresh=self._fresh(wanted), save=save, is_end=is_end, is_loop=is_loop)
 
     def handed(self, fresh: Sequence[Tuple[str, Any]]) -> None:
         """process has done its work on these."""
         self._handed.update(id for id, _ in fresh)
 
-    def saved(self, step: Step, page_token: Optional[str]) -> None:
-        self._last = step.item_ids[-1] if step.item_ids else self._last
-        self._is_token_saved = page_token is not None
-        if step.head is not None:
-            self._head_length += len(step.head)
+    def saved(self, save: Save) -> None:
+        self._last = save.item_id or self._last
+        self._is_token_saved = save.page_token is not None
+        self._head_length += len(save.head or ())
 
-    def token_to_drop(self) -> Optional[str]:
-        """@returns the last item, where the last save's token leads to or below the anchor that ends the crawl"""
-        return self._last if self._is_token_saved else None
-
-    def advance(self, page: Page) -> None:
-        """Goes to the next page."""
-        self._above = [*self._above, *page.ids][-(NEIGHBOURS - 1) :]
-        self._fetched.add(self.token or "")
-        self.token = page.next_token
-
-    def _skip(self, page: Page, is_end: bool, is_loop: bool) -> Step:
+    def _skip(self, page: Page, is_end: bool) -> Step:
         if is_end:
             # Not met at all: the item was removed, and nothing may be skipped.
-            self._restart(None)
-            return Step(restart="item_removed")
-        return Step(is_skipped=True, is_loop=is_loop)
-
-    def _restart(self, skip_to: Optional[str]) -> None:
-        self.token = None
-        self._skip_to = skip_to
-        self._is_end_doubtful = False
-        self._above = []
-        self._fetched = set()
-        self._empty_pages = 0
+            self.is_below_stored = self._plan.is_ascending
+            self._begin(None, None)
+            return Step(restart="LAST_ITEM_REMOVED")
+        is_loop = self._goes_round(page)
+        self.token = page.next_token
+        return Step(is_loop=is_loop)
 
     def _goes_round(self, page: Page) -> bool:
+        """@returns whether this pass has met the next token before, or goes on and on without items"""
         self._empty_pages = 0 if page.items else self._empty_pages + 1
-        token = page.next_token
-        is_known = token is not None and (token == self.token or token in self._fetched)
+        is_known = page.next_token in self._met
+        self._met.add(page.next_token)
         return is_known or self._empty_pages >= _MOST_EMPTY_PAGES
+
+    def _save_of(
+        self, wanted: Sequence[Tuple[str, Any]], ids: Sequence[str], next_token: Optional[str]
+    ) -> Optional[Save]:
+        is_kept = (
+            next_token is not None
+            and not self._anchors.may_have_begun
+            and len(next_token.encode("utf-8", "replace")) <= _MOST_TOKEN_BYTES
+        )
+        token = next_token if is_kept else None
+        if wanted:
+            return Save(wanted[-1][0], token, self._head_of(ids))
+        if token is None:
+            return None
+        # A page of known items moves the token too.
+        return Save(self._last if ids else None, token)
 
     def _fresh(self, wanted: Sequence[Tuple[str, Any]]) -> Tuple[Tuple[str, Any], ...]:
         """An item that comes again in one session is handed to process once."""
@@ -149,6 +162,7 @@ class CrawledList:
         return tuple(fresh.items())
 
     def _head_of(self, ids: Sequence[str]) -> Optional[Tuple[str, ...]]:
+        """The first page that has items, and the pages after it until there are three."""
         if not self._begins_crawl or self._head_length >= NEIGHBOURS:
             return None
         return tuple(dict.fromkeys(ids))[:_MOST_HEAD_ITEMS]

@@ -40,10 +40,16 @@ class Lease:
     def seconds_to_next(self) -> float:
         return self._next - self._passed_seconds()
 
-    def heartbeat(self, rate_limited_until: Optional[datetime] = None, *, is_hit: bool = False) -> Rule[None]:
+    def heartbeat(
+        self, rate_limited_until: Optional[datetime] = None, *, is_hit: bool = False, api_requests: int = 0
+    ) -> Rule[None]:
         """@raises LostError"""
         asked = yield from operations.heartbeat(
-            self._requests, self.session_id, rate_limited_until=rate_limited_until, is_hit=is_hit
+            self._requests,
+            self.session_id,
+            rate_limited_until=rate_limited_until,
+            is_hit=is_hit,
+            api_requests=api_requests,
         )
         self.renewed(asked)
 

@@ -42,11 +42,12 @@ class CrawlEvent:
     What happened, for a log or a progress bar. `type` is one of:
     - started: a session. `mode` and `reason` are of its plan.
     - page: a page was fetched: `page_token` and the number of `items` on it.
-    - saved: it was processed and saved: `items` that were handed to process, `added` of them new, and `item_id`.
-    - waiting: until `until`, for the platform (`reason` rate_limited) or for a busy list (busy).
+    - saved: it was processed and saved: `items` that were handed to process, `added` of them new, `item_id`, and the
+      `page_token` of the next page.
+    - waiting: until `until`, for the platform (`reason` RATE_LIMITED) or for the owner of the list (BUSY).
     - stopRequested: the crawl stops after this page.
-    - restartedFromTop: because of `reason`: token_refused, empty_end or item_removed.
-    - done: `outcome`.
+    - restartedFromTop: because of `reason`: TOKEN_REFUSED, EMPTY_END or LAST_ITEM_REMOVED.
+    - done: `report`.
     """
 
     type: str
@@ -58,4 +59,4 @@ class CrawlEvent:
     items: Optional[int] = None
     added: Optional[int] = None
     until: Optional[datetime] = None
-    outcome: Optional[str] = None
+    report: Optional[CrawlReport] = None

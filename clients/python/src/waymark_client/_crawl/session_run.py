@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable, List, Optional, Tuple
@@ -10,8 +11,15 @@ from .. import _operations as operations
 from .._effects import Call, Outcome, Rule, Sleep
 from .._operations import Started
 from .._requests import Requests, log
-from ..errors import LostError, NeedsAttentionError, PageTokenRefusedError, RateLimitedError, WaymarkError
-from .crawled_list import CrawledList, Page, Step
+from ..errors import (
+    LostError,
+    NeedsAttentionError,
+    OrderViolationError,
+    PageTokenRefusedError,
+    RateLimitedError,
+    WaymarkError,
+)
+from .crawled_list import CrawledList, Page, Save, Step
 from .lease import Lease
 from .options import CrawlOptions
 from .report import CrawlEvent, CrawlReport, SessionReport
@@ -20,8 +28,12 @@ from .report import CrawlEvent, CrawlReport, SessionReport
 _LONGEST_LIMIT_SECONDS = 24 * 3600
 _LONGEST_PAUSE = timedelta(days=399)
 _SHORTEST_WAIT_SECONDS = 0.1
+_LONGEST_SHORT_WAIT_SECONDS = 30.0
+# Clocks differ: what Waymark is told stays below its limit of a day by this.
+_CLOCK_MARGIN = timedelta(seconds=60)
 # The clock of a machine that sleeps stands still: look at the wall's as often.
 _LONGEST_SLEEP_SECONDS = 1.0
+_LOOP = "LOOP: the page tokens of the list go round. Start the next crawl with the mode FULL."
 
 
 class SessionRun:
@@ -37,7 +49,7 @@ class SessionRun:
         self._lease = Lease(requests, self.session_id, options.start.lease_seconds)
         self._list = CrawledList(started.plan)
         self._tell = tell
-        self._pages = self._items = self._added = 0
+        self._pages = self._items = self._added = self._api_requests = 0
         self._is_stop_told = False
 
     def report(self) -> SessionReport:
@@ -67,29 +79,26 @@ class SessionRun:
                 page = yield from self._fetch()
             except PageTokenRefusedError as error:
                 if not self._list.refuse():
-                    error.args = (f"the platform refused a page token again, in a crawl from the top: {error}",)
+                    error.args = (f"{error}: also in a crawl from the top, so it cannot go on",)
                     raise
-                self._event("restartedFromTop", reason="token_refused")
-                yield from self._lease.heartbeat()
+                self._event("restartedFromTop", reason="TOKEN_REFUSED")
                 continue
             except _StoppedWhileWaiting:
                 break
             step = self._list.take(page)
             if step.restart is not None:
                 self._event("restartedFromTop", reason=step.restart)
-                yield from self._lease.heartbeat()
+                yield from self._beat()
                 continue
-            if step.is_skipped:
-                if not step.is_loop:
-                    yield from self._lease.heartbeat()
-            else:
-                yield from self._work(page, step)
+            try:
+                yield from self._work(step)
+            except _StoppedWhileWaiting:
+                break
             if step.is_loop:
-                raise WaymarkError("LOOP: the page tokens of the list go round", code="LOOP")
-            if step.is_end:
+                raise WaymarkError(_LOOP, code="LOOP")
+            if step.is_end and not self._is_told_to_stop():
                 yield from operations.complete_session(self._requests, self.session_id)
                 return CrawlReport("completed")
-            self._list.advance(page)
         yield from self._end(operations.stop_session(self._requests, self.session_id))
         return CrawlReport("stopped")
 
@@ -112,19 +121,18 @@ class SessionRun:
     # A page
 
     def _fetch(self) -> Rule[Page]:
-        """@returns the page of the token, after as long a wait as the platform asks for"""
-        while True:
-            token = self._list.token
-            fetching = {"page_token": token, "mode": self._plan.mode}
-            try:
-                answer = yield from self._call(self._options.fetch_page, (), fetching, may_give_up=True)
-            except RateLimitedError as limit:
-                yield from self._wait(limit)
-                continue
-            page = self._read_page(answer)
-            self._pages += 1
-            self._event("page", page_token=token, items=len(page.items))
-            return page
+        """@returns the page of the token. @raises what fetch_page raised, _LimitedTooLong, _StoppedWhileWaiting"""
+        page = yield from self._fetch_once()
+        self._pages += 1
+        self._event("page", page_token=self._list.token, items=len(page.items))
+        if self._list.is_end_doubtful(page):
+            page = yield from self._fetch_once()
+        return page
+
+    def _fetch_once(self) -> Rule[Page]:
+        fetching = {"page_token": self._list.token, "mode": self._plan.mode}
+        answer = yield from self._patiently(self._options.fetch_page, (), fetching, is_fetch=True)
+        return self._read_page(answer)
 
     def _read_page(self, answer: Any) -> Page:
         try:
@@ -139,69 +147,93 @@ class SessionRun:
             pairs.append((str(id), item))
         return Page(tuple(pairs), None if token is None or token == "" else str(token))
 
-    def _work(self, page: Page, step: Step) -> Rule[None]:
+    def _work(self, step: Step) -> Rule[None]:
         """Process, then save."""
         added = 0
         if step.fresh:
             yield from self._lease.heartbeat_if_due()
             items = [item for _, item in step.fresh]
             processing = {"session_id": self.session_id, "mode": self._plan.mode}
-            answer = yield from self._call(self._options.process, (items,), processing)
-            added = len(items) if answer is None else int(answer)
+            answer = yield from self._patiently(self._options.process, (items,), processing)
+            added = len(items) if answer is None else operator.index(answer)
             self._list.handed(step.fresh)
             self._items += len(items)
             self._added += added
-        # Neither below an anchor nor back up.
-        token = None if step.is_end or step.is_loop else page.next_token
-        if step.item_ids:
-            yield from self._save(step, added, token)
-        elif token is not None:
-            yield from self._save(step, 0, token)
-        elif step.is_at_anchor:
-            last = self._list.token_to_drop()
-            if last is not None:
-                yield from self._save(Step(item_ids=(last,), is_end=True), 0, None)
+        if step.save is not None:
+            yield from self._save(step.save, len(step.fresh), added)
+        elif not step.is_end and not step.is_loop:
+            yield from self._beat()
 
-    def _save(self, step: Step, added: int, page_token: Optional[str]) -> Rule[None]:
-        item_id = step.item_ids[-1] if step.item_ids else None
+    def _save(self, save: Save, items: int, added: int) -> Rule[None]:
         given = operations.page_of(
             self._options.start,
             self.session_id,
-            item_id=item_id,
+            item_id=save.item_id,
             bookmarks_added=added,
-            page_token=page_token,
-            head_item_ids=step.head,
+            page_token=save.page_token,
+            head_item_ids=save.head,
+            api_requests=self._take_api_requests(),
         )
-        saved = yield from operations.save(self._requests, given, with_checkpoint=False)
+        try:
+            saved = yield from operations.save(self._requests, given, with_checkpoint=False)
+        except OrderViolationError:
+            if not self._list.is_below_stored:
+                raise
+            yield from self._beat()
+            return
         self._lease.renewed(saved.stop_requested)
-        self._list.saved(step, page_token)
-        self._event("saved", item_id=item_id, items=len(step.fresh), added=added)
-        if saved.stall_reason == "LOOP" and not step.is_end:
-            raise WaymarkError("LOOP: Waymark sees the page tokens of the list go round", code="LOOP")
+        self._list.saved(save)
+        self._event("saved", item_id=save.item_id, page_token=save.page_token, items=items, added=added)
+        if saved.stall_reason == "LOOP":
+            raise WaymarkError(_LOOP, code="LOOP")
 
-    def _call(
-        self, function: Callable[..., Any], arguments: Tuple[Any, ...], options: Any, may_give_up: bool = False
+    def _beat(self) -> Rule[None]:
+        """A sign of life where nothing is saved."""
+        yield from self._lease.heartbeat(api_requests=self._take_api_requests())
+
+    def _take_api_requests(self) -> int:
+        """@returns how often the platform was asked since the last report"""
+        taken, self._api_requests = self._api_requests, 0
+        return taken
+
+    def _patiently(
+        self, function: Callable[..., Any], arguments: Tuple[Any, ...], options: Any, is_fetch: bool = False
     ) -> Rule[Any]:
-        """@raises what the function raised; LostError if a heartbeat beside it found the session lost"""
-        call = Call(function, arguments, options, self._lease.beside, self._lease.seconds_to_next, may_give_up)
-        outcome: Outcome = yield call
-        if self._lease.lost is not None:
-            raise self._lease.lost
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.value
+        """
+        Calls a function of the program, again after each wait that the platform asks for.
+        @raises what the function raised; LostError if a heartbeat beside it found the session lost
+        """
+        hits = 0
+        while True:
+            call = Call(function, arguments, options, self._lease.beside, self._lease.seconds_to_next, is_fetch)
+            self._api_requests += is_fetch
+            outcome: Outcome = yield call
+            if self._lease.lost is not None:
+                raise self._lease.lost
+            if isinstance(outcome.error, RateLimitedError):
+                hits += 1
+                yield from self._wait(outcome.error, hits)
+            elif isinstance(outcome.error, LostError):
+                raise OthersLoss(outcome.error)
+            elif outcome.error is not None:
+                raise outcome.error
+            else:
+                return outcome.value
 
     # Waiting
 
-    def _wait(self, limit: RateLimitedError) -> Rule[None]:
+    def _wait(self, limit: RateLimitedError, hits: int) -> Rule[None]:
         """@raises _LimitedTooLong, _StoppedWhileWaiting, LostError"""
         now = _now()
-        until = max(limit.until, now + timedelta(seconds=_SHORTEST_WAIT_SECONDS))
+        # A platform may name a time that is over: then the waits grow.
+        shortest = min(_SHORTEST_WAIT_SECONDS * 2.0 ** min(hits - 1, 10), _LONGEST_SHORT_WAIT_SECONDS)
+        until = max(limit.until, now + timedelta(seconds=shortest))
         seconds = (until - now).total_seconds()
         if seconds > min(self._options.max_wait_seconds, _LONGEST_LIMIT_SECONDS):
             raise _LimitedTooLong(until) from limit
-        self._event("waiting", reason="rate_limited", until=until)
-        yield from self._lease.heartbeat(until, is_hit=True)
+        self._event("waiting", reason="RATE_LIMITED", until=until)
+        latest = now + timedelta(seconds=_LONGEST_LIMIT_SECONDS) - _CLOCK_MARGIN
+        yield from self._lease.heartbeat(min(until, latest), is_hit=True, api_requests=self._take_api_requests())
         while time.time() < until.timestamp():
             if self._is_told_to_stop():
                 raise _StoppedWhileWaiting
@@ -228,6 +260,14 @@ class SessionRun:
 
 def _now() -> datetime:
     return datetime.fromtimestamp(time.time(), timezone.utc)
+
+
+class OthersLoss(Exception):
+    """The program's function lost a session of its own."""
+
+    def __init__(self, error: LostError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 class _LimitedTooLong(Exception):
