@@ -26,16 +26,11 @@ class Anchors:
         Goes to the next page.
         @returns how many of its items come before an anchor; 0 also where it begins on the page above. None: there is none
         """
-        found = self.find(ids)
-        self._above = [*self._above, *ids][-(NEIGHBOURS - 1) :]
-        return found
-
-    def find(self, ids: Sequence[str]) -> Optional[int]:
-        """The same, and stays where it is."""
-        if not self._size:
-            return None
         listed = [*self._above, *ids]
         first = len(self._above)
+        self._above = listed[-(NEIGHBOURS - 1) :]
+        if not self._size:
+            return None
         for at in range(len(listed) - self._size + 1):
             if tuple(listed[at : at + self._size]) in self._runs:
                 return max(at - first, 0)

@@ -82,11 +82,6 @@ class CrawledList:
         self._begin(None, self._last)
         return True
 
-    def is_end_doubtful(self, page: Page) -> bool:
-        """Lists end early at times: whether to ask once more before the end is believed."""
-        is_met = self._anchors.find([id for id, _ in page.items]) is not None
-        return page.next_token is None and not is_met and not (self._is_blind and not page.items)
-
     def take(self, page: Page) -> Step:
         """Goes to the next page. @returns what to do with this one"""
         ids = [id for id, _ in page.items]

@@ -122,17 +122,11 @@ class SessionRun:
 
     def _fetch(self) -> Rule[Page]:
         """@returns the page of the token. @raises what fetch_page raised, _LimitedTooLong, _StoppedWhileWaiting"""
-        page = yield from self._fetch_once()
+        fetching = {"page_token": self._list.token, "mode": self._plan.mode}
+        page = self._read_page((yield from self._patiently(self._options.fetch_page, (), fetching, is_fetch=True)))
         self._pages += 1
         self._event("page", page_token=self._list.token, items=len(page.items))
-        if self._list.is_end_doubtful(page):
-            page = yield from self._fetch_once()
         return page
-
-    def _fetch_once(self) -> Rule[Page]:
-        fetching = {"page_token": self._list.token, "mode": self._plan.mode}
-        answer = yield from self._patiently(self._options.fetch_page, (), fetching, is_fetch=True)
-        return self._read_page(answer)
 
     def _read_page(self, answer: Any) -> Page:
         try:
