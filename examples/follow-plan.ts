@@ -50,6 +50,8 @@ export async function followPlan(plan: Plan, crawl: Crawl): Promise<'END' | 'STO
       if (token === null || (refusals += 1) === MOST_REFUSALS)
         throw new RefusedError('the platform refuses its own tokens')
       ;[token, skipTo, above] = [null, last, []]
+      // What was said of that page says nothing of the top.
+      isEndTold = false
       passed.clear()
       continue
     }
