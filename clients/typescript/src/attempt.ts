@@ -84,7 +84,8 @@ function failed(link: Link, { isMutation }: WireRequest, error: unknown, isLate:
   return { error: new UnavailableError(message, { code, mayHaveWritten, cause }), isRetriable: true, retryAfterMs: 0 }
 }
 
-function judge(link: Link, { isMutation }: WireRequest, response: Response, text: string): Attempt {
+/** @returns what an answer says */
+export function judge(link: Link, { isMutation }: WireRequest, response: Response, text: string): Attempt {
   const requestId = response.headers.get('x-request-id')
   const body = bodyOf(text)
   if (!body) {

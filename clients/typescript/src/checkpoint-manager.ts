@@ -26,6 +26,8 @@ export interface RollbackOptions {
   readonly toTime?: Date | string | undefined
   /** True: only says what would be restored. */
   readonly dryRun?: boolean | undefined
+  /** The version that the checkpoint must have now. */
+  readonly expectedVersion?: number | undefined
 }
 
 export interface Rollback {
@@ -90,9 +92,9 @@ export class CheckpointManager {
   }
 
   /** Restores an earlier version, whoever wrote since. It becomes a new version. */
-  async rollback({ toVersion, toTime, dryRun }: RollbackOptions): Promise<Rollback> {
+  async rollback({ toVersion, toTime, dryRun, expectedVersion }: RollbackOptions): Promise<Rollback> {
     const time = toTime instanceof Date ? toTime.toISOString() : toTime
-    const input = { ...this.#key(), toVersion, toTime: time, dryRun }
+    const input = { ...this.#key(), toVersion, toTime: time, dryRun, expectedVersion }
     const { checkpoint, target, revision } = accept((await this.#send(RollbackCheckpointDocument, { input })).result)
     return { checkpoint, target, revision }
   }

@@ -5,6 +5,15 @@ export { CheckpointManager, type Revision, type Rollback, type RollbackOptions }
 export { type Checkpoint, type Metrics, type Plan, type Save, type Saved, Session } from './session.ts'
 export type { StartOptions } from './start-session.ts'
 export { NeedsAttention, PageTokenRefused, RateLimited } from './platform-signals.ts'
+export type {
+  CheckpointChange,
+  CheckpointFilter,
+  CrawlSessionFilter,
+  FollowEvent,
+  FollowOptions,
+  SessionChange,
+  SessionRow,
+} from './follow/events.ts'
 export type { CrawlEvent } from './crawl/events.ts'
 export type {
   BusyRule,

@@ -20,12 +20,10 @@ export class PageTokenRefused extends Error {
   }
 }
 
-/** Throw it in fetchPage: somebody has to do something first, e.g. log in again. crawl() pauses the list. */
+/**
+ * Throw it in fetchPage: somebody has to do something first. crawl() pauses the list, and whoever starts a crawl of it
+ * reads the message, e.g. "log in again".
+ */
 export class NeedsAttention extends Error {
   override readonly name = 'NeedsAttention'
-
-  /** @param reason what somebody has to do; whoever starts a crawl of the list reads it */
-  constructor(reason: string) {
-    super(reason)
-  }
 }

@@ -69,8 +69,9 @@ export interface Saved {
 const FAREWELL_BUDGET_MS = 5_000
 const LONGEST_MESSAGE = 10_000
 const LONGEST_REASON = 500
-/** `typeof` because some browsers do not have it yet. */
-const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
+const asyncDispose: typeof Symbol.asyncDispose =
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the compiler's library is newer than some browsers
+  Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 
 /** One run of a crawler. It owns its list until it ends, or until its lease runs out. */
 export class Session implements AsyncDisposable {

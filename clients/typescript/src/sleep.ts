@@ -4,7 +4,10 @@ const LONGEST_MS = 2 ** 31 - 1
 /** Waits, until the signal aborts at most. Never rejects. */
 export function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal?.aborted) return resolve()
+    if (signal?.aborted) {
+      resolve()
+      return
+    }
     const done = () => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', done)

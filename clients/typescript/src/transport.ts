@@ -1,5 +1,5 @@
 import { attempt, type Link, type WireRequest } from './attempt.ts'
-import { InvalidInputError, UnavailableError, WaymarkError } from './errors.ts'
+import { InvalidInputError, UnavailableError, type WaymarkError } from './errors.ts'
 import { sleep } from './sleep.ts'
 
 export interface TransportOptions {
@@ -26,7 +26,8 @@ const SHORTEST_TIMEOUT_MS = 1_000
 /** Sends documents to one server, and repeats them where that helps and is safe. */
 export class Transport {
   readonly link: Link
-  readonly #budgetMs: number
+  /** How long to repeat, milliseconds. */
+  readonly budgetMs: number
 
   constructor({
     url = environment('WAYMARK_URL') ?? 'http://127.0.0.1:4000/graphql',
@@ -44,7 +45,7 @@ export class Transport {
       timeoutMs: options.timeoutMs ?? 15_000,
       redact: secret === '' ? (text) => text : (text) => text.replaceAll(secret, '<key>'),
     }
-    this.#budgetMs = options.retry?.budgetMs ?? 60_000
+    this.budgetMs = options.retry?.budgetMs ?? 60_000
   }
 
   /**
@@ -56,7 +57,7 @@ export class Transport {
   async send(
     text: string,
     variables: object | undefined,
-    { signal, budgetMs = this.#budgetMs }: RequestOptions = {},
+    { signal, budgetMs = this.budgetMs }: RequestOptions = {},
   ): Promise<unknown> {
     const request: WireRequest = { text, variables, isMutation: isMutation(text) }
     const startedAt = performance.now()

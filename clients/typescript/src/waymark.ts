@@ -3,6 +3,14 @@ import { textOf } from './typed-document.ts'
 import { type CheckpointKey, CheckpointManager } from './checkpoint-manager.ts'
 import { crawl } from './crawl/crawl.ts'
 import type { CrawlOptions, CrawlReport } from './crawl/options.ts'
+import type {
+  CheckpointFilter,
+  CheckpointFollow,
+  CrawlSessionFilter,
+  FollowOptions,
+  SessionFollow,
+} from './follow/events.ts'
+import { type FeedName, follow } from './follow/follow.ts'
 import type { Session } from './session.ts'
 import { startSession, type StartOptions } from './start-session.ts'
 import { type RequestOptions, Transport, type TransportOptions } from './transport.ts'
@@ -21,6 +29,7 @@ export class Waymark {
    * Sends any operation, and repeats it where that helps and is safe.
    * @throws {WaymarkError} where the answer holds an error, or none came
    */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- an untyped text says nothing of its result
   async request<Result = Record<string, any>, Variables extends object = Record<string, unknown>>(
     document: Document<Result, Variables>,
     variables?: Variables,
@@ -68,5 +77,19 @@ export class Waymark {
       if (!isOver) await session.fail(error).catch(() => undefined)
       throw error
     }
+  }
+
+  /**
+   * Tells the rows that are there, then every change, over any reconnect. An exception in the loop's body closes the
+   * stream; an abort ends the loop. It waits for a server that went away, however long that takes.
+   * @throws {WaymarkError} where no repeat can help, e.g. UNAUTHENTICATED
+   */
+  follow(
+    feed: 'checkpoints',
+    options?: FollowOptions<CheckpointFilter>,
+  ): AsyncGenerator<CheckpointFollow, void, undefined>
+  follow(feed: 'sessions', options?: FollowOptions<CrawlSessionFilter>): AsyncGenerator<SessionFollow, void, undefined>
+  follow(feed: FeedName, options: FollowOptions<object> = {}): AsyncGenerator<unknown, void, undefined> {
+    return follow(this.#transport, feed, options)
   }
 }

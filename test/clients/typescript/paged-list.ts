@@ -35,6 +35,7 @@ export class PagedList {
       id: ({ id }: Item) => id,
       fetchPage: ({ pageToken }: { readonly pageToken: string | null }): Page<Item> | Promise<Page<Item>> =>
         this.fetchPage(pageToken),
+      // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- as in the client's own type
       process: (items: Item[]): number | void | Promise<number | void> => {
         this.processed.push(items.map(({ id }) => id))
       },

@@ -48,11 +48,11 @@ export class ListWalk<Item> {
 
   /** @returns completed: at an anchor or at the end of the list */
   async run(): Promise<'completed' | 'stopped'> {
-    while (!this.#calls.mustStop) {
+    while (!this.#calls.mustStop()) {
       const page = await this.#fetch()
       if (!page) continue
       const isDone = await this.#take(page)
-      if (isDone && !this.#calls.mustStop) return 'completed'
+      if (isDone && !this.#calls.mustStop()) return 'completed'
     }
     this.#emit({ type: 'stopRequested', sessionId: this.#session.sessionId })
     return 'stopped'

@@ -58,6 +58,7 @@ export interface CrawlOptions<Item> {
    * What the crawler is for. It is called before the save, so a page may come twice after a kill.
    * @returns how many items were new. Default: all
    */
+  // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a function that returns nothing fits
   process(items: Item[], context: ProcessContext): Awaitable<number | void>
   readonly onEvent?: ((event: CrawlEvent) => void) | undefined
 }

@@ -49,7 +49,7 @@ export class PlatformCalls<Item> {
     this.#emit = emit
   }
 
-  get mustStop(): boolean {
+  mustStop(): boolean {
     return this.#session.stopRequested || this.#options.signal?.aborted === true
   }
 
@@ -98,7 +98,7 @@ export class PlatformCalls<Item> {
         if (this.#session.lost) throw this.#session.lost
         if (!(error instanceof RateLimited)) throw error
         await this.#wait(error, hits)
-        if (this.mustStop) return undefined
+        if (this.mustStop()) return undefined
       }
     }
   }
@@ -111,7 +111,7 @@ export class PlatformCalls<Item> {
     await this.#keeper.reportRateLimit(() => new Date(Math.min(until, Date.now() + DAY_MS - CLOCK_MARGIN_MS)))
     try {
       this.#emit({ type: 'waiting', reason: 'RATE_LIMITED', until: new Date(until) })
-      while (Date.now() < until && !this.mustStop) {
+      while (Date.now() < until && !this.mustStop()) {
         await orLost(this.#session, sleep(Math.min(until - Date.now(), LOOK_MS), this.#options.signal))
       }
     } finally {
