@@ -1,7 +1,4 @@
 // Measures what an idle Waymark costs: memory, start time and size on disk.
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { here, residentMegabytesOf, run, stop } from './processes.mjs'
 import { candidates, WAYMARK } from './servers.mjs'
@@ -34,34 +31,11 @@ export async function measureCosts(databaseUrl, headers) {
       `${(answers[STARTS >> 1] / 1_000).toFixed(2)} s`,
     ],
     ['memory at idle, 5 s after the start', `${Math.round(idle)} MB`],
-    ['node_modules in production, without the embedded server (target 120 MB)', await productionSize()],
+    ['the bundle, without its source maps', await bundleSize()],
   ]
 }
 
-/** The size as the Dockerfile installs it. */
-async function productionSize() {
-  const folder = await mkdtemp(join(tmpdir(), 'waymark-size-'))
-  try {
-    for (const file of ['package.json', 'package-lock.json', '.npmrc']) await cp(here(`../${file}`), join(folder, file))
-    await run('npm', [
-      'ci',
-      '--prefix',
-      folder,
-      '--omit=dev',
-      '--omit=optional',
-      '--ignore-scripts',
-      '--prefer-offline',
-      '--no-audit',
-      '--no-fund',
-    ])
-    const [, trimming = 'false'] =
-      /^RUN (find node_modules[^\n]*)$/m.exec(await readFile(here('../Dockerfile'), 'utf8')) ?? []
-    await run('sh', ['-c', `cd ${folder} && ${trimming}`])
-    const said = await run('du', ['-sm', '--apparent-size', join(folder, 'node_modules')])
-    return `${said.split('\t')[0]} MB`
-  } catch (error) {
-    return `not measured: ${error.message.split('\n')[0]}`
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+async function bundleSize() {
+  const said = await run('du', ['-cbs', '--exclude=*.map', here('../dist')])
+  return `${Math.round(Number(said.split('\t')[0]) / 1_000_000)} MB`
 }

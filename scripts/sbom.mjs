@@ -1,46 +1,45 @@
-// Prints the server's dependencies as CycloneDX JSON: node scripts/sbom.mjs [--omit=optional] > sbom.cdx.json
-// It lists only the production dependencies of package-lock.json, and needs no network. --omit=optional leaves out the
-// embedded PostgreSQL.
-//
-// `npm sbom --omit=dev` alone leaves out too much: everything that any package names as a development or optional peer
-// dependency, even if the server needs it (npm 11.19: graphql, ws and 16 more). So npm gets a lock file without the
-// rest.
+// Prints what the server is delivered with as CycloneDX JSON: node scripts/sbom.mjs [--omit=optional] > sbom.cdx.json
+// That is what the bundle holds (dist/packages.json, so build first) with all that it depends on, and the embedded
+// PostgreSQL, unless --omit=optional leaves that out. It needs no network: npm finds everything in package-lock.json.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { root } from './children.mjs'
 
 const omitsOptional = process.argv.includes('--omit=optional')
-const manifest = readJson('package.json')
-const lock = readJson('package-lock.json')
-
-const isDelivered = ({ dev, devOptional, optional }) => !dev && !devOptional && !(optional && omitsOptional)
-const packages = Object.entries(lock.packages).filter(([path, entry]) => path !== '' && isDelivered(entry))
-const { devDependencies: _, ...root } = lock.packages['']
-delete manifest.devDependencies
+const { name, version, license, dependencies, devDependencies, overrides } = readJson('package.json')
+const bundled = readJson('dist/packages.json').filter((one) => one in devDependencies)
+const delivered = {
+  ...Object.fromEntries(bundled.map((one) => [one, devDependencies[one]])),
+  ...(omitsOptional ? {} : dependencies),
+}
 
 const folder = mkdtempSync(join(tmpdir(), 'waymark-sbom-'))
 try {
   // npm takes the product's name from the name of its folder.
-  const product = join(folder, manifest.name)
+  const product = join(folder, name)
   mkdirSync(product)
-  writeJson(join(product, 'package.json'), manifest)
-  writeJson(join(product, 'package-lock.json'), { ...lock, packages: { '': root, ...Object.fromEntries(packages) } })
-  const { status, error } = spawnSync(
-    'npm',
-    ['sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=application', '--offline'],
-    { cwd: product, stdio: ['ignore', 'inherit', 'inherit'], shell: process.platform === 'win32' },
-  )
-  if (error) throw error
-  process.exitCode = status ?? 1
+  const manifest = { name, version, license, dependencies: delivered, overrides }
+  writeFileSync(join(product, 'package.json'), JSON.stringify(manifest))
+  cpSync(join(root, 'package-lock.json'), join(product, 'package-lock.json'))
+  // Takes everything else out of the lock file.
+  npm(product, ['install', '--package-lock-only', '--offline', '--ignore-scripts', '--no-audit', '--no-fund'], 'ignore')
+  npm(product, ['sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=application', '--offline'])
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 
-function readJson(path) {
-  return JSON.parse(readFileSync(path, 'utf8'))
+function npm(cwd, args, stdout = 'inherit') {
+  const { status, error } = spawnSync('npm', args, {
+    cwd,
+    stdio: ['ignore', stdout, 'inherit'],
+    shell: process.platform === 'win32',
+  })
+  if (error) throw error
+  if (status !== 0) process.exitCode = status ?? 1
 }
 
-function writeJson(path, value) {
-  writeFileSync(path, JSON.stringify(value))
+function readJson(path) {
+  return JSON.parse(readFileSync(join(root, path), 'utf8'))
 }

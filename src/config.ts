@@ -4,8 +4,10 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { AuthenticationSettings } from './access/authenticate.ts'
 import { toPostgresUrl } from './database/connection/database-url.ts'
+import { defaultDataDir } from './database/embedded/data-folder.ts'
 import { findMisspelt } from './misspelt-settings.ts'
 import { StartupError } from './errors/startup-error.ts'
+import { packageRoot } from './package-root.ts'
 
 const flag = z
   .enum(['', '0', '1', 'true', 'false', 'yes', 'no'])
@@ -122,11 +124,9 @@ export interface Config extends AuthenticationSettings {
   readonly databaseConnectTimeoutMs: number
   /** The database cancels a statement after this time, milliseconds. */
   readonly databaseStatementTimeoutMs: number
-  /**
-   * Absolute path; undefined: the embedded server chooses (./.data, or /var/lib/waymark: see
-   * database/embedded/folder.ts).
-   */
+  /** Absolute path; undefined: defaultDataDir, or /var/lib/waymark where root cannot use that. */
   readonly dataDir: string | undefined
+  readonly defaultDataDir: string
   readonly logLevel: string
   /** Adds stack traces to the log. Never changes what a client sees. */
   readonly debug: boolean
@@ -207,6 +207,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     databaseConnectTimeoutMs: data.DATABASE_CONNECT_TIMEOUT_MS,
     databaseStatementTimeoutMs: data.DATABASE_STATEMENT_TIMEOUT_MS,
     dataDir: data.DATA_DIR === undefined ? undefined : resolve(data.DATA_DIR),
+    defaultDataDir: defaultDataDir(packageRoot, env['XDG_DATA_HOME']),
     logLevel: data.LOG_LEVEL,
     debug: data.DEBUG,
     // Off with authentication, so that attackers learn less about the API; on for somebody who tries it on a laptop.

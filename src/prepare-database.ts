@@ -44,7 +44,7 @@ async function locateDatabase(
     await requireSessions(url, directUrl)
     return { url, directUrl, notes: ['database: DATABASE_URL'] }
   }
-  const embedded = await startEmbedded({ dataDir: config.dataDir, log })
+  const embedded = await startEmbedded({ dataDir: config.dataDir, defaultDataDir: config.defaultDataDir, log })
   releasers.push(() => embedded.stop())
   return {
     url: embedded.url,

@@ -22,6 +22,7 @@ ${KEY_USAGE}
                  (docs/database.md)
   seed           fill the database with a small data set to try things on
   print-schema   print the API as SDL
+  --version      print the version
 Settings come from the environment and from .env; docs/settings.md lists them.`
 
 /** How long closing the feed, the pool and the embedded database may take after the drain of requests, milliseconds. */
@@ -83,6 +84,11 @@ const commands: Record<string, (run: Run) => Promise<number>> = {
       print(await seed(databaseUrl))
       return 0
     }),
+  '--version': async () => {
+    const { version } = await import('../observability/version.ts')
+    print(version)
+    return 0
+  },
   'print-schema': async () => {
     const { printApi } = await import('../api/schema.ts')
     process.stdout.write(printApi())
@@ -207,7 +213,7 @@ async function onDatabase(
   }
   const { joinEmbedded } = await import('../database/embedded/embedded.ts')
   const stopped = stopRequest()
-  const embedded = await joinEmbedded({ dataDir: config.dataDir, log })
+  const embedded = await joinEmbedded({ dataDir: config.dataDir, defaultDataDir: config.defaultDataDir, log })
   let stopReason: StopReason | undefined
   try {
     return await Promise.race([run(embedded.url, log), stopped.then((reason) => exitCodeOf((stopReason = reason)))])

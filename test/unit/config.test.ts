@@ -1,5 +1,8 @@
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../../src/config.ts'
+import { defaultDataDir } from '../../src/database/embedded/data-folder.ts'
 import { StartupError } from '../../src/errors/startup-error.ts'
 
 const refusal = (env: Record<string, string>): string => {
@@ -17,6 +20,22 @@ const JWT = {
   JWT_AUDIENCE: 'waymark',
   JWT_JWKS_URL: 'https://id.example.org/jwks.json',
 }
+
+describe('the data of the embedded database', () => {
+  const installed = '/usr/lib/node_modules/waymark'
+
+  it('are in the working directory of a checkout', () => {
+    expect(defaultDataDir('/home/alice/waymark', '/data')).toBe(resolve('.data'))
+  })
+
+  it.each([
+    ['in XDG_DATA_HOME where that is set', '/data', 'linux', '/data/waymark'],
+    ['in .local/share where it is not', '', 'linux', join(homedir(), '.local/share/waymark')],
+    ['in the Library on macOS', undefined, 'darwin', join(homedir(), 'Library/Application Support/waymark')],
+  ] as const)('of an installed package are %s', (_where, xdgDataHome, platform, expected) => {
+    expect(defaultDataDir(installed, xdgDataHome, platform)).toBe(expected)
+  })
+})
 
 describe('the settings', () => {
   it('refuse a way past a pooler where there is no pooler', () => {
@@ -36,6 +55,7 @@ describe('the settings', () => {
       databaseConnectTimeoutMs: 3_000,
       databaseStatementTimeoutMs: 4_000,
       dataDir: undefined,
+      defaultDataDir: resolve('.data'),
       logLevel: 'info',
       debug: false,
       graphiql: true,

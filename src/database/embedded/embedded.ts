@@ -25,8 +25,10 @@ export interface EmbeddedDatabase {
 }
 
 export interface EmbeddedOptions {
-  /** undefined: ./.data, or systemDir if Waymark is root and the postgres user cannot reach ./.data. */
+  /** undefined: defaultDataDir, or systemDir if Waymark is root and the postgres user cannot reach that. */
   readonly dataDir: string | undefined
+  /** Default: ./.data. */
+  readonly defaultDataDir?: string
   readonly log: Log
   /** For tests. Default: the working directory, /var/lib/waymark and the installed package. */
   readonly workingDir?: string
@@ -44,7 +46,7 @@ export interface EmbeddedOptions {
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedDatabase> {
   const { log, systemDir = '/var/lib/waymark' } = options
-  const wanted = resolve(options.workingDir ?? '.', options.dataDir ?? '.data')
+  const wanted = resolve(options.workingDir ?? '.', options.dataDir ?? options.defaultDataDir ?? '.data')
   const identity = await chooseIdentity(clusterDirOf(wanted))
   const notes: string[] = []
   const dataDir = await chooseDataDir(wanted, options.dataDir !== undefined, systemDir, identity, notes)
