@@ -46,6 +46,7 @@ describe('README and docs/development.md', () => {
         'repair',
         'check',
         'build',
+        'package',
         'sbom',
         'schema',
         'schema:sql',
