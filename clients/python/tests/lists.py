@@ -1,6 +1,7 @@
 """A platform's list, and crawls of it by either client."""
 
 import asyncio
+import inspect
 
 from waymark_client import AsyncWaymark, Waymark
 
@@ -15,7 +16,7 @@ class List:
         self.page_size = page_size
         self.fetched = []
         self.processed = []
-        # What happens in place of an answer: by the number of the fetch, from 1.
+        # What happens in place of an answer: by the number of the call, from 1. An error, or a function.
         self.at_fetch = {}
         self.at_process = {}
         self._added = count
@@ -28,7 +29,7 @@ class List:
     def page(self, token):
         begin = 0
         if token is not None:
-            # An item that was removed leaves its place: IDs fall from the top down.
+            # IDs fall from the top down, so an item that was removed leaves its place.
             begin = next((at for at, item in enumerate(self.items) if item < token), len(self.items))
         page = self.items[begin : begin + self.page_size]
         is_last = begin + self.page_size >= len(self.items)
@@ -36,25 +37,22 @@ class List:
 
     def fetch_page(self, *, page_token, mode):
         self.fetched.append(page_token)
-        happening = self.at_fetch.get(len(self.fetched))
-        if isinstance(happening, BaseException):
-            raise happening
-        if callable(happening):
-            answer = happening(page_token)
-            if answer is not None:
-                return answer
-        return self.page(page_token)
+        answer = happen(self.at_fetch.get(len(self.fetched)), page_token)
+        return self.page(page_token) if answer is None else answer
 
     def process(self, items, *, session_id, mode):
-        happening = self.at_process.get(len(self.processed) + 1)
         self.processed.append(list(items))
-        if isinstance(happening, BaseException):
-            raise happening
-        return happening(items) if callable(happening) else None
+        return happen(self.at_process.get(len(self.processed)), items)
 
     @property
     def all_processed(self):
         return [item for page in self.processed for item in page]
+
+
+def happen(what, given):
+    if isinstance(what, BaseException):
+        raise what
+    return what(given) if callable(what) else None
 
 
 class Crawler:
@@ -66,20 +64,33 @@ class Crawler:
         self.user_id = user_id
 
     def crawl(self, crawled, **options):
-        given = {"user_id": self.user_id, "stream": STREAM, "id": lambda item: item, "lease_seconds": 30, **options}
+        given = {
+            "user_id": self.user_id,
+            "stream": STREAM,
+            "id": lambda item: item,
+            "lease_seconds": 30,
+            "fetch_page": crawled.fetch_page,
+            "process": crawled.process,
+            **options,
+        }
         if self.kind == "sync":
             with Waymark(self.url, retry_budget_seconds=20) as waymark:
-                return waymark.crawl(fetch_page=crawled.fetch_page, process=crawled.process, **given)
-        return asyncio.run(self._crawl(crawled, given))
+                return waymark.crawl(**given)
+        return asyncio.run(self._crawl(given))
 
-    async def _crawl(self, crawled, given):
-        async def fetch_page(**page):
-            await asyncio.sleep(0)
-            return crawled.fetch_page(**page)
-
-        async def process(items, **of):
-            await asyncio.sleep(0)
-            return crawled.process(items, **of)
-
+    async def _crawl(self, given):
+        given["fetch_page"] = coroutine_of(given["fetch_page"])
+        given["process"] = coroutine_of(given["process"])
         async with AsyncWaymark(self.url, retry_budget_seconds=20) as waymark:
-            return await waymark.crawl(fetch_page=fetch_page, process=process, **given)
+            return await waymark.crawl(**given)
+
+
+def coroutine_of(function):
+    """Off the event loop, as a coroutine that waits for its platform is."""
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    async def run(*arguments, **options):
+        return await asyncio.get_running_loop().run_in_executor(None, lambda: function(*arguments, **options))
+
+    return run

@@ -79,6 +79,7 @@ class AsyncConnections:
         self._endpoint = endpoint
         self._headers: Dict[str, str] = dict(headers)
         self._idle: List[_AsyncConnection] = []
+        self._is_closed = False
         self._tls = ssl.create_default_context() if endpoint.is_secure else None
 
     async def post(self, body: bytes, timeout_seconds: float, is_fresh: bool) -> Reply:
@@ -89,7 +90,7 @@ class AsyncConnections:
             with _Deadline(connection, deadline):
                 parser, first = await self._begin(connection, {"accept": "application/json"}, body)
                 reply = Reply(parser.status, parser.headers, first + await self._rest(connection, parser))
-            if parser.is_keep_alive:
+            if parser.is_keep_alive and not self._is_closed:
                 is_kept = True
                 connection.idle_since = time.monotonic()
                 self._idle.append(connection)
@@ -115,6 +116,7 @@ class AsyncConnections:
                 connection.close()
 
     def close(self) -> None:
+        self._is_closed = True
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()

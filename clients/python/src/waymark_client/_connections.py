@@ -75,6 +75,7 @@ class Connections:
         self._headers: Dict[str, str] = dict(headers)
         self._idle: List[_Connection] = []
         self._lock = threading.Lock()
+        self._is_closed = False
         self._tls = ssl.create_default_context() if endpoint.is_secure else None
 
     def post(self, body: bytes, timeout_seconds: float, is_fresh: bool) -> Reply:
@@ -115,6 +116,7 @@ class Connections:
 
     def close(self) -> None:
         with self._lock:
+            self._is_closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
@@ -177,7 +179,11 @@ class Connections:
     def _keep(self, connection: _Connection) -> None:
         connection.idle_since = time.monotonic()
         with self._lock:
-            self._idle.append(connection)
+            if not self._is_closed:
+                self._idle.append(connection)
+                return
+        # Another thread closed the client meanwhile.
+        connection.close()
 
 
 def _left(deadline: float) -> float:

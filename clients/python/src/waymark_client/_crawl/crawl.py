@@ -34,7 +34,10 @@ class _Crawl:
         self._runs: List[SessionRun] = []
 
     def run(self) -> Rule[CrawlReport]:
-        report = yield from self._sessions()
+        try:
+            report = yield from self._sessions()
+        except OthersLoss as others:
+            raise others.error from None
         whole = replace(report, sessions=tuple(run.report() for run in self._runs))
         self._tell(CrawlEvent("done", report=whole))
         return whole
@@ -116,7 +119,7 @@ class _Crawl:
             raise
         except OthersLoss as others:
             yield from self._fail(run, others.error)
-            raise others.error from None
+            raise
         except Exception as error:
             yield from self._fail(run, error)
             raise
