@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { App } from '../../src/app.ts'
-import { root } from '../integration/docs/markdown.ts'
+import { blocksNamed, readDocument, root } from '../integration/docs/markdown.ts'
 import { keyedCaller } from '../support/keyed-callers.ts'
 import { findPython, needsPython, runPython } from '../support/python.ts'
 import { startOn, startWaymark, type TestWaymark } from '../support/waymark.ts'
@@ -38,6 +38,11 @@ describe.skipIf(!python)(`the Python client${python ? '' : ` (${needsPython} pyt
     const { code, output } = await runPython(python ?? '', args, { cwd: folder, env, timeoutMs: 280_000 })
     expect(code, output).toBe(0)
   })
+})
+
+it('examples/README.md shows the Python examples in the block that test_examples.py runs', async () => {
+  expect(files).toContain('test_examples.py')
+  expect(blocksNamed(await readDocument('examples/README.md'), 'sh', 'python')).toHaveLength(1)
 })
 
 const typeChecker = await findPython('mypy')

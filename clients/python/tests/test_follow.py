@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from waymark_client import AsyncWaymark, UnauthenticatedError, UnavailableError, Waymark, WaymarkError
+from waymark_client import _follow
 from waymark_client._sse import EventParser
 
 PATIENCE = 60
@@ -26,6 +27,13 @@ def any_kind(request):
     if request.param.endswith("httpx"):
         pytest.importorskip("httpx", reason="needs httpx: apt-get install python3-httpx")
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    """A client waits about a second before it subscribes again. These tests lose their connection often."""
+    monkeypatch.setattr(_follow, "_FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(_follow, "_LONGEST_PAUSE_SECONDS", 0.5)
 
 
 def follow(kind, url, feed, until, **options):
@@ -187,7 +195,7 @@ def test_outlives_an_outage(kind, cuttable, waymark, user):
             cuttable.cut()
             manager.save_checkpoint("20")
             # Longer than its retry budget.
-            threading.Timer(4, lambda: setattr(cuttable, "is_closed", False)).start()
+            threading.Timer(3, lambda: setattr(cuttable, "is_closed", False)).start()
         return event.type == "change"
 
     events = follow(kind, cuttable.url, "checkpoints", until, filter={"user_id": user})

@@ -94,9 +94,9 @@ def test_rolls_back_and_reads_the_whole_history(both, user):
         manager = manager_class(waymark, user)
         for number in range(1, 106):
             await done(manager.save_checkpoint(str(1000 + number), number))
-        # Times are told in milliseconds.
-        before = (await done(manager.get_checkpoint())).updated_at + timedelta(milliseconds=1)
         history = await listed(manager.history())
+        # Times are told in milliseconds.
+        before = history[0].recorded_at + timedelta(milliseconds=1)
         assert [revision.version for revision in history] == list(range(105, 0, -1))
         assert (history[0].source, history[0].last_item_id, history[0].session_id) == ("SAVE", "1105", None)
         tried = await done(manager.rollback(to_version=3, dry_run=True))

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import uuid
 
 import pytest
 from waymark_client import AsyncCheckpointManager, AsyncWaymark
@@ -58,7 +59,9 @@ def seen(answer):
 
 async def run(url, database, users, steps, turns):
     """Runs the steps for each user, by the manager whose turn it is: 0 is the original. The answers, by user."""
-    engine = create_async_engine(database.replace("postgres://", "postgresql://").replace("postgresql://", "postgresql+asyncpg://"))
+    # The parameters after the question mark are libpq's.
+    address = database.partition("?")[0].partition("://")[2]
+    engine = create_async_engine(f"postgresql+asyncpg://{address}")
     answers = []
     try:
         async with AsyncSession(engine, expire_on_commit=False) as session, AsyncWaymark(url) as waymark:
@@ -84,8 +87,6 @@ def without_user(answer):
 @pytest.fixture
 def users(waymark):
     """As many as are wanted."""
-    import uuid
-
     def register(count):
         users = [f"original-{uuid.uuid4().hex[:10]}" for _ in range(count)]
         for user in users:

@@ -23,6 +23,7 @@ from .models import Checkpoint, CheckpointChange, CrawlSession, Json, SessionCha
 _SILENT_SECONDS = 30.0
 # How soon a request to stop is seen while nothing comes.
 _PERIOD_SECONDS = 0.5
+_FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 10.0
 _WATCHED_AGAIN = RETRIED_CODES | {"SLOW_CLIENT"}
 
@@ -104,7 +105,8 @@ class _Follower:
 
     def _pause(self) -> Rule[None]:
         """About a second, and longer the more often it fails."""
-        seconds = min(2.0 ** min(self._failures, 4), _LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1)
+        longest = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE_SECONDS)
+        seconds = longest * random.uniform(0.5, 1)
         self._failures += 1
         if not self._is_stopped():
             yield Sleep(seconds, self._stop)

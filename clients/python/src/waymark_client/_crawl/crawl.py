@@ -11,6 +11,7 @@ from .._effects import Rule, Sleep
 from .._operations import Start, Started
 from .._requests import Requests, log
 from ..errors import BusyError, LostError, PausedError, WaymarkError
+from ..models import Plan
 from .options import CrawlOptions
 from .report import CrawlEvent, CrawlReport
 from .session_run import OthersLoss, SessionRun
@@ -69,7 +70,7 @@ class _Crawl:
                 except PausedError as paused:
                     return CrawlReport("paused", until=paused.until, reason=paused.reason)
                 continue
-            next_mode = _once_more(started) if report.outcome == "completed" and not is_repeated else None
+            next_mode = once_more(started.plan) if report.outcome == "completed" and not is_repeated else None
             if next_mode is None or self._options.is_stopped():
                 return report
             is_repeated = True
@@ -152,12 +153,11 @@ class _Taken(Exception):
     """Somebody else has the list by now."""
 
 
-def _once_more(started: Started) -> Optional[str]:
+def once_more(plan: Plan) -> Optional[str]:
     """
     What came to the top while a crawl was interrupted lies above its head, and a crawl from the top finds it.
     @returns the mode of the next session; None: there is none
     """
-    plan = started.plan
     if plan.mode == "RESUME" and not plan.is_ascending:
         return "AUTO"
     if plan.mode == "CATCH_UP" and not plan.begins_at_top:
