@@ -113,6 +113,8 @@ def test_each_runs_as_the_readme_says(commands, url, site, waymark, tmp_path):
         return printed
 
     waymark.request('mutation { registerUser(input: { userId: "alice" }) { __typename } }')
+    for stream in ("reddit/saved", "hackernews/favorites"):
+        waymark.checkpoint_manager("alice", stream).clear_checkpoint()
     assert "RegisterUserSuccess" in run(register)
     assert run(reddit).split() == [*POSTS, "completed"]
     assert Site.limited == [True]

@@ -47,7 +47,6 @@ from .errors import BusyError, LostError, PausedError, WaymarkError
 from .session import Session
 
 _PAGE = "waymark_page"
-_AGAIN = "waymark_again"
 _LAST_WORD_SECONDS = 5.0
 
 
@@ -278,9 +277,6 @@ class Place:
             return
         token = None if next_token is None or next_token == "" else str(next_token)
         page = Page(tuple((str(id(item)), item) for item in items), token)
-        if crawled.is_end_doubtful(page) and not response.meta.get(_AGAIN):
-            yield self._request(crawled, is_again=True)
-            return
         step = crawled.take(page)
         if step.restart is not None:
             log.info("from the top: %s", step.restart)
@@ -343,9 +339,9 @@ class Place:
 
         return run
 
-    def _request(self, crawled: CrawledList, is_again: bool = False) -> Request:
+    def _request(self, crawled: CrawledList) -> Request:
         self._count += 1
         request = self.request_of(crawled.token)
-        # A page may be asked for twice: from the top, or since lists end early at times.
-        meta = {**request.meta, _PAGE: self._count, _AGAIN: is_again}
+        # A page may be asked for twice, e.g. in a pass from the top.
+        meta = {**request.meta, _PAGE: self._count}
         return request.replace(dont_filter=True, meta=meta)
