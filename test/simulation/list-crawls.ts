@@ -1,6 +1,7 @@
 import { followPlan, RefusedError } from '../../examples/follow-plan.ts'
 import type { Plan } from '../../examples/waymark.ts'
 import type { SeededRandom } from '../support/crawl-random.ts'
+import { ListLedger } from './list-ledger.ts'
 import type { SimulatedList } from './simulated-list.ts'
 
 const STALLED = 'stopRequested session { stallReason }'
@@ -27,26 +28,26 @@ class Killed extends Error {}
 
 /** The crawler of one list: it follows its plans to the letter, and is killed at random. */
 export class ListCrawler {
-  readonly processed = new Set<string>()
+  readonly #ledger: ListLedger
   readonly #ask: Ask
   readonly #userId: string
   readonly #list: SimulatedList
   readonly #random: SeededRandom | undefined
-  /** When the crawl that is unfinished began, and whether it is of the whole list. */
-  #crawl: { readonly since: number; readonly isWhole: boolean } | undefined
-  #catchUpSince: number | undefined
-  /** From when on what came to the top has not been caught up with. */
-  #behindSince = 0
   #isLooped = false
-  /** Crawls that completed, how many items each of them missed, and how often it was killed. */
-  readonly report = { crawls: 0, fullPasses: 0, catchUps: 0, kills: 0, loops: 0, missed: [] as string[] }
+  /** How often it was killed, and how often its list went round. */
+  readonly #ends = { kills: 0, loops: 0 }
 
   /** @param random undefined: it is never killed, and does what AUTO says */
   constructor(ask: Ask, userId: string, list: SimulatedList, random?: SeededRandom) {
+    this.#ledger = new ListLedger(userId, list)
     this.#ask = ask
     this.#userId = userId
     this.#list = list
     this.#random = random
+  }
+
+  get report() {
+    return { ...this.#ledger.report, ...this.#ends }
   }
 
   /** One session, to its end or its death. */
@@ -60,7 +61,7 @@ export class ListCrawler {
     const { session, plan } = result
     if (!session || !plan) throw new Error(`not started: ${JSON.stringify(result)}`)
     this.#isLooped = false
-    this.#begin(plan, mode)
+    this.#ledger.begin(plan.mode, mode === 'FULL')
     // Most sessions are killed after some steps.
     let stepsToLive = !this.#random || below(3) === 0 ? Infinity : below(12)
     const live = () => {
@@ -76,7 +77,7 @@ export class ListCrawler {
         },
         process: (ids) => {
           live()
-          for (const id of ids) this.processed.add(id)
+          for (const id of ids) this.#ledger.processed.add(id)
           return ids.length
         },
         save: async (save) => {
@@ -97,50 +98,17 @@ export class ListCrawler {
       })
       live()
       if (outcome === 'LOOP') {
-        this.report.loops += 1
+        this.#ends.loops += 1
         this.#isLooped = true
         await this.#ask(end('failSession'), { input: { sessionId: session.sessionId, errorMessage: 'a loop' } })
         return
       }
       await this.#ask(end('completeSession'), { input: { sessionId: session.sessionId } })
-      this.#finish(plan)
+      this.#ledger.finish(plan.mode)
     } catch (error) {
-      if (error instanceof Killed) this.report.kills += 1
+      if (error instanceof Killed) this.#ends.kills += 1
       // Its lease ends it. A platform may be like that for a day.
       else if (!(error instanceof RefusedError)) throw error
     }
-  }
-
-  #begin(plan: Plan, mode: string): void {
-    const { now } = this.#list
-    if (plan.mode === 'CATCH_UP') {
-      this.#catchUpSince ??= now
-    } else if (!this.#crawl || mode === 'FULL') {
-      this.#crawl = { since: now, isWhole: plan.mode === 'FULL' }
-      this.#catchUpSince = undefined
-      this.#behindSince = now
-    }
-  }
-
-  /** Counts what was there throughout and was never processed. */
-  #finish(plan: Plan): void {
-    const since = plan.mode === 'CATCH_UP' ? this.#catchUpSince : this.#crawl?.since
-    if (since === undefined) throw new Error('an end without a begin')
-    const isWhole = plan.mode !== 'CATCH_UP' && this.#crawl?.isWhole === true
-    for (const entry of this.#list.shown()) {
-      const isDue = plan.mode !== 'CATCH_UP' || (entry.since > this.#behindSince && !entry.isBelow)
-      const isSeen = isDue && entry.since < since && (isWhole || !entry.isBelow)
-      if (isSeen && !this.processed.has(entry.id))
-        this.report.missed.push(`${this.#userId} ${entry.id} by ${plan.mode}`)
-    }
-    if (plan.mode === 'CATCH_UP') {
-      this.report.catchUps += 1
-      this.#behindSince = since
-    } else {
-      this.report.crawls += 1
-      if (isWhole) this.report.fullPasses += 1
-      this.#crawl = undefined
-    }
-    this.#catchUpSince = undefined
   }
 }

@@ -25,8 +25,8 @@ export interface Asked {
 export interface ProxyHooks {
   /** Called before the operation goes to Waymark. @returns how it breaks */
   onAsked(asked: Asked): Promise<Break | undefined>
-  /** Called with Waymark's answer, before the client has it. */
-  onAnswered(asked: Asked): Promise<void>
+  /** Called with Waymark's answer, before the client has it. @returns how the answer breaks */
+  onAnswered(asked: Asked): Promise<Break | undefined>
 }
 
 /** A way to Waymark that tells what passes, and breaks where it is told to. */
@@ -36,7 +36,6 @@ export class BreakingProxy implements AsyncDisposable {
   readonly #agent = new Agent({ keepAlive: true })
   #server: Server
   #port = 0
-  #isDead = false
   /** The server's URL. */
   target: string
 
@@ -62,12 +61,6 @@ export class BreakingProxy implements AsyncDisposable {
     await new Promise((resolve) => setTimeout(resolve, milliseconds))
     this.#server = this.#create()
     await this.#listen()
-  }
-
-  /** From now on nothing passes, as if the client's machine had died. Also what is under way is not answered. */
-  die(): void {
-    this.#isDead = true
-    this.#server.closeAllConnections()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,10 +90,6 @@ export class BreakingProxy implements AsyncDisposable {
 
   async #pass(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(incoming)
-    if (this.#hasDied()) {
-      response.destroy()
-      return
-    }
     const { query, variables = {} } = JSON.parse(body) as { query: string; variables?: JsonObject }
     const asked: Asked = {
       ...{ field: fieldOf(query).name, input: (variables['input'] ?? {}) as JsonObject, variables },
@@ -125,18 +114,9 @@ export class BreakingProxy implements AsyncDisposable {
     const result = resultOf(answer.body)
     if (result) asked.result = result
     asked.askedWhenAnswered = this.asked.length
-    await this.#hooks.onAnswered(asked)
-    // Killed while Waymark worked for it, or by what the answer brought about.
-    if (this.#hasDied()) {
-      response.destroy()
-      return
-    }
-    if (broken) fail(broken, response, answer)
+    const late = (await this.#hooks.onAnswered(asked)) ?? broken
+    if (late && !('answers' in late)) fail(late, response, answer)
     else response.writeHead(answer.status, answer.headers).end(answer.body)
-  }
-
-  #hasDied(): boolean {
-    return this.#isDead
   }
 
   #forward(body: string): Promise<Answer> {

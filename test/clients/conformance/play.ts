@@ -215,7 +215,7 @@ class Player {
     return this.#killed.has(crawl) ? { fails: 'refused' } : broken
   }
 
-  async #onAnswered(asked: Asked): Promise<void> {
+  async #onAnswered(asked: Asked): Promise<undefined> {
     const { session } = (asked.result ?? {}) as { session?: { sessionId?: string } | null }
     if (asked.field === 'startSession' && asked.result?.__typename === 'StartSessionSuccess')
       this.#sessions.crawl = session?.sessionId ?? (asked.input['sessionId'] as string | undefined)
