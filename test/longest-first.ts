@@ -2,6 +2,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /** Those that take half a minute and more, the longest first: one that began last would run alone at the end. */
 const LONGEST = [
+  'test/clients/python.test.ts',
+  'test/clients/python-programs.test.ts',
   'test/e2e/crawl.test.ts',
   'test/e2e/npm-start.test.ts',
   'test/integration/http/same-answers.test.ts',

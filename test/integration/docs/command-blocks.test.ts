@@ -32,7 +32,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'docs/database.md backup': 'test/integration/database/backup.test.ts',
   'docs/database.md restore': 'test/integration/database/backup.test.ts',
   'docs/operations.md transfer': 'test/integration/cli/transfer.test.ts',
-  'examples/README.md python': 'test/clients/python.test.ts',
+  'examples/README.md python': 'test/clients/python-programs.test.ts',
 }
 /** What a page says to start first, so to speak: README's server runs while the others are read. */
 const ORDER = ['README.md', 'docs/access.md', 'docs/feeds.md', 'docs/database.md', 'examples/README.md']

@@ -101,8 +101,7 @@ class AsyncDriver:
                 if beat is None and seconds <= 0:
                     beat = asyncio.ensure_future(self.run(call.beside()))
                 tasks = {work} if beat is None else {work, beat}
-                # Short, since the clock of a machine that sleeps stands still.
-                timeout = min(seconds, 1) if beat is None else None
+                timeout = min(seconds, call.look_seconds) if beat is None else None
                 await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             return work.result()
         finally:

@@ -38,7 +38,8 @@ _SAVE_REFUSED = f"{_BUSY} {_CLOSED} {_CONFLICT} ... on OrderViolationError {{ la
 SAVE_PAGE = mutation(
     "saveCheckpoint",
     f"""{_SAVE_REFUSED}
-    ... on SaveCheckpointSuccess {{ stopRequested replayed created ignoredHeadItemIds saver: session {{ stallReason }} }}
+    ... on SaveCheckpointSuccess {{
+      stopRequested replayed created ignoredHeadItemIds saver: session {{ stallReason }} }}
     ... on TokenSavedSuccess {{ stopRequested replayed session {{ stallReason }} }}""",
 )
 SAVE_CHECKPOINT = mutation(

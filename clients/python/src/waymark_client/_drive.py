@@ -198,7 +198,6 @@ class _Beside:
                 assert call is not None
                 seconds = call.seconds_to_next()
                 if seconds > 0:
-                    # Short, since the clock of a machine that sleeps stands still.
-                    self._changed.wait(min(seconds, 1))
+                    self._changed.wait(min(seconds, call.look_seconds))
                     continue
             driver.run(call.beside())

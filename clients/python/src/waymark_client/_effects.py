@@ -44,8 +44,9 @@ class Sleep:
 class Call:
     """Calls the program's own function. @returns an Outcome, whatever it does; only an interruption is raised
 
-    While it takes long, `beside` is run each time that `seconds_to_next()` has passed. It answers whether to give up
-    the call, which only asyncio can do, and only where `may_give_up`.
+    While it takes long, `beside` is run each time that `seconds_to_next()` has passed. That is looked at each
+    `look_seconds`, since the clock of a machine that sleeps stands still. `beside` answers whether to give up the call,
+    which only asyncio can do, and only where `may_give_up`.
     """
 
     function: Callable[..., Any]
@@ -53,6 +54,7 @@ class Call:
     options: Dict[str, Any]
     beside: Callable[[], Rule[bool]]
     seconds_to_next: Callable[[], float]
+    look_seconds: float
     may_give_up: bool = False
 
 

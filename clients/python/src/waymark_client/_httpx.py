@@ -133,7 +133,8 @@ def _is_event_stream(response: httpx.Response) -> bool:
 
 
 def _reply_of(response: httpx.Response) -> Reply:
-    return Reply(response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content)
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Reply(response.status_code, headers, response.content)
 
 
 def _broken(error: httpx.HTTPError) -> TransportError:

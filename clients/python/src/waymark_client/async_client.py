@@ -17,7 +17,6 @@ from typing import (
     Optional,
     Tuple,
     Type,
-    TypeVar,
     Union,
     overload,
 )
@@ -41,7 +40,7 @@ from .async_session import AsyncSession
 if TYPE_CHECKING:
     import httpx
 
-Item = TypeVar("Item")
+
 MaybeAwaitable = Union[T, Awaitable[T]]
 
 
@@ -74,7 +73,7 @@ class AsyncWaymark:
     @param key an API key or a token; default: WAYMARK_KEY
     @param timeout_seconds for each request
     @param retry_budget_seconds how long a request is repeated where Waymark cannot be reached or has too much to do
-    @param http "httpx", or an httpx.AsyncClient of the program's: for proxies and certificates. Default: the standard library
+    @param http "httpx", or an httpx.AsyncClient of the program\'s: for proxies and certificates. Default: neither
     @raises ValueError for a URL or key that can be none
     """
 
@@ -107,8 +106,8 @@ class AsyncWaymark:
         self,
         *,
         user_id: str,
-        id: Callable[[Item], str],
-        fetch_page: Callable[..., MaybeAwaitable[Tuple[Iterable[Item], Optional[str]]]],
+        id: Callable[[Any], object],
+        fetch_page: Callable[..., MaybeAwaitable[Tuple[Iterable[Any], Optional[str]]]],
         process: Callable[..., MaybeAwaitable[Optional[int]]],
         stream: str = DEFAULT_STREAM,
         mode: str = "AUTO",
@@ -162,12 +161,20 @@ class AsyncWaymark:
         enable_summarization: bool = False,
     ) -> StartingSession:
         """
-        Starts a session, whose pages the program fetches itself. Use it in a `async with` block, which stops it at the end,
-        or await it.
+        Starts a session, whose pages the program fetches itself. Await it, or use it in an `async with` block, which
+        stops it at the end.
         @raises BusyError, PausedError, InvalidInputError, WaymarkError USER_NOT_FOUND
         """
         start = Start(
-            user_id, stream, mode, lease_seconds, takeover, worker, output_file_path, direct_import, enable_summarization
+            user_id,
+            stream,
+            mode,
+            lease_seconds,
+            takeover,
+            worker,
+            output_file_path,
+            direct_import,
+            enable_summarization,
         )
         return StartingSession(self._start(start))
 
@@ -179,8 +186,8 @@ class AsyncWaymark:
         self, run: Callable[[AsyncSession], Awaitable[T]], *, user_id: str, stream: str = DEFAULT_STREAM, **options: Any
     ) -> T:
         """
-        Calls a coroutine function with a session, and ends it by how the function ends: it completes, stops (where it was asked
-        to) or fails.
+        Calls a coroutine function with a session, and ends it by how the function ends: it completes, stops (where it
+        was asked to) or fails.
         @param options as for start_session
         @returns what the function returned. @raises what it raised, and what start_session raises
         """

@@ -14,7 +14,8 @@ from .models import Checkpoint, CrawlSession, Plan, Saved
 
 class AsyncSession:
     """
-    One run of a crawler, from `AsyncWaymark.start_session`. The end of its `async with` block stops it, unless it has ended.
+    One run of a crawler, from `AsyncWaymark.start_session`. The end of its `async with` block stops it, unless it has
+    ended.
 
     Every method but the ends renews the lease. Each raises LostError where the session is no longer this program's.
     """

@@ -14,7 +14,6 @@ from typing import (
     Optional,
     Tuple,
     Type,
-    TypeVar,
     Union,
     overload,
 )
@@ -38,8 +37,6 @@ from .session import Session
 if TYPE_CHECKING:
     import httpx
 
-Item = TypeVar("Item")
-
 
 class Waymark:
     """
@@ -49,7 +46,7 @@ class Waymark:
     @param key an API key or a token; default: WAYMARK_KEY
     @param timeout_seconds for each request
     @param retry_budget_seconds how long a request is repeated where Waymark cannot be reached or has too much to do
-    @param http "httpx", or an httpx.Client of the program's: for proxies and certificates. Default: the standard library
+    @param http "httpx", or an httpx.Client of the program\'s: for proxies and certificates. Default: neither
     @raises ValueError for a URL or key that can be none
     """
 
@@ -81,8 +78,8 @@ class Waymark:
         self,
         *,
         user_id: str,
-        id: Callable[[Item], str],
-        fetch_page: Callable[..., Tuple[Iterable[Item], Optional[str]]],
+        id: Callable[[Any], object],
+        fetch_page: Callable[..., Tuple[Iterable[Any], Optional[str]]],
         process: Callable[..., Optional[int]],
         stream: str = DEFAULT_STREAM,
         mode: str = "AUTO",
@@ -139,12 +136,22 @@ class Waymark:
         @raises BusyError, PausedError, InvalidInputError, WaymarkError USER_NOT_FOUND
         """
         start = Start(
-            user_id, stream, mode, lease_seconds, takeover, worker, output_file_path, direct_import, enable_summarization
+            user_id,
+            stream,
+            mode,
+            lease_seconds,
+            takeover,
+            worker,
+            output_file_path,
+            direct_import,
+            enable_summarization,
         )
         started = self._run(operations.start_session(self._requests, start))
         return Session(SessionRules(self._requests, start, started), self._driver)
 
-    def run_session(self, run: Callable[[Session], T], *, user_id: str, stream: str = DEFAULT_STREAM, **options: Any) -> T:
+    def run_session(
+        self, run: Callable[[Session], T], *, user_id: str, stream: str = DEFAULT_STREAM, **options: Any
+    ) -> T:
         """
         Calls a function with a session, and ends it by how the function ends: it completes, stops (where it was asked
         to) or fails.

@@ -126,7 +126,7 @@ class RateLimitedError(Exception):
 
 
 class PageTokenRefusedError(Exception):
-    """Raise it from `fetch_page`: the platform does not take the page token any more. The crawl goes on from the top."""
+    """Raise it from `fetch_page`: the platform does not take the page token any more. The crawl begins at the top."""
 
     def __init__(self, message: str = "the platform refuses the page token") -> None:
         super().__init__(message)

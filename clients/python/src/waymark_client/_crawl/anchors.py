@@ -9,7 +9,8 @@ NEIGHBOURS = 3
 
 class Anchors:
     """
-    An anchor is three neighbours of the list that are neighbours in `until` too, in the same order; two if it holds two.
+    An anchor is three neighbours of the list that are neighbours in `until` too, in the same order; two, if it holds
+    two.
     One alone proves nothing: a pinned item, or one that was bookmarked again.
     @param above the item right above the first page, where it is known
     """
@@ -24,7 +25,7 @@ class Anchors:
     def meet(self, ids: Sequence[str]) -> Optional[int]:
         """
         Goes to the next page.
-        @returns how many of its items come before an anchor; 0 also where it begins on the page above. None: there is none
+        @returns how many of its items come before an anchor; 0 also where it begins on the page above. None: none
         """
         listed = [*self._above, *ids]
         first = len(self._above)

@@ -23,6 +23,8 @@ class Lease:
         self._requests = requests
         self.session_id = session_id
         self._every_seconds = lease_seconds / 3
+        # How often to look at the wall's clock meanwhile.
+        self.look_seconds = max(self._every_seconds / 2, 1.0)
         self.lost: Optional[LostError] = None
         self.stop_requested = False
         self.renewed()

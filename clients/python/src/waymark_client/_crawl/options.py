@@ -32,7 +32,7 @@ class CrawlOptions:
 
 
 def read_busy(busy: Busy) -> Tuple[bool, float]:
-    """@returns whether to take the list over, and how many seconds to wait for it. @raises ValueError for other values"""
+    """@returns whether to take the list over, and how many seconds to wait for it. @raises ValueError"""
     if isinstance(busy, Mapping):
         # As the contract of both clients writes it.
         for name in ("wait_ms", "waitMs"):

@@ -199,7 +199,10 @@ class SessionRun:
         """
         hits = 0
         while True:
-            call = Call(function, arguments, options, self._lease.beside, self._lease.seconds_to_next, is_fetch)
+            lease = self._lease
+            call = Call(
+                function, arguments, options, lease.beside, lease.seconds_to_next, lease.look_seconds, is_fetch
+            )
             self._api_requests += is_fetch
             outcome: Outcome = yield call
             if self._lease.lost is not None:
