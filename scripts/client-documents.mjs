@@ -41,6 +41,11 @@ export async function clientDocuments() {
       .replace(/^export const \w+FragmentDoc = [\s\S]*?;$(?=\n)/gm, '')
       .replace(/= new TypedDocumentString\(/g, '= /* @__PURE__ */ new TypedDocumentString(')
       .replaceAll('/* eslint-disable */\n', '')
+      // The text goes over the wire with each request.
+      .replace(
+        /TypedDocumentString\(`([^`]*)`\)/g,
+        (_, text) => `TypedDocumentString(\`${text.replace(/\s+/g, ' ').trim()}\`)`,
+      )
   )
 }
 

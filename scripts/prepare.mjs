@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { pause, root, run } from './children.mjs'
+import { pause, root, run, tsc } from './children.mjs'
 
 const LOCK_LOOK_MS = 200
 
@@ -44,6 +44,21 @@ const steps = [
       process.stderr.write('waymark: building\n')
       rmSync(join(root, 'dist'), { recursive: true, force: true })
       return run(process.execPath, [join(root, 'scripts/bundle.mjs')], { onStart })
+    },
+  },
+  {
+    stamp: 'clients/typescript/dist/.waymark-built',
+    inputs: () => [
+      'clients/typescript/tsconfig.json',
+      'clients/typescript/src/generated/documents.ts',
+      ...sourcesBelow('clients/typescript/src'),
+    ],
+    // An image and the package of the server have no client.
+    isOthers: () => !existsSync(join(root, 'clients/typescript/src')),
+    run(onStart) {
+      rmSync(join(root, 'clients/typescript/dist'), { recursive: true, force: true })
+      const [program, ...args] = tsc
+      return run(program, [...args, '-p', 'clients/typescript/tsconfig.json'], { onStart })
     },
   },
 ]

@@ -50,6 +50,7 @@ describe('README and docs/development.md', () => {
         'sbom',
         'schema',
         'schema:sql',
+        'client:documents',
         'format',
         'test:faults',
         'bench',

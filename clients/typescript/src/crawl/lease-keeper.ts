@@ -23,17 +23,17 @@ export class LeaseKeeper {
    * @throws {LostError} where the session is lost
    */
   async catchUp(): Promise<void> {
-    await this.#underWay
-    this.#throwIfLost()
-    if (this.#session.silentMs > this.#beatMs * 1.5) await this.#session.heartbeat()
+    await this.#alone(async () => {
+      if (this.#session.silentMs > this.#beatMs * 1.5) await this.#session.heartbeat()
+    })
   }
 
   /** Reports a rate limit. Until `release`, each heartbeat repeats it: one without it would end it. @throws {LostError} */
   async reportRateLimit(until: () => Date): Promise<void> {
-    await this.#underWay
-    this.#throwIfLost()
-    this.#rateLimitedUntil = until
-    await this.#session.rateLimited(until())
+    await this.#alone(async () => {
+      this.#rateLimitedUntil = until
+      await this.#session.rateLimited(until())
+    })
   }
 
   release(): void {
@@ -46,8 +46,13 @@ export class LeaseKeeper {
     clearTimeout(this.#timer)
   }
 
-  #throwIfLost(): void {
+  /** One heartbeat at a time: after the answer to one, the next may be one too many. */
+  async #alone(act: () => Promise<void>): Promise<void> {
+    await this.#underWay
     if (this.#session.lost) throw this.#session.lost
+    const acting = act()
+    this.#underWay = acting.catch(() => undefined)
+    await acting
   }
 
   #schedule(): void {
@@ -55,13 +60,11 @@ export class LeaseKeeper {
   }
 
   async #beat(): Promise<void> {
-    if (this.#session.lost) return
-    if (this.#session.silentMs >= this.#beatMs) {
-      const rateLimitedUntil = this.#rateLimitedUntil?.()
-      // The session notes that it is lost. Of other failures the next heartbeat or save will tell.
-      this.#underWay = this.#session.heartbeat({ rateLimitedUntil }).catch(() => undefined)
-      await this.#underWay
-    }
-    if (!this.#hasEnded) this.#schedule()
+    // The session notes that it is lost. Of other failures the next heartbeat or save will tell.
+    await this.#alone(async () => {
+      if (this.#session.silentMs < this.#beatMs) return
+      await this.#session.heartbeat({ rateLimitedUntil: this.#rateLimitedUntil?.() })
+    }).catch(() => undefined)
+    if (!this.#hasEnded && !this.#session.lost) this.#schedule()
   }
 }
