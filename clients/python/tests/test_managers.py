@@ -184,6 +184,38 @@ def test_the_end_of_its_block_stops_a_session_unless_it_has_ended(both, user):
     both.run(steps)
 
 
+def test_what_a_program_raises_counts_more_than_that_waymark_is_away(both, proxy, user):
+    away = [503] * 100
+    client = Waymark if both.kind == "sync" else AsyncWaymark
+
+    async def steps():
+        waymark = client(proxy.url, retry_budget_seconds=0.3)
+
+        async def done(answer):
+            return await answer if inspect.isawaitable(answer) else answer
+
+        def fail(session):
+            proxy.breaks["failSession"] = list(away)
+            raise RuntimeError("on fire")
+
+        async def fail_async(session):
+            fail(session)
+
+        with pytest.raises(RuntimeError, match="on fire"):
+            await done(waymark.run_session(fail if both.kind == "sync" else fail_async, user_id=user))
+        proxy.breaks["stopSession"] = list(away)
+        with pytest.raises(RuntimeError, match="on fire"):
+            if both.kind == "sync":
+                with waymark.start_session(user_id=user, takeover=True):
+                    raise RuntimeError("on fire")
+            else:
+                async with waymark.start_session(user_id=user, takeover=True):
+                    raise RuntimeError("on fire")
+        await done(waymark.close())
+
+    asyncio.run(steps())
+
+
 def test_run_session_ends_it_by_how_its_function_ends(both, user):
     async def steps(waymark, manager_class, done):
         sessions = []

@@ -8,8 +8,8 @@ from typing import Optional, Sequence
 from . import _operations as operations
 from ._effects import Rule, T
 from ._operations import Start, Started
-from ._requests import Requests
-from .errors import LostError
+from ._requests import Requests, log
+from .errors import LostError, WaymarkError
 from .models import Saved
 
 
@@ -65,14 +65,22 @@ class SessionRules:
         yield from self._noticing_loss(operations.fail_session(self._requests, self.session_id, message))
         self.has_ended = True
 
-    def leave(self) -> Rule[None]:
-        """What the end of its block does: stops it, unless it has ended or is lost. It raises no LostError."""
-        if self.has_ended:
-            return
-        try:
-            yield from self.stop()
-        except LostError:
-            pass
+    def leave(self, error: Optional[BaseException]) -> Rule[None]:
+        """
+        What the end of its block does: stops it, unless it has ended or is lost.
+        @raises WaymarkError, but no LostError, and nothing where the block has raised an error: that one counts more
+        """
+        if error is not None and not isinstance(error, Exception):
+            yield from self.leave_at_once()
+        elif not self.has_ended:
+            try:
+                yield from self.stop()
+            except LostError:
+                pass
+            except WaymarkError as unheard:
+                if error is None:
+                    raise
+                log.warning("session %s: could not be stopped: %s", self.session_id, unheard.message)
 
     def leave_at_once(self) -> Rule[None]:
         """The same where the program is interrupted: for 5 s at the most, whatever happens."""
@@ -93,10 +101,11 @@ class SessionRules:
                 yield from self.stop()
             else:
                 yield from self.complete(None)
-        except LostError:
-            # Another session has the list. What the function raised counts more.
+        except WaymarkError as unheard:
+            # What the function raised counts more.
             if error is None:
                 raise
+            log.warning("session %s: could not be ended: %s", self.session_id, unheard.message)
 
     def _noticing_loss(self, rule: Rule[T]) -> Rule[T]:
         try:

@@ -91,8 +91,7 @@ class AsyncSession:
     async def __aexit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        is_interrupted = error is not None and not isinstance(error, Exception)
-        await self._run(self._rules.leave_at_once() if is_interrupted else self._rules.leave())
+        await self._run(self._rules.leave(error))
 
     async def finish(self, error: Optional[BaseException]) -> None:
         """Ends it by how its work ended, as run_session does."""

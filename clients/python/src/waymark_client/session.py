@@ -90,8 +90,7 @@ class Session:
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        is_interrupted = error is not None and not isinstance(error, Exception)
-        self._run(self._rules.leave_at_once() if is_interrupted else self._rules.leave())
+        self._run(self._rules.leave(error))
 
     def finish(self, error: Optional[BaseException]) -> None:
         """Ends it by how its work ended, as run_session does."""
