@@ -7,7 +7,7 @@ import { readDocument, root } from './markdown.ts'
 /** What a program of the packages reads by itself, and what another block imports. */
 const READ_BY_OTHERS = ['relay.config.json', 'apollo-cache.ts']
 
-const tests = await readdir(join(root, 'test/clients'))
+const tests = (await readdir(join(root, 'test/clients'))).filter((name) => name.endsWith('.ts'))
 const sources = await Promise.all(tests.map((name) => readDocument(`test/clients/${name}`)))
 
 describe('docs/clients.md', () => {
