@@ -3,7 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { BuiltClient } from '../clients/conformance/built-client.ts'
+import { PYTHON } from '../clients/conformance/driver.ts'
 import {
   expectFewRepeats,
   expectTruthfulSessions,
@@ -35,19 +38,48 @@ const leaseSeconds = 5
 /** Printed with the title. CRAWL_SEED=<that number> makes the same choices again; the machine's timing remains its own. */
 const seed = Number(process.env['CRAWL_SEED'] ?? randomInt(2 ** 31))
 
+/** A crawler of X as a process. */
+interface Crawler {
+  readonly name: string
+  readonly program?: string
+  /** undefined: the one of the examples. */
+  readonly script?: string
+  readonly env?: Record<string, string>
+  /** Whether it learns the ID of its session with the answer. */
+  readonly isToldByServer?: boolean
+}
+
+const pathOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+const EXAMPLE: Crawler = { name: 'examples/crawler.ts' }
+const CLIENTS: readonly Crawler[] = [
+  { name: 'the TypeScript client', script: pathOf('crawlers/x-crawler.mjs'), isToldByServer: true },
+  ...(PYTHON === undefined
+    ? []
+    : [
+        {
+          ...{ name: 'the Python client', program: PYTHON, script: pathOf('crawlers/x-crawler.py') },
+          env: { PYTHONPATH: pathOf('../../clients/python/src') },
+          isToldByServer: true,
+        },
+      ]),
+]
+
 let folder: string
 let script: string
+let built: BuiltClient
 let server: CrawlServer
 let users = 0
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'waymark-crawler-'))
   script = await compileCrawler(folder)
+  built = await BuiltClient.build()
   server = await CrawlServer.start()
 })
 
 afterAll(async () => {
   await server[Symbol.asyncDispose]()
+  await built[Symbol.asyncDispose]()
   await rm(folder, { recursive: true, force: true })
 })
 
@@ -59,24 +91,30 @@ class Crawl implements AsyncDisposable {
   private constructor(
     readonly userId: string,
     readonly api: XApi,
+    readonly crawler: Crawler,
   ) {
     this.output = join(folder, `${userId}.txt`)
   }
 
-  static async begin(): Promise<Crawl> {
+  static async begin(crawler = EXAMPLE): Promise<Crawl> {
     users += 1
     const userId = `22449945${users}`
     const register = 'mutation ($input: RegisterUserInput!) { registerUser(input: $input) { __typename } }'
     expect(await server.query(register, { input: { userId } })).toEqual({
       registerUser: { __typename: 'RegisterUserSuccess' },
     })
-    return new Crawl(userId, await startXApi({ userId, delayMs: 3 }))
+    return new Crawl(userId, await startXApi({ userId, delayMs: 3 }), crawler)
   }
 
   run(token = this.api.token): CrawlRun {
+    const { program, script: own = script, env } = this.crawler
     const run = new CrawlRun({
-      script,
-      env: { WAYMARK_URL: server.url, X_API_URL: this.api.url, X_TOKEN: token, LEASE_SECONDS: String(leaseSeconds) },
+      script: own,
+      ...(program !== undefined && { program }),
+      env: {
+        ...{ WAYMARK_URL: server.url, X_API_URL: this.api.url, X_TOKEN: token, LEASE_SECONDS: String(leaseSeconds) },
+        ...{ WAYMARK_CLIENT: built.path, ...env },
+      },
       args: [this.userId, this.output, String(pageSize)],
     })
     this.runs.push(run)
@@ -117,24 +155,27 @@ function changeList(api: XApi, random: SeededRandom, lastItemId: string | undefi
   if (lastItemId !== undefined && random.below(3) === 0) api.remove(lastItemId)
 }
 
-test(`processes every bookmark, at most a page twice per kill, through twenty kills (CRAWL_SEED=${seed})`, async () => {
+const title = `$name processes every bookmark, at most a page twice per kill, through twenty kills (CRAWL_SEED=${seed})`
+test.each(CLIENTS)(title, { timeout: 600_000 }, async (crawler) => {
   const random = seededRandom(seed)
   const kills = random.shuffled(victims)
   while (kills.length > 0) {
-    await using crawl = await Crawl.begin()
+    await using crawl = await Crawl.begin(crawler)
     // Now and then the crawler must wait, a second at most, and a kill may find it waiting.
     crawl.api.setRateLimit(60, 1)
     await killOnTheWay(crawl, kills, random)
     await crawl.expectWhole()
     expectFewRepeats(crawl.runs, pageSize)
-    await expectTruthfulSessions(server, crawl.userId, crawl.runs)
+    await expectTruthfulSessions(server, crawl.userId, crawl.runs, crawler.isToldByServer)
     // Nobody goes through the whole list again: a run costs the page that was cut off, and the top of the list.
     const pages = Math.ceil(crawl.api.itemIds().length / pageSize)
     expect(pagesServed(crawl.api).length).toBeLessThan(pages + 4 * crawl.runs.length + 4)
   }
   // A dead database is SERVICE_UNAVAILABLE, never a bug.
   expect(server.log).not.toContain('INTERNAL_SERVER_ERROR')
-}, 600_000)
+})
+
+if (PYTHON === undefined) test.skip('the Python client: this machine has no /usr/bin/python3', () => undefined)
 
 /** Kills and restarts until the kills are used up and a run got through a list that nobody changed meanwhile. */
 async function killOnTheWay(crawl: Crawl, kills: Victim[], random: SeededRandom): Promise<void> {

@@ -26,6 +26,8 @@ export async function compileCrawler(folder: string): Promise<string> {
 
 export interface CrawlRunOptions {
   readonly script: string
+  /** What runs the script. Default: this Node.js. */
+  readonly program?: string
   readonly env: Record<string, string>
   readonly args: readonly string[]
 }
@@ -37,7 +39,7 @@ export interface CrawlRunSession {
   readonly pages: string[][]
 }
 
-/** One process of examples/crawler.ts, and what it said until it ended or was killed. */
+/** One process of a crawler, and what it said until it ended or was killed. */
 export class CrawlRun implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #waiting: { isOver: () => boolean; resolve: () => void }[] = []
@@ -47,8 +49,8 @@ export class CrawlRun implements AsyncDisposable {
   /** Resolves with the exit code, null after a kill, once all its output was read. */
   readonly ended: Promise<number | null>
 
-  constructor({ script, env, args }: CrawlRunOptions) {
-    const child = spawn(process.execPath, [script, ...args], {
+  constructor({ script, program = process.execPath, env, args }: CrawlRunOptions) {
+    const child = spawn(program, [script, ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

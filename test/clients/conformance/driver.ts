@@ -22,7 +22,9 @@ export interface Client {
   readonly command: readonly [string, ...string[]]
 }
 
-const PYTHON = '/usr/bin/python3'
+const DEBIANS_PYTHON = '/usr/bin/python3'
+/** The client needs nothing but the standard library. undefined where the machine has no Python. */
+export const PYTHON = existsSync(DEBIANS_PYTHON) ? DEBIANS_PYTHON : undefined
 const pathOf = (name: string) => fileURLToPath(new URL(`drivers/${name}`, FOLDER))
 
 /** @param built the path of its index.js */
@@ -31,13 +33,12 @@ export function typescriptClient(built: string): Client {
 }
 
 /** undefined where the machine has no Python. */
-export const PYTHONS: readonly Client[] | undefined =
-  existsSync(PYTHON) && existsSync(new URL('../python', FOLDER))
-    ? [
-        { name: 'Python, async', command: [PYTHON, pathOf('driver.py'), 'async'] },
-        { name: 'Python, sync', command: [PYTHON, pathOf('driver.py'), 'sync'] },
-      ]
-    : undefined
+export const PYTHONS: readonly Client[] | undefined = PYTHON
+  ? [
+      { name: 'Python, async', command: [PYTHON, pathOf('driver.py'), 'async'] },
+      { name: 'Python, sync', command: [PYTHON, pathOf('driver.py'), 'sync'] },
+    ]
+  : undefined
 
 /** A process that runs crawl() of one client, for any number of crawls at once. */
 export class Driver implements AsyncDisposable {

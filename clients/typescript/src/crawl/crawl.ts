@@ -145,6 +145,8 @@ async function endBadly(session: Session, error: unknown): Promise<Ended> {
     }
   } catch (failure) {
     if (failure instanceof LostError) return { outcome: 'lost', endReason: failure.endReason }
+    // E.g. a pause that Waymark does not take.
+    await session.fail(failure).catch(() => undefined)
     throw failure
   }
   // Its lease ends it where this fails.
