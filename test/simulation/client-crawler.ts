@@ -3,7 +3,7 @@ import { type Asked, BreakingProxy } from '../clients/conformance/breaking-proxy
 import type { Driver, DriverLine } from '../clients/conformance/driver.ts'
 import type { Break, JsonObject } from '../clients/conformance/script.ts'
 import type { SeededRandom } from '../support/crawl-random.ts'
-import { ListLedger } from './list-ledger.ts'
+import { type Begun, ListLedger } from './list-ledger.ts'
 import type { SimulatedList } from './simulated-list.ts'
 
 /** What a dead crawler would have got for an answer. No client repeats a request after it. */
@@ -96,12 +96,12 @@ export class ClientCrawler {
   answered({ field, input, result }: Asked): void {
     const sessionId = input['sessionId'] as string
     if (field === 'startSession' && result?.__typename === 'StartSessionSuccess') {
-      const { session, plan } = result as { session?: { sessionId: string }; plan?: { mode: string } }
+      const { session, plan } = result as { session?: { sessionId: string }; plan?: Begun }
       if (!session || !plan) throw new Error(`a start without its session: ${JSON.stringify(result)}`)
       // A repeat after a lost answer.
       if (this.#sessions.has(session.sessionId)) return
       this.#sessions.set(session.sessionId, plan.mode)
-      this.ledger.begin(plan.mode, input['mode'] === 'FULL')
+      this.ledger.begin(plan, input['mode'] === 'FULL')
     } else if (field === 'saveCheckpoint' && result?.__typename === 'SaveCheckpointSuccess') {
       const key = JSON.stringify([sessionId, input['idempotencyKey']])
       if (this.#saves.has(key)) return

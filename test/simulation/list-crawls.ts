@@ -61,7 +61,7 @@ export class ListCrawler {
     const { session, plan } = result
     if (!session || !plan) throw new Error(`not started: ${JSON.stringify(result)}`)
     this.#isLooped = false
-    this.#ledger.begin(plan.mode, mode === 'FULL')
+    this.#ledger.begin(plan, mode === 'FULL')
     // Most sessions are killed after some steps.
     let stepsToLive = !this.#random || below(3) === 0 ? Infinity : below(12)
     const live = () => {

@@ -1,5 +1,12 @@
 import type { SimulatedList } from './simulated-list.ts'
 
+/** What a session's plan says of where it begins. */
+export interface Begun {
+  readonly mode: string
+  readonly afterItemId: string | null
+  readonly pageToken: string | null
+}
+
 /** Knows what the crawls of one list had to process, and what they missed. */
 export class ListLedger {
   readonly processed = new Set<string>()
@@ -18,13 +25,15 @@ export class ListLedger {
     this.#list = list
   }
 
-  /** A session has begun. @param planMode the mode of its plan. @param isAnew whether it was asked for a full pass */
-  begin(planMode: string, isAnew: boolean): void {
+  /** A session has begun. @param isAnew whether it was asked for a full pass */
+  begin({ mode, afterItemId, pageToken }: Begun, isAnew: boolean): void {
     const { now } = this.#list
-    if (planMode === 'CATCH_UP') {
-      this.#catchUpSince ??= now
-    } else if (!this.#crawl || isAnew) {
-      this.#crawl = { since: now, isWhole: planMode === 'FULL' }
+    // Of an earlier session nothing was kept. This one sees all that has come meanwhile.
+    const isFromTop = afterItemId === null && pageToken === null
+    if (mode === 'CATCH_UP') {
+      if (isFromTop || this.#catchUpSince === undefined) this.#catchUpSince = now
+    } else if (!this.#crawl || isAnew || isFromTop) {
+      this.#crawl = { since: now, isWhole: mode === 'FULL' }
       this.#catchUpSince = undefined
       this.#behindSince = now
     }
