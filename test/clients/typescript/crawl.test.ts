@@ -87,6 +87,13 @@ describe('1: a page is processed, then saved', () => {
     expect(await crawl.checkpoint()).toMatchObject({ bookmarksCount: 5 })
   })
 
+  it('makes at most 15 % more requests than a loop by hand: a start, a save for each page, an end', async () => {
+    const pages = Array.from({ length: 20 }, (_, at) => [`a${at}1`, `a${at}2`])
+    const crawl = await begin(pages)
+    expect((await crawl.waymark.crawl(crawl.options)).outcome).toBe('completed')
+    expect(crawl.recorder.sent.length).toBeLessThanOrEqual((pages.length + 2) * 1.15)
+  })
+
   it('saves how many items process says are new', async () => {
     const crawl = await begin(pagesOf('5 4', '3'))
     const report = await crawl.waymark.crawl({ ...crawl.options, process: () => Promise.resolve(1) })
