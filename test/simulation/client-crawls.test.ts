@@ -7,7 +7,7 @@ import { mutate, startWaymark, type TestWaymark } from '../support/waymark.ts'
 import { ClientCrawler, type ClientCrawlerOptions } from './client-crawler.ts'
 import { type Hazards, SimulatedList } from './simulated-list.ts'
 
-const LISTS = Number(process.env['CLIENT_LISTS'] ?? rounds(600, 9))
+const LISTS = Number(process.env['CLIENT_LISTS'] ?? rounds(400, 9))
 const SEED = Number(process.env['LIST_SEED'] ?? 20_261_130)
 /** Each list is crawled to its end this often. */
 const CRAWLS_EACH = rounds(6, 4)
@@ -141,7 +141,7 @@ it(
   async () => {
     const spare = new Map<number, Driver>()
     const plan = {
-      lists: Math.ceil(LISTS / 6),
+      lists: rounds(20, 2),
       hazardsOf: any,
       crawlBy: (number: number, random: SeededRandom) => ({
         driver: () => {
