@@ -96,7 +96,7 @@ async function crawlLists(name: string, { lists, hazardsOf, isQuiet = false, cra
 
 /** A third of the lists by all clients in turn, so that one resumes what another began; the others by one client each. */
 function crawlBy(number: number, random: SeededRandom) {
-  const own = drivers[number % drivers.length]
+  const own = drivers[Math.floor(number / 3) % drivers.length]
   return {
     driver: () => {
       const driver = number % 3 === 0 ? drivers[random.below(drivers.length)] : own
