@@ -31,7 +31,7 @@ START_SESSION = mutation(
     "startSession",
     f"""{_BUSY} ... on StreamPausedError {{ {_PAUSE} }}
     ... on StartSessionSuccess {{
-      session {{ {SESSION} }} checkpoint {{ {CHECKPOINT} }} plan {{ {PLAN} }} }}""",
+      session {{ {SESSION} }} checkpoint {{ {CHECKPOINT} }} plan {{ {PLAN} }} ordering }}""",
 )
 _SAVE_REFUSED = f"{_BUSY} {_CLOSED} {_CONFLICT} ... on OrderViolationError {{ lastItemId }}"
 # A crawl saves often and needs little of the answer.

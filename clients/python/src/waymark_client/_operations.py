@@ -73,7 +73,8 @@ def start_session(requests: Requests, start: Start) -> Rule[Started]:
         yield last_word(requests, session_id)
         raise
     checkpoint = Checkpoint.read(answer["checkpoint"]) if answer["checkpoint"] else None
-    return Started(CrawlSession.read(answer["session"]), checkpoint, Plan.read(answer["plan"]))
+    plan = Plan.read(answer["plan"], is_ascending=answer["ordering"] == "ASCENDING")
+    return Started(CrawlSession.read(answer["session"]), checkpoint, plan)
 
 
 def last_word(requests: Requests, session_id: str) -> Shielded:
@@ -225,8 +226,13 @@ def save_checkpoint(
 
 def clear_checkpoint(requests: Requests, user_id: str, stream: str) -> Rule[bool]:
     """@returns whether there was one. @raises BusyError while a live session owns the list"""
+    before = yield from read_checkpoint(requests, user_id, stream)
     answer = yield from requests.mutate(documents.CLEAR_CHECKPOINT, {"userId": user_id, "stream": stream})
-    return bool(answer["cleared"])
+    if answer["cleared"] or before is None:
+        return bool(answer["cleared"])
+    # An answer that got lost was repeated: then the newest revision may be this clear.
+    newest, _ = yield from read_history_page(requests, user_id, stream, None)
+    return bool(newest) and newest[0].source == "CLEAR" and newest[0].version > before.version
 
 
 def read_plan(requests: Requests, user_id: str, stream: str) -> Rule[Optional[Plan]]:

@@ -5,7 +5,7 @@ Times have a zone. Values of enums are strings, also those that a later server a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Dict, Optional, Tuple
 
@@ -194,9 +194,11 @@ class Plan:
     until_item_ids: Tuple[str, ...]
     reason: str
     pause: Optional[Pause]
+    # Only the start of a session tells.
+    _is_ascending: bool = field(default=False, repr=False, compare=False)
 
     @classmethod
-    def read(cls, data: Json) -> Plan:
+    def read(cls, data: Json, is_ascending: bool = False) -> Plan:
         return cls(
             data["mode"],
             data["afterItemId"],
@@ -204,12 +206,8 @@ class Plan:
             tuple(data["untilItemIds"]),
             data["reason"],
             Pause.read(data["pause"]) if data["pause"] else None,
+            is_ascending,
         )
-
-    @property
-    def is_ascending(self) -> bool:
-        """Whether the list comes oldest first: what is new comes last, and the next plan finds it."""
-        return "the stream is ASCENDING" in self.reason
 
     @property
     def begins_at_top(self) -> bool:

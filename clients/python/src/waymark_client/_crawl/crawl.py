@@ -158,7 +158,7 @@ def once_more(plan: Plan) -> Optional[str]:
     What came to the top while a crawl was interrupted lies above its head, and a crawl from the top finds it.
     @returns the mode of the next session; None: there is none
     """
-    if plan.mode == "RESUME" and not plan.is_ascending:
+    if plan.mode == "RESUME" and not plan._is_ascending:
         return "AUTO"
     if plan.mode == "CATCH_UP" and not plan.begins_at_top:
         return "CATCH_UP"

@@ -118,7 +118,7 @@ class CrawledList:
     def _skip(self, page: Page, is_end: bool) -> Step:
         if is_end:
             # Not met at all: the item was removed, and nothing may be skipped.
-            self.is_below_stored = self._plan.is_ascending
+            self.is_below_stored = self._plan._is_ascending
             self._begin(None, None)
             return Step(restart="LAST_ITEM_REMOVED")
         is_loop = self._goes_round(page)
