@@ -56,6 +56,7 @@ describe('README and docs/development.md', () => {
         'bench',
         'bench:feed',
         'bench:prisma',
+        'bench:clients',
         'bench:size',
       ]),
     )
