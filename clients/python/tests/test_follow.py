@@ -209,9 +209,11 @@ def test_a_change_that_was_not_kept_comes_again(url, waymark, user):
     first = follow("sync", url, "checkpoints", lambda event: event.type == "listed", filter={"user_id": user})
     manager.save_checkpoint("30")
     manager.save_checkpoint("31")
+    options = {"filter": {"user_id": user}, "after": first[-1].cursor}
     for _ in range(2):
-        again = follow("sync", url, "checkpoints", lambda event: True, filter={"user_id": user}, after=first[-1].cursor)
-        assert again[0].change.last_item_id == "30"
+        again = follow("sync", url, "checkpoints", lambda event: event.change.last_item_id == "30", **options)
+        # What the list shows already may come again.
+        assert {event.change.last_item_id for event in again} <= {"20", "21", "22", "30"}
 
 
 def test_a_stop_ends_the_loop_quietly(kind, url, user):

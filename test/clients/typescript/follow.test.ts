@@ -8,10 +8,11 @@ import { clientOf, mutate, startWaymark, type TestWaymark } from '../../support/
 
 let server: TestWaymark
 let waymark: Waymark
+let markers = 0
 beforeAll(async () => {
   server = await startWaymark()
   waymark = new Waymark({ url: server.url })
-  for (const userId of ['alice', 'bob', 'carol']) await mutate(server, 'registerUser', { userId })
+  for (const userId of ['alice', 'bob', 'carol', 'marker']) await mutate(server, 'registerUser', { userId })
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
@@ -24,10 +25,15 @@ function wordsOf(
   if (event.type === 'change') return `change ${event.change.userId} ${event.change.lastItemId}`
   return event.type
 }
-/** A cursor after which nothing has changed yet. */
+/** A cursor after which nothing has changed yet. That of a list may be older: what the list shows may come again. */
 async function cursorNow(): Promise<string> {
-  for await (const event of waymark.follow('checkpoints')) if (event.type === 'listed') return event.cursor
-  throw new Error('the loop ended before the list')
+  markers += 1
+  const itemId = String(markers)
+  for await (const event of waymark.follow('checkpoints', { filter: { userId: 'marker' } })) {
+    if (event.type === 'listed') await save('marker', itemId)
+    if (event.type === 'change' && event.change.lastItemId === itemId) return event.cursor
+  }
+  throw new Error('the loop ended before the marker')
 }
 
 describe('follow', () => {
