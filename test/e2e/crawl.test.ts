@@ -155,25 +155,28 @@ function changeList(api: XApi, random: SeededRandom, lastItemId: string | undefi
   if (lastItemId !== undefined && random.below(3) === 0) api.remove(lastItemId)
 }
 
-const title = `$name processes every bookmark, at most a page twice per kill, through twenty kills (CRAWL_SEED=${seed})`
-test.each(CLIENTS)(title, { timeout: 600_000 }, async (crawler) => {
-  const random = seededRandom(seed)
-  const kills = random.shuffled(victims)
-  while (kills.length > 0) {
-    await using crawl = await Crawl.begin(crawler)
-    // Now and then the crawler must wait, a second at most, and a kill may find it waiting.
-    crawl.api.setRateLimit(60, 1)
-    await killOnTheWay(crawl, kills, random)
-    await crawl.expectWhole()
-    expectFewRepeats(crawl.runs, pageSize)
-    await expectTruthfulSessions(server, crawl.userId, crawl.runs, crawler.isToldByServer)
-    // Nobody goes through the whole list again: a run costs the page that was cut off, and the top of the list.
-    const pages = Math.ceil(crawl.api.itemIds().length / pageSize)
-    expect(pagesServed(crawl.api).length).toBeLessThan(pages + 4 * crawl.runs.length + 4)
-  }
-  // A dead database is SERVICE_UNAVAILABLE, never a bug.
-  expect(server.log).not.toContain('INTERNAL_SERVER_ERROR')
-})
+test.each(CLIENTS)(
+  `$name processes every bookmark, at most a page twice per kill, through twenty kills (CRAWL_SEED=${seed})`,
+  { timeout: 600_000 },
+  async (crawler) => {
+    const random = seededRandom(seed)
+    const kills = random.shuffled(victims)
+    while (kills.length > 0) {
+      await using crawl = await Crawl.begin(crawler)
+      // Now and then the crawler must wait, a second at most, and a kill may find it waiting.
+      crawl.api.setRateLimit(60, 1)
+      await killOnTheWay(crawl, kills, random)
+      await crawl.expectWhole()
+      expectFewRepeats(crawl.runs, pageSize)
+      await expectTruthfulSessions(server, crawl.userId, crawl.runs, crawler.isToldByServer)
+      // Nobody goes through the whole list again: a run costs the page that was cut off, and the top of the list.
+      const pages = Math.ceil(crawl.api.itemIds().length / pageSize)
+      expect(pagesServed(crawl.api).length).toBeLessThan(pages + 4 * crawl.runs.length + 4)
+    }
+    // A dead database is SERVICE_UNAVAILABLE, never a bug.
+    expect(server.log).not.toContain('INTERNAL_SERVER_ERROR')
+  },
+)
 
 if (PYTHON === undefined) test.skip('the Python client: this machine has no /usr/bin/python3', () => undefined)
 

@@ -143,6 +143,7 @@ describe('the settings', () => {
       databaseConnectTimeoutMs: 100,
       databaseStatementTimeoutMs: 600_000,
       dataDir: '/srv/waymark',
+      defaultDataDir: resolve('.data'),
       logLevel: 'silent',
       debug: true,
       graphiql: true,

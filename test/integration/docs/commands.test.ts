@@ -22,7 +22,7 @@ describe('the commands that README names', () => {
 
   it('are what continuous integration runs: the test command and nothing else, with what Debian has for some of its tests if that can be had', async () => {
     const script = (await readDocument('.ci/run')).replace(
-      /^if command -v apt-get .*? chromium buildah postgresql-15 pgbouncer;.*?^fi$/ms,
+      /^if command -v apt-get .*? install chromium buildah postgresql-15 pgbouncer$.*?^fi$/ms,
       '<packages>',
     )
     const lines = script.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
