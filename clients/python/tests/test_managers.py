@@ -278,3 +278,13 @@ def test_values_of_enums_that_a_later_server_adds_stay_text(both, proxy, user):
 def test_times_are_read_with_their_zone(text, expected):
     assert read_time(text).isoformat() == expected
     assert read_time(write_time(read_time(text))) == read_time(text)
+
+
+def test_tells_that_it_cleared_where_the_answer_was_lost(proxy, user):
+    with Waymark(proxy.url) as waymark:
+        manager = waymark.checkpoint_manager(user)
+        manager.save_checkpoint("1868")
+        proxy.breaks["clearCheckpoint"] = ["lose"]
+        assert manager.clear_checkpoint() is True
+        assert proxy.names().count("clearCheckpoint") == 2
+        assert manager.clear_checkpoint() is False
